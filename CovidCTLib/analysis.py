@@ -1,0 +1,183 @@
+"""What an analysis gives: arrays, measures, decisions and how they were made. Frozen; nothing here computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidCTLib.errors import Notice
+from CovidCTLib.geometry import Geometry
+from CovidCTLib.options import Options
+from CovidCTLib.scan import Scan
+
+Stage = Literal["reading", "lungs", "opacities", "slices", "measures", "writing", "report"]
+Openness = Literal["open", "closed", "no lung"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report of progress: the stage, and how much of the whole analysis is done (0 to 1)."""
+
+    stage: Stage
+    fraction: float
+
+
+ProgressCallback = Callable[[Progress], None]
+CancelCheck = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class AxialArrays:
+    """A scan and its results in the canonical axial orientation; all arrays have shape ``geometry.shape_zyx``.
+
+    Parameters
+    ----------
+    hu
+        int16, HU.
+    lungs
+        uint8: 0 background, 1 right, 2 left; diseased lung included.
+    opacities
+        uint8: 0 none, 1 ground-glass opacity, 2 consolidation, 3 pleural effusion.
+    localization
+        float32 in [0, 1]: where the slice classifier looked, zero outside the lungs and in slices that it calls normal.
+    geometry
+        Grid of the arrays.
+    """
+
+    hu: NDArray[np.int16]
+    lungs: NDArray[np.uint8]
+    opacities: NDArray[np.uint8]
+    localization: NDArray[np.float32]
+    geometry: Geometry
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One value of one measure in one region; ``value`` is None with a ``reason`` where it is undefined.
+
+    ``name`` is a key of `CovidCTLib.measures.definitions.DEFINITIONS`, which holds unit, definition and source;
+    ``region`` is one of `CovidCTLib.measures.regions.REGIONS`.
+    """
+
+    region: str
+    name: str
+    value: float | None
+    unit: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class SliceFinding:
+    """What the slice classifier says of one axial slice; ``probability`` is None where the slice shows no lung."""
+
+    probability: float | None
+    positive: bool
+
+
+@dataclass(frozen=True)
+class SliceMeasures:
+    """One axial slice, counted from the feet (``index`` 0) in the canonical orientation.
+
+    Areas are in mm2, ``position_mm`` is the slice centre's S coordinate (positive to the head), ratios are None
+    where the slice shows no lung.
+    """
+
+    index: int
+    position_mm: float
+    lung_area_mm2: float
+    openness: Openness
+    representative: bool
+    vessel_area_mm2: float
+    vessel_ratio_percent: float | None
+    ggo_area_mm2: float
+    consolidation_area_mm2: float
+    opacity_percent: float | None
+    probability: float | None
+    positive: bool
+    localization_area_mm2: float
+
+
+@dataclass(frozen=True)
+class CaseDecision:
+    """Whether the case is called positive: share of positive slices among lung slices, above the threshold (B8).
+
+    ``positive`` and ``positive_fraction`` are None, with a ``reason``, where no slice shows lung.
+    """
+
+    positive: bool | None
+    positive_fraction: float | None
+    positive_slices: int
+    lung_slices: int
+    slice_threshold: float
+    case_threshold: float
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ModelUsed:
+    """A network that took part: its name, version and the SHA-256 of its weights."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The result for one scan.
+
+    Parameters
+    ----------
+    scan
+        The scan on its own grid.
+    lungs, opacities, localization
+        As in `AxialArrays`, on the scan's own grid.
+    axial
+        The same in the canonical orientation, for pictures and measures.
+    measures
+        One entry a region and measure.
+    slices
+        One entry an axial slice, from the feet to the head.
+    case
+        The case decision.
+    notices
+        What a reader must know, worst first.
+    options, models, seconds, versions
+        How it was made; ``seconds`` per stage.
+    """
+
+    scan: Scan
+    lungs: NDArray[np.uint8]
+    opacities: NDArray[np.uint8]
+    localization: NDArray[np.float32]
+    axial: AxialArrays
+    measures: tuple[Measurement, ...]
+    slices: tuple[SliceMeasures, ...]
+    case: CaseDecision
+    notices: tuple[Notice, ...]
+    options: Options
+    models: tuple[ModelUsed, ...] = ()
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def labelmap(self) -> NDArray[np.uint8]:
+        """uint8 on the scan's own grid: 1 right lung, 2 left lung, 3 GGO, 4 consolidation, 5 pleural effusion."""
+        return np.where(self.opacities > 0, self.opacities + np.uint8(2), self.lungs).astype(np.uint8, copy=False)
+
+    def measure(self, region: str, name: str) -> Measurement:
+        """Find one measurement.
+
+        Raises
+        ------
+        KeyError
+            If there is no such region or measure.
+        """
+        for entry in self.measures:
+            if entry.region == region and entry.name == name:
+                return entry
+        raise KeyError(f"There is no measure {name!r} of region {region!r}.")

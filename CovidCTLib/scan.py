@@ -1,0 +1,132 @@
+"""A CT as it was read: HU on its own grid, with facts that are no patient data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from CovidCTLib.errors import InputError, Notice
+from CovidCTLib.geometry import Geometry
+from CovidCTLib.hu import LOWEST_HU
+
+MIN_SLICES = 2
+"""Fewer slices make no volume."""
+
+MIN_IN_PLANE = 16
+"""Smallest number of voxels along any two axes of a scan that can hold a chest."""
+
+
+@dataclass(frozen=True)
+class ScanFacts:
+    """Facts of the acquisition that identify nobody; ``study_date`` is filled only when the user asks for it."""
+
+    source_format: str = "array"
+    slice_count: int | None = None
+    kernel: str | None = None
+    manufacturer: str | None = None
+    slice_thickness_mm: float | None = None
+    tube_voltage_kv: float | None = None
+    study_date: str | None = None
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A CT volume.
+
+    Parameters
+    ----------
+    hu
+        int16, shape ``geometry.shape_zyx``, HU. Padding and the outside of the scan circle are -1024.
+    geometry
+        The grid as it was given, whatever its orientation.
+    facts
+        Facts of the acquisition.
+    notices
+        What the reading found that a reader of the results must know.
+    """
+
+    hu: NDArray[np.int16]
+    geometry: Geometry
+    facts: ScanFacts = field(default_factory=ScanFacts)
+    notices: tuple[Notice, ...] = ()
+
+    @classmethod
+    def from_array(
+        cls,
+        hu: NDArray[Any],
+        geometry: Geometry | None = None,
+        facts: ScanFacts | None = None,
+        notices: tuple[Notice, ...] = (),
+    ) -> Scan:
+        """Check an array of HU and make it a scan.
+
+        Parameters
+        ----------
+        hu
+            Shape ``(z, y, x)``, integers or floats in HU. It is copied only if it must be converted or cleaned.
+        geometry
+            Grid of the array; without it, voxels of 1 mm, canonical orientation.
+
+        Raises
+        ------
+        InputError
+            If the array is not three-dimensional, not real numbers, holds NaN or infinity, is constant, too small, or
+            of another shape than the geometry.
+        """
+        if hu.ndim != 3:
+            raise InputError(
+                f"A CT volume with three dimensions was expected, but this has {hu.ndim} (shape {hu.shape}). "
+                "Give one 3D scan: not a single picture, a colour image or a time series."
+            )
+        if hu.dtype == np.bool_ or hu.dtype.kind not in "iuf":
+            raise InputError(
+                f"HU must be real numbers, but the voxels are {hu.dtype}. Give the CT, not a mask or colours."
+            )
+        if sum(size >= MIN_IN_PLANE for size in hu.shape) < 2 or min(hu.shape) < MIN_SLICES:
+            raise InputError(
+                f"A CT volume needs at least {MIN_SLICES} slices of {MIN_IN_PLANE} x {MIN_IN_PLANE} voxels, but this "
+                f"is {' x '.join(str(s) for s in hu.shape[::-1])}. Give the whole scan."
+            )
+        grid = geometry if geometry is not None else Geometry((hu.shape[0], hu.shape[1], hu.shape[2]))
+        if grid.shape_zyx != hu.shape:
+            raise InputError(f"The array has shape {hu.shape}, but its grid says {grid.shape_zyx}.")
+        if hu.dtype.kind == "f" and not np.isfinite(hu).all():
+            count = int(np.size(hu) - np.isfinite(hu).sum())
+            raise InputError(
+                f"All voxels must be finite HU, but {count} are NaN or infinite. Export the scan again, or replace "
+                "them by -1024 (air)."
+            )
+        low, high = hu.min(), hu.max()
+        if low == high:
+            raise InputError(f"All voxels have the same value ({low}), so this is not a CT. Check the export.")
+        if low >= LOWEST_HU and high <= np.iinfo(np.int16).max and hu.dtype == np.int16:
+            clean = hu
+        else:
+            limited = np.clip(hu, LOWEST_HU, np.iinfo(np.int16).max)
+            clean = (np.rint(limited) if hu.dtype.kind == "f" else limited).astype(np.int16, copy=False)
+        return cls(clean, grid, facts if facts is not None else ScanFacts(slice_count=hu.shape[0]), notices)
+
+    @classmethod
+    def from_image(cls, image: sitk.Image, facts: ScanFacts | None = None) -> Scan:
+        """Check a SimpleITK image in HU and make it a scan.
+
+        Raises
+        ------
+        InputError
+            If it is not 3D, has colour channels, or its voxels fail `from_array`'s checks.
+        """
+        if image.GetNumberOfComponentsPerPixel() != 1:
+            raise InputError(
+                f"A CT has one value a voxel, but this image has {image.GetNumberOfComponentsPerPixel()} (colour?). "
+                "Give the original CT."
+            )
+        if image.GetDimension() != 3:
+            raise InputError(
+                f"A 3D CT was expected, but this image has {image.GetDimension()} dimensions "
+                f"({' x '.join(str(s) for s in image.GetSize())}). Give one 3D scan."
+            )
+        return cls.from_array(sitk.GetArrayFromImage(image), Geometry.from_image(image), facts)
