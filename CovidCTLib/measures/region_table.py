@@ -1,0 +1,143 @@
+"""The table of measures, one value a region and measure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from CovidCTLib.analysis import AxialArrays, Measurement
+from CovidCTLib.labels import OPACITY_EFFUSION
+from CovidCTLib.measures.checks import check_axial
+from CovidCTLib.measures.counts import RegionCounts, add_counts, count_zones
+from CovidCTLib.measures.definitions import band_measure_names, definitions_for
+from CovidCTLib.measures.hu_statistics import hu_statistics, mass_g
+from CovidCTLib.measures.regions import REGIONS, ZONES, ZONES_OF_REGION
+from CovidCTLib.measures.severity import zone_severity
+from CovidCTLib.options import Options
+
+WHOLE = "both_lungs"
+"""The region that alone has pleural effusion and the severity of six zones."""
+
+NO_LUNG_REASON = "no lung was found in this region"
+EFFUSION_REASON = "the network does not predict pleural effusion yet"
+CONSTANT_HU_REASON = "every voxel of the region has the same HU"
+MISSING_ZONE_REASON = "not all six zones show lung"
+
+_MM3_PER_ML = 1000.0
+
+Values = dict[str, "float | str"]
+"""Measures of a region by name: the value, or as text the reason why there is none."""
+
+
+def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, ...]:
+    """Measure the lungs and their thirds.
+
+    Parameters
+    ----------
+    axial
+        The scan and its results in the canonical orientation. Opacities and localization count inside the lungs only,
+        pleural effusion everywhere.
+    options
+        Limit of high opacity and aeration bands.
+
+    Returns
+    -------
+    tuple of Measurement
+        By region in the order of `REGIONS`, then by measure in the order of `definitions_for`. Pleural effusion and
+        ``severity_0_24`` are given for both lungs only, ``severity`` for the six zones only. In a region without lung
+        every value is None, with the reason.
+
+    Raises
+    ------
+    InputError
+        If arrays and grid do not fit together, a label is not known, or the localization leaves [0, 1].
+    OptionsError
+        If two aeration bands share a name or one has none, or a limit is not a number.
+
+    Notes
+    -----
+    All regions are sums of the same whole-number counts in six zones: right and left add up to both lungs, and the
+    thirds to their lung. If only one lung was found, the measures of both lungs are those of this lung.
+    """
+    check_axial(axial)
+    definitions = definitions_for(options)
+    zones = count_zones(axial)
+    voxel_ml = axial.geometry.voxel_volume_mm3 / _MM3_PER_ML
+    table: list[Measurement] = []
+    for region in REGIONS:
+        counts = add_counts([zones[zone] for zone in ZONES_OF_REGION[region]])
+        values = _measure_region(counts, options, voxel_ml)
+        if region in ZONES:
+            values["severity"] = (
+                float(zone_severity(counts.opacity_voxels, counts.voxels)) if counts.voxels else NO_LUNG_REASON
+            )
+        if region == WHOLE:
+            values["severity_0_24"] = _six_zone_severity(zones)
+            values["pleural_effusion_volume_ml"] = _effusion_ml(axial, voxel_ml)
+        table += [
+            _measurement(region, name, values[name], definition.unit)
+            for name, definition in definitions.items()
+            if name in values
+        ]
+    return tuple(table)
+
+
+def _measurement(region: str, name: str, value: float | str, unit: str) -> Measurement:
+    if isinstance(value, str):
+        return Measurement(region, name, None, unit, value)
+    return Measurement(region, name, value, unit)
+
+
+def _measure_region(counts: RegionCounts, options: Options, voxel_ml: float) -> Values:
+    """Compute the measures that every region has."""
+    voxels = counts.voxels
+    in_ml = {
+        "volume_ml": voxels,
+        "ggo_volume_ml": counts.ggo_voxels,
+        "consolidation_volume_ml": counts.consolidation_voxels,
+        "opacity_volume_ml": counts.opacity_voxels,
+    }
+    in_percent = {
+        "opacity_percent": counts.opacity_voxels,
+        "high_opacity_percent": counts.high_opacity_voxels(options.high_opacity_hu),
+    }
+    for band in options.aeration_bands:
+        volume_name, share_name = band_measure_names(band)
+        in_ml[volume_name] = in_percent[share_name] = counts.band_voxels(band.low_hu, band.high_hu)
+    values: Values = {name: number * voxel_ml for name, number in in_ml.items()}
+    values.update((name, 100 * number / voxels if voxels else 0.0) for name, number in in_percent.items())
+    values.update(_hu_values(counts, voxel_ml))
+    values["corona_score_cm3"] = counts.localization_sum * voxel_ml  # 1 cm3 is 1 ml.
+    return values if voxels else dict.fromkeys(values, NO_LUNG_REASON)
+
+
+def _hu_values(counts: RegionCounts, voxel_ml: float) -> Values:
+    """Compute the statistics of HU and the mass."""
+    hu, voxels = counts.hu, counts.all_hu
+    found = hu_statistics(hu, voxels)
+    if found is None:
+        names = ("hu_mean", "hu_sd", "hu_skewness", "hu_kurtosis", "hu_percentile_15", "mass_g")
+        return dict.fromkeys(names, NO_LUNG_REASON)
+    return {
+        "hu_mean": found.mean_hu,
+        "hu_sd": found.sd_hu,
+        "hu_skewness": CONSTANT_HU_REASON if found.skewness is None else found.skewness,
+        "hu_kurtosis": CONSTANT_HU_REASON if found.kurtosis is None else found.kurtosis,
+        "hu_percentile_15": found.percentile_15_hu,
+        "mass_g": mass_g(hu, voxels, voxel_ml),
+    }
+
+
+def _six_zone_severity(zones: Mapping[str, RegionCounts]) -> float | str:
+    """Add up the severity of the six zones; without one of them the sum would look milder than it is."""
+    if not any(counts.voxels for counts in zones.values()):
+        return NO_LUNG_REASON
+    if not all(counts.voxels for counts in zones.values()):
+        return MISSING_ZONE_REASON
+    return float(sum(zone_severity(counts.opacity_voxels, counts.voxels) for counts in zones.values()))
+
+
+def _effusion_ml(axial: AxialArrays, voxel_ml: float) -> float | str:
+    """Measure pleural effusion in the whole scan; without a single voxel nothing was predicted, so no 0 is claimed."""
+    # Slice by slice, so that the comparison makes no copy of the volume.
+    voxels = sum(int((plane == OPACITY_EFFUSION).sum()) for plane in axial.opacities)
+    return voxels * voxel_ml if voxels else EFFUSION_REASON
