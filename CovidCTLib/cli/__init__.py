@@ -1,0 +1,1 @@
+"""The terminal: the program ``covidct`` and its commands."""

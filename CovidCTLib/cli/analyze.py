@@ -1,0 +1,214 @@
+"""``covidct analyze``: one CT in, a folder of results out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from CovidCTLib.cli.arguments import (
+    add_command,
+    add_display_arguments,
+    add_engine_arguments,
+    finite_number,
+    options_from,
+)
+from CovidCTLib.cli.interruption import Interruption
+from CovidCTLib.cli.progress import READING, WHOLE, WRITING, SilentReporter, make_reporter, say
+from CovidCTLib.cli.summary import summary_lines
+from CovidCTLib.errors import CancelledError
+from CovidCTLib.hu import HIGH_OPACITY_HU, VESSEL_HU
+
+CANCELLED = "Cancelled; nothing was written."
+"""What is said after Ctrl-C or a polite kill."""
+
+if TYPE_CHECKING:
+    from CovidCTLib.analysis import Analysis
+    from CovidCTLib.cli.arguments import Commands
+    from CovidCTLib.options import Options
+    from CovidCTLib.scan import Scan
+
+_DESCRIPTION = """\
+Analyze one chest CT. INPUT is a DICOM folder, or one NIfTI (.nii, .nii.gz), NRRD (.nrrd) or MetaImage (.mha) file.
+The input is only read. The results appear in a new folder, all at once when they are complete:
+
+  report.html             pictures, numbers, how they were made; open it in a browser or print it
+  segmentation.seg.nrrd   lungs and opacities for 3D Slicer
+  labelmap.nii.gz         1 right lung, 2 left lung, 3 ground-glass opacity, 4 consolidation, 5 pleural effusion
+  localization.nii.gz     where the slice classifier looked, 0 to 1
+  measures.csv            volumes, percentages and scores, each with its definition
+  slices.csv              the same for each slice
+  analysis.json           everything above but the images, for programs
+
+No patient's name, number or birth date is written anywhere."""
+
+_EPILOG = """\
+examples:
+  covidct analyze my_ct_folder -o results
+  covidct analyze ct.nii.gz -o results --device cpu --threads 4
+  covidct analyze my_ct_folder -o results --series 2      (numbers as 'covidct series my_ct_folder' lists them)"""
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command to the program."""
+    parser = add_command(commands, "analyze", "analyze one chest CT", _DESCRIPTION, _EPILOG)
+    parser.add_argument("input", metavar="INPUT", help="DICOM folder, or NIfTI, NRRD or MetaImage file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="folder for the results; it must be empty or not exist yet",
+    )
+    parser.add_argument(
+        "--series",
+        metavar="X",
+        help="which series of a DICOM folder: its number in 'covidct series', or the end of its UID (default: the "
+        "largest axial CT)",
+    )
+    parser.add_argument("--study-date", action="store_true", help="put the date of the study into the results")
+    parser.add_argument("--no-report", action="store_true", help="do not make report.html")
+    add_engine_arguments(parser)
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--slice-threshold",
+        type=finite_number,
+        metavar="P",
+        help="probability, 0 to 1, from which a slice is called abnormal (default: the classifier's own)",
+    )
+    limits.add_argument(
+        "--case-threshold",
+        type=finite_number,
+        metavar="F",
+        help="share of abnormal slices, 0 to 1, above which the case is called positive (default: the classifier's)",
+    )
+    limits.add_argument(
+        "--high-opacity",
+        type=finite_number,
+        metavar="HU",
+        help=f"HU from which an opacity counts as high opacity (default: {HIGH_OPACITY_HU})",
+    )
+    limits.add_argument(
+        "--vessel",
+        type=finite_number,
+        metavar="HU",
+        help=f"HU from which lung counts as vessel (default: {VESSEL_HU})",
+    )
+    add_display_arguments(parser)
+    parser.set_defaults(run=run, cancelled=CANCELLED)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, analyze, write, and say what came out.
+
+    Parameters
+    ----------
+    args
+        As parsed.
+
+    Returns
+    -------
+    int
+        Exit code 0.
+
+    Raises
+    ------
+    CovidCTError
+        If the input, an option or the output folder cannot be used.
+    """
+    from CovidCTLib.results import check_output_folder
+
+    options = options_from(args)
+    check_output_folder(args.output)
+    with make_reporter(args.progress, args.quiet) as reporter:
+        reporter.show("reading", READING[0])
+        started = time.perf_counter()
+        from CovidCTLib.reading import read_scan
+
+        scan = read_scan(args.input, series=args.series, with_study_date=args.study_date)
+        seconds = time.perf_counter() - started
+        reporter.show("reading", READING[1])
+        analysis = analyze_and_write(scan, options, args.output, reporter, seconds, report=not args.no_report)
+    tell_results(analysis, args, report=not args.no_report)
+    return 0
+
+
+def analyze_and_write(
+    scan: Scan,
+    options: Options,
+    output: str,
+    reporter: SilentReporter,
+    reading_seconds: float,
+    *,
+    report: bool = True,
+    with_scan: bool = False,
+) -> Analysis:
+    """Analyze a scan and write its results, showing progress; every command that analyzes goes this way.
+
+    Parameters
+    ----------
+    scan
+        The CT.
+    options
+        How to analyze it.
+    output
+        Folder for the results.
+    reporter
+        Shows the progress.
+    reading_seconds
+        Time that the reading took, for the record.
+    report, with_scan
+        Whether ``report.html`` and ``ct.nii.gz`` are written.
+
+    Raises
+    ------
+    CovidCTError
+        If the scan cannot be analyzed or the results cannot be written.
+    CancelledError
+        On Ctrl-C or a polite kill; it says whether the results had been written already.
+    """
+    from CovidCTLib.pipeline import analyze
+    from CovidCTLib.results import RECORD_FILE, write_results
+
+    try:
+        analysis = analyze(scan, options, progress=reporter.part(WHOLE), cancelled=Interruption.requested)
+        analysis = replace(analysis, seconds={"reading": round(reading_seconds, 3), **analysis.seconds})
+        write_results(
+            analysis,
+            output,
+            report=report,
+            scan=with_scan,
+            progress=reporter.part(WRITING),
+            cancelled=Interruption.requested,
+        )
+        reporter.finish(output)
+    except (KeyboardInterrupt, CancelledError) as stop:
+        # The folder was empty before, so a record in it is this run's, and the record comes with all the rest.
+        if (Path(output) / RECORD_FILE).exists():
+            raise CancelledError("Cancelled, but the results had already been written completely.") from stop
+        raise CancelledError(CANCELLED) from stop
+    return analysis
+
+
+def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool) -> None:
+    """Write warnings to the standard error output, and the summary to the standard output.
+
+    Parameters
+    ----------
+    analysis
+        What came out.
+    args
+        ``quiet`` and ``progress`` silence the summary; lines of JSON must stay alone on the standard output.
+    report
+        Whether there is a report to point to.
+    """
+    for notice in analysis.notices:
+        if notice.severity != "note":
+            say(f"covidct: warning: {notice.text}", sys.stderr)
+    if args.quiet or args.progress == "json":
+        return
+    for line in summary_lines(analysis, Path(args.output), report=report):
+        say(line)

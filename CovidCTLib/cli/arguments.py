@@ -1,0 +1,99 @@
+"""Arguments that several commands share, and the kinds of values that they take."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import TYPE_CHECKING
+
+from CovidCTLib.cli.progress import PROGRESS_KINDS
+from CovidCTLib.options import LUNG_ENGINES, Options
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def finite_number(text: str) -> float:
+    """Read a number from an argument.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If the text is no number, or is NaN or infinite; the program then ends with exit code 2.
+    """
+    try:
+        number = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"a number was expected, not {text!r}") from error
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"a finite number was expected, not {text!r}")
+    return number
+
+
+def add_command(commands: Commands, name: str, summary: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """Add a command with its help, and ``--debug``, which every command has."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    # Without a default of its own, so that ``covidct --debug analyze`` is not undone.
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="on failure, also show where in the program it happened",
+    )
+    return parser
+
+
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how the analysis is computed."""
+    group = parser.add_argument_group("how it is computed")
+    group.add_argument(
+        "--lungs",
+        choices=LUNG_ENGINES,
+        default="network",
+        help="how the lungs are found: a trained network, or contours of the air, which need no weights but miss "
+        "diseased lung (default: network)",
+    )
+    group.add_argument(
+        "--device",
+        metavar="NAME",
+        default="auto",
+        help="processor: auto takes a graphics card if there is one; cpu always works; cuda or cuda:1 chooses a card "
+        "(default: auto)",
+    )
+    group.add_argument("--threads", type=int, metavar="N", help="processor cores to use (default: all)")
+
+
+def add_display_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what the terminal shows."""
+    group = parser.add_argument_group("what is shown")
+    group.add_argument("--quiet", action="store_true", help="show only warnings and errors")
+    group.add_argument(
+        "--progress",
+        choices=PROGRESS_KINDS,
+        help="bar for people, json for programs (one JSON object a line), or none (default: bar in a terminal)",
+    )
+
+
+def options_from(args: argparse.Namespace) -> Options:
+    """Make the options of an analysis from the arguments.
+
+    Raises
+    ------
+    OptionsError
+        If a value is out of its range.
+    """
+    given = {
+        "slice_threshold": getattr(args, "slice_threshold", None),
+        "case_threshold": getattr(args, "case_threshold", None),
+        "high_opacity_hu": getattr(args, "high_opacity", None),
+        "vessel_hu": getattr(args, "vessel", None),
+    }
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return Options(lungs=args.lungs, device=args.device, threads=args.threads, **chosen)

@@ -1,0 +1,160 @@
+"""The program ``covidct``: reads the arguments, runs a command, and turns every failure into one line.
+
+Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from CovidCTLib import __version__
+from CovidCTLib.cli import analyze, demo, series
+from CovidCTLib.cli.interruption import Interruption
+from CovidCTLib.cli.progress import say, write_json_line
+from CovidCTLib.errors import CancelledError, CovidCTError, OptionsError
+
+if TYPE_CHECKING:
+    from CovidCTLib.cli.arguments import Commands
+
+DONE, FAILED, WRONG_ARGUMENTS = 0, 1, 2
+"""Exit codes."""
+
+_DESCRIPTION = """\
+CovidCT reads COVID-19 in a chest CT: lungs, opacities, where the slice classifier looked, Corona Score and a report.
+It works offline. Research software, not a medical device."""
+
+_EPILOG = """\
+examples:
+  covidct demo                                analyze a made-up chest CT, to see what you get
+  covidct analyze my_ct_folder -o results     analyze a DICOM folder; open results/report.html afterwards
+  covidct series my_ct_folder                 list the series of a DICOM folder
+
+exit codes: 0 done, 1 failed or cancelled (one line says why), 2 wrong arguments"""
+
+
+class UnexpectedError(CovidCTError):
+    """A mistake in CovidCT itself, not in what the user gave it."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that complains in one line and points to the help."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_ARGUMENTS, f"covidct: {_one_line(message)}. See '{self.prog} --help'.\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Make the parser of the program with all of its commands.
+
+    Returns
+    -------
+    ArgumentParser
+        After parsing, ``run`` is the command's function: it takes the parsed arguments and returns the exit code.
+    """
+    parser: argparse.ArgumentParser = _Parser(
+        prog="covidct",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"covidct {__version__}")
+    parser.add_argument("--debug", action="store_true", help="on failure, also show where in the program it happened")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    analyze.add_parser(commands)
+    demo.add_parser(commands)
+    series.add_parser(commands)
+    _add_training(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the program.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; None takes those of the process.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed or cancelled, 2 wrong arguments.
+    """
+    with Interruption():
+        args = argparse.Namespace()
+        try:
+            build_parser().parse_args(argv, namespace=args)
+            return _run(args)
+        except SystemExit as stop:
+            # argparse leaves this way after --help, --version and wrong arguments, having said everything.
+            return stop.code if isinstance(stop.code, int) else DONE
+        except KeyboardInterrupt:
+            # Commands that leave nothing behind say so; a training keeps what it has so far.
+            return _fail(args, CancelledError(getattr(args, "cancelled", "Cancelled.")))
+        except BrokenPipeError:
+            # Whoever read our output has gone (``covidct series x | head``); Python must not complain at exit either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        except CovidCTError as error:
+            return _fail(args, error)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run the chosen command; a mistake of the program becomes an `UnexpectedError`."""
+    try:
+        code: int = args.run(args)
+    except (CovidCTError, BrokenPipeError):
+        raise
+    except MemoryError as error:
+        raise UnexpectedError(
+            "The computer has too little free memory for this scan. Close other programs, or use another computer."
+        ) from error
+    except ImportError as error:
+        raise UnexpectedError(
+            f"A part that CovidCT needs could not be loaded ({error.name or 'unknown'}). Install CovidCT again, for "
+            "example with 'pip install --force-reinstall covidct'; --debug shows what is wrong."
+        ) from error
+    except Exception as error:
+        # The text of an unknown error may hold a path or a patient's name, so only its kind is shown.
+        raise UnexpectedError(
+            f"CovidCT made a mistake ({type(error).__name__}) and stopped. Run the command again with --debug, and "
+            "report the text that it shows to the developers, without any patient's name."
+        ) from error
+    else:
+        return code
+
+
+def _fail(args: argparse.Namespace, error: CovidCTError) -> int:
+    """Say in one line what went wrong, and choose the exit code."""
+    message = _one_line(str(error))
+    if getattr(args, "debug", False):
+        traceback.print_exception(error, file=sys.stderr)
+    if getattr(args, "progress", None) == "json":
+        write_json_line({"error": message})
+    say(f"covidct: {message}", sys.stderr)
+    return WRONG_ARGUMENTS if isinstance(error, OptionsError) else FAILED
+
+
+def _one_line(text: str) -> str:
+    """Join the lines of a message."""
+    return " ".join(text.split())
+
+
+def _add_training(commands: Commands) -> None:
+    """Add ``covidct train``, unless this installation came without the training code."""
+    if importlib.util.find_spec("CovidCTLib.training") is None:
+        return
+    if importlib.util.find_spec("CovidCTLib.training.command") is None:
+        return
+    importlib.import_module("CovidCTLib.training.command").add_parser(commands)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""``covidct series``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+from CovidCTLib.cli.main import main
+from CovidCTLib.errors import InputError
+
+DICOM = Path(__file__).parents[2] / ".." / "shared" / "data" / "dicom"
+
+
+@pytest.fixture
+def two_series(monkeypatch):
+    """A folder with a series that can be used and one that cannot."""
+    from CovidCTLib.reading import SeriesSummary
+
+    module = types.ModuleType("CovidCTLib.reading")
+    module.list_series = lambda folder: (
+        SeriesSummary(1, "CT", 300, 512, 400, (1.25, 0.7, 0.8), "axial", "B31f", True, None),
+        SeriesSummary(2, "CT", 60, 512, 512, (5.0, 0.7, 0.7), "coronal", None, False, None),
+        SeriesSummary(3, "CT", 1, 512, 512, None, None, None, True, "one slice makes no volume"),
+    )
+    monkeypatch.setitem(sys.modules, "CovidCTLib.reading", module)
+
+
+def test_series_are_a_table_with_the_number_that_chooses_them(two_series, capsys):
+    assert main(["series", "folder"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "number  slices  matrix     spacing in mm       plane    kernel  usable",
+        "1       300     400 x 512  0.80 x 0.70 x 1.25  axial    B31f    yes",
+        "2       60      512 x 512  0.70 x 0.70 x 5.00  coronal  -       yes (computed from other images)",
+        "3       1       512 x 512  -                   -        -       no: one slice makes no volume",
+    ]
+
+
+def test_series_are_json_lines_on_request(two_series, capsys):
+    assert main(["series", "folder", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["number"] for line in lines] == [1, 2, 3]
+    assert lines[0]["spacing_zyx_mm"] == [1.25, 0.7, 0.8]
+    assert lines[2]["reason"] == "one slice makes no volume"
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(monkeypatch, capsys):
+    module = types.ModuleType("CovidCTLib.reading")
+
+    def list_series(folder):
+        raise InputError("A folder was expected.")
+
+    module.list_series = list_series
+    monkeypatch.setitem(sys.modules, "CovidCTLib.reading", module)
+    assert main(["series", "folder"]) == 1
+    assert capsys.readouterr().err == "covidct: A folder was expected.\n"
+
+
+def test_a_missing_folder_is_refused_by_the_real_reader(tmp_path, capsys):
+    assert main(["series", str(tmp_path / "nowhere")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.skipif(not DICOM.is_dir(), reason="the shared DICOM data is not beside the repository")
+def test_a_real_series_is_listed_without_patient_data(capsys):
+    assert main(["series", str(DICOM / "covid_P001")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[1].split()[:5] == ["1", "148", "512", "x", "512"]
+    assert "axial" in lines[1]
