@@ -1,0 +1,1 @@
+"""Lungs: found by a network or by contours, told apart into right and left."""

@@ -1,0 +1,1 @@
+"""The networks: architectures, shipped weights, their cards, and how they are run."""

@@ -1,0 +1,1 @@
+"""Axial slices: the classifier, where it looked, and the decision on the case."""

@@ -1,0 +1,116 @@
+"""Augmentation of training slices by MONAI transforms.
+
+Crop, flip, rotation and noise inside the lungs are the original system's (B3); changes of contrast stand for
+photographs and other exports, blur and sharpening for reconstruction kernels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import (
+    Compose,
+    MapTransform,
+    RandAdjustContrastd,
+    RandAffined,
+    RandFlipd,
+    RandGaussianNoised,
+    RandGaussianSharpend,
+    RandGaussianSmoothd,
+    Randomizable,
+    ToTensord,
+)
+
+LUNG_NOISE_SCALE = 0.1
+LUNG_NOISE_MEAN = 0.0
+LUNG_NOISE_SD = 0.8
+"""Noise inside the lungs: 0.1 times a normal distribution of mean 0 and SD 0.8, on images in [0, 1] (B3)."""
+
+ROTATION_RAD = 0.26
+"""Largest rotation, 15 degrees."""
+
+LABEL_LUNGS, LABEL_OPACITIES = 0, 1
+"""Channels of the label image."""
+
+
+class RandLungNoised(Randomizable, MapTransform):  # type: ignore[misc]
+    """Add normally distributed noise inside the lungs, so that infected lungs still segment (B3)."""
+
+    def __init__(self, prob: float = 0.3) -> None:
+        MapTransform.__init__(self, ["image", "label"])
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Take and give a sample with ``image`` (1, y, x) in [0, 1] and ``label`` (2, y, x)."""
+        sample = dict(data)
+        if self.R.random() < self.prob:
+            image = sample["image"]
+            inside = sample["label"][LABEL_LUNGS] == 1
+            noise = self.R.normal(LUNG_NOISE_MEAN, LUNG_NOISE_SD, image.shape[1:]).astype(np.float32)
+            # Blurred noise looks like patchy disease, white noise like a sharp kernel: half of each.
+            if self.R.random() < 0.5:
+                noise = torch.nn.functional.avg_pool2d(torch.from_numpy(noise)[None], 7, 1, 3)[0].numpy() * 7
+            sample["image"] = image + LUNG_NOISE_SCALE * torch.from_numpy(noise)[None] * inside[None]
+        return sample
+
+
+class RandContrastWindowd(Randomizable, MapTransform):  # type: ignore[misc]
+    """Stretch or shift the grey scale as exports and photographs do: a random window, clipped at its ends."""
+
+    def __init__(self, prob: float = 0.5) -> None:
+        MapTransform.__init__(self, ["image"])
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Take and give a sample with ``image`` in [0, 1]."""
+        sample = dict(data)
+        if self.R.random() < self.prob:
+            strong = self.R.random() < 0.4
+            low = self.R.uniform(-0.1, 0.15) if strong else self.R.uniform(-0.03, 0.03)
+            high = self.R.uniform(0.8, 1.25) if strong else self.R.uniform(0.95, 1.05)
+            sample["image"] = (sample["image"] - low) / (high - low)
+        return sample
+
+
+def make_augmentation(size: int) -> Compose:
+    """Make the augmentation for a network's grid.
+
+    Parameters
+    ----------
+    size
+        Side of the network's grid in pixels; samples come in at `CovidCTLib.training.slices.SIDE`.
+
+    Returns
+    -------
+    Compose
+        Takes and gives ``image`` (1, y, x) float32 and ``label`` (2, y, x): lungs and opacities. Its
+        ``set_random_state`` makes it repeatable.
+    """
+    both = ["image", "label"]
+    return Compose(
+        [
+            ToTensord(both, track_meta=False),
+            RandFlipd(both, prob=0.5, spatial_axis=1),
+            RandFlipd(both, prob=0.05, spatial_axis=0),
+            RandAffined(
+                both,
+                prob=1.0,
+                rotate_range=ROTATION_RAD,
+                shear_range=(0.05, 0.05),
+                translate_range=(size * 0.08, size * 0.08),
+                scale_range=(0.25, 0.25),
+                spatial_size=(size, size),
+                mode=("bilinear", "nearest"),
+                padding_mode="zeros",
+            ),
+            RandLungNoised(),
+            RandGaussianSmoothd(["image"], prob=0.2, sigma_x=(0.3, 1.2), sigma_y=(0.3, 1.2)),
+            RandGaussianSharpend(["image"], prob=0.15, alpha=(2.0, 8.0)),
+            RandContrastWindowd(),
+            RandAdjustContrastd(["image"], prob=0.15, gamma=(0.75, 1.35)),
+            RandGaussianNoised(["image"], prob=0.4, std=0.04),
+        ]
+    )

@@ -1,0 +1,202 @@
+"""``covidct train``: from a training folder to weights with their card."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import CovidCTLib
+
+if TYPE_CHECKING:
+    from CovidCTLib.models.card import ModelCard
+    from CovidCTLib.training.slices import LungFinder, SliceSet
+    from CovidCTLib.training.tasks import Task
+
+_EXAMPLE = """\
+The training folder holds, in any subfolder:
+  NAME_ct.nii.gz with NAME_lungs.nii.gz (1 lung) and/or NAME_opacities.nii.gz (1 GGO, 2 consolidation)
+  NAME_ct.nii.gz or a DICOM folder NAME/ with a table NAME_slices.csv of abnormal (1) and normal (0) slices
+  FOLDER/images/*.png and FOLDER/labels/*.png, single slices; with FOLDER/slices.csv they are calibrated
+  *.npz with image_hu, lungs and slice_id
+A CT whose name begins with 'normal' is known to be without disease.
+
+example:
+  covidct train lungs DATA -o runs/lungs
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add ``train`` to the command line's subparsers."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "train",
+        help="train a network on your own CTs with masks",
+        description="Train the lung network, the opacity network or the slice classifier.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", choices=("lungs", "opacities", "slices"), help="what to train")
+    parser.add_argument("data", type=Path, metavar="DATA", help="the training folder")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="RUN", help="folder of the run; continued if it exists"
+    )
+    parser.add_argument("--steps", type=int, default=1500, help="optimizer steps (default %(default)s)")
+    parser.add_argument("--batch", type=int, default=16, help="slices a step (default %(default)s)")
+    parser.add_argument("--learning-rate", type=float, default=2e-3, help="highest learning rate (default %(default)s)")
+    parser.add_argument("--judge-every", type=int, default=150, help="steps between validations (default %(default)s)")
+    parser.add_argument("--folds", type=int, default=5, help="number of patient-wise folds (default %(default)s)")
+    parser.add_argument(
+        "--fold", type=int, default=0, help="fold held out for validation, from 0 (default %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights and samples (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that augment (default %(default)s)")
+    parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="weights to start from (a state dict)")
+    parser.add_argument(
+        "--models", type=Path, metavar="FOLDER", help="folder of models whose lung network frames the lungs"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default %(default)s)")
+    parser.add_argument(
+        "--same-patient",
+        action="append",
+        default=[],
+        metavar="A=B",
+        help="volumes A and B are scans of one patient (may be given again)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out ``covidct train``."""
+    from dataclasses import asdict
+
+    import torch
+
+    from CovidCTLib.errors import OptionsError
+    from CovidCTLib.models.device import choose_device
+    from CovidCTLib.models.weights import load_state, save_network
+    from CovidCTLib.training.layout import find_cases
+    from CovidCTLib.training.loop import TrainingOptions, train
+    from CovidCTLib.training.slices import load_slices
+    from CovidCTLib.training.splits import validation_mask
+    from CovidCTLib.training.tasks import TASKS
+
+    pairs = []
+    for text in arguments.same_patient:
+        first, found, second = text.partition("=")
+        if not (found and first and second):
+            raise OptionsError(f"--same-patient takes two names as A=B, not {text!r}.")
+        pairs.append((first, second))
+    if arguments.steps < 1 or arguments.batch < 2:
+        raise OptionsError("Training needs --steps of at least 1 and --batch of at least 2.")
+    say = _speaker(arguments.output)
+    task = TASKS[arguments.what]
+    device = choose_device(arguments.device)
+    folder = find_cases(arguments.data, pairs)
+    find_lungs = None if task.framing == "body" else _lung_finder(arguments.models)
+    slices = load_slices(folder, task.framing, find_lungs, arguments.output / "cache", say)
+    slices = slices.only(task.usable(slices))
+    held_out = validation_mask(slices, arguments.fold, arguments.folds)
+    training, validation = slices.only(~held_out), slices.only(held_out)
+    say(f"{_count(training)} to train on, {_count(validation)} held out")
+    options = TrainingOptions(
+        steps=arguments.steps,
+        batch=arguments.batch,
+        learning_rate=arguments.learning_rate,
+        judge_every=arguments.judge_every,
+        seed=arguments.seed,
+        workers=arguments.workers,
+        device=str(device),
+    )
+    initial = load_state(arguments.init) if arguments.init else None
+    torch.set_num_threads(max(1, torch.get_num_threads()))
+    trained = train(task, training, validation, arguments.output, options, initial, say)
+    command = _command_line(arguments)
+    card = _card(
+        task, training, validation, trained.figures, {**asdict(options), "best_step": trained.step, "command": command}
+    )
+    save_network(trained.network, card, arguments.output)
+    say(f"Weights and card are in {arguments.output}")
+    return 0
+
+
+def _speaker(folder: Path) -> Callable[[str], None]:
+    """Say lines on the terminal and keep them in the run's log."""
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def say(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+        with (folder / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    return say
+
+
+def _lung_finder(models: Path | None) -> LungFinder:
+    """Find lungs by the lung network, for volumes without lung masks."""
+    from CovidCTLib.geometry import CanonicalGrid
+    from CovidCTLib.hu import LOWEST_HU
+    from CovidCTLib.lungs.network import segment_lungs_by_network
+    from CovidCTLib.models.store import ModelStore
+
+    network = ModelStore(models).lungs()
+
+    def find(scan: CovidCTLib.Scan) -> Any:
+        grid = CanonicalGrid(scan.geometry)
+        return segment_lungs_by_network(grid.take(scan.hu, LOWEST_HU), grid.geometry.spacing_zyx_mm, network)
+
+    return find
+
+
+def _count(slices: SliceSet) -> str:
+    """Count slices and patients."""
+    return f"{len(slices)} slices of {len(set(slices.patient.tolist()))} patients"
+
+
+def _command_line(arguments: argparse.Namespace) -> str:
+    """Write the command that makes these weights, without the paths of this machine."""
+    words = [f"covidct train {arguments.what} DATA -o RUN"]
+    for name in ("steps", "batch", "learning_rate", "judge_every", "folds", "fold", "seed"):
+        words.append(f"--{name.replace('_', '-')} {getattr(arguments, name)}")
+    words += [f"--same-patient {pair}" for pair in arguments.same_patient]
+    if arguments.init:
+        words.append(f"--init {arguments.init.name}")
+    return " ".join(words)
+
+
+def _card(
+    task: Task, training: SliceSet, validation: SliceSet, figures: dict[str, float], made: dict[str, Any]
+) -> ModelCard:
+    """Write the model card of a run."""
+    import torch
+
+    from CovidCTLib.models.card import ModelCard
+
+    sources = sorted({str(source) for source in training.source})
+    return ModelCard(
+        name=task.name,
+        version=CovidCTLib.__version__,
+        architecture=dict(task.architecture),
+        size=task.size,
+        framing=task.framing,
+        expects=task.expects,
+        gives=task.gives,
+        sha256="",
+        thresholds={"slice": 0.5, "case": 0.1} if task.name == "slices" else {},
+        training={
+            "data": "Public CTs for non-commercial research: " + ", ".join(sources),
+            "cases": sorted({str(case) for case in training.case}),
+            "slices_and_patients": _count(training),
+            "torch": torch.__version__,
+            **{key: value for key, value in made.items() if key != "device"},
+        },
+        validation={
+            "slices_and_patients": _count(validation),
+            "volumes": sorted({str(c) for c in validation.case[validation.source == "volume"]}),
+            "chosen_by": "best score on these patients, so slightly optimistic",
+            **figures,
+        },
+        limits=task.limits,
+    )

@@ -1,0 +1,187 @@
+"""The training folder: which files belong together, what their labels mean, and whose they are.
+
+Anywhere below the folder, in any number:
+
+``NAME_ct.nii.gz`` with ``NAME_lungs.nii.gz`` (1 = lung) and/or ``NAME_opacities.nii.gz`` (1 GGO, 2 consolidation)
+    A CT volume in HU with its masks on the same grid. ``NAME_slices.csv`` (``slice_index,abnormal``) may stand for the
+    masks. A folder of DICOM files beside a ``*NAME_slices.csv`` (``sop_instance_uid,abnormal`` or
+    ``slice_location_mm,abnormal``) is the same. In a CT whose name begins with ``normal`` every slice is normal.
+``FOLDER/images/*.png`` and ``FOLDER/labels/*.png`` (same names)
+    Single axial slices as 8-bit pictures. With ``FOLDER/slices.csv`` (``slice,patient,air_value,soft_tissue_value``)
+    the grey values are calibrated and the labels are 1 lung, 2 infection; without it they are 1 GGO,
+    2 consolidation, in pictures of unknown contrast.
+``*.npz`` with ``image_hu``, ``lungs``, ``slice_id``
+    Single axial slices in HU with lung masks; the patient is ``slice_id`` up to ``_Z``.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from CovidCTLib.errors import TrainingDataError
+
+Kind = Literal["volume", "calibrated pictures", "photographs", "slice archive"]
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """Files that belong together.
+
+    Parameters
+    ----------
+    name
+        Name of the case, unique in the folder.
+    kind
+        What the files are.
+    image
+        NIfTI file, DICOM folder, archive, or folder that holds ``images/``.
+    lungs, opacities, slice_table
+        Mask files and table, where there are such.
+    patient
+        Patient of a volume; pictures and archives hold many patients and say whose each slice is.
+    all_normal
+        Every slice is known to be without disease.
+    """
+
+    name: str
+    kind: Kind
+    image: Path
+    patient: str
+    lungs: Path | None = None
+    opacities: Path | None = None
+    slice_table: Path | None = None
+    all_normal: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingFolder:
+    """All cases of a training folder, in the order of their names."""
+
+    root: Path
+    cases: tuple[TrainingCase, ...]
+    same_patient: Mapping[str, str] = field(default_factory=dict)
+
+
+def find_cases(root: Path, same_patient: Sequence[tuple[str, str]] = ()) -> TrainingFolder:
+    """Find everything that can be trained on below a folder.
+
+    Parameters
+    ----------
+    root
+        The training folder.
+    same_patient
+        Pairs of volume names that are scans of one patient; they never come into different splits.
+
+    Raises
+    ------
+    TrainingDataError
+        If the folder is missing, holds nothing of the layout, a mask has no image, a picture has no label, or a name
+        of `same_patient` does not exist.
+    """
+    if not root.is_dir():
+        raise TrainingDataError(f"The training folder does not exist: {root}. Give the folder that holds the cases.")
+    merged = {second: first for first, second in same_patient}
+    cases = [*_volumes(root, merged), *_dicom_folders(root), *_picture_folders(root), *_archives(root)]
+    if not cases:
+        raise TrainingDataError(
+            f"No training case was found below {root}: expected NAME_ct.nii.gz with NAME_lungs.nii.gz or "
+            "NAME_opacities.nii.gz, folders with images/ and labels/, or .npz archives. See 'covidct train --help'."
+        )
+    names = {case.name for case in cases}
+    for name in {n for pair in same_patient for n in pair} - names:
+        raise TrainingDataError(f"There is no volume named {name} below {root}, but --same-patient names it.")
+    if len(names) < len(cases):
+        seen: set[str] = set()
+        twice = next(case.name for case in cases if case.name in seen or seen.add(case.name))  # type: ignore[func-returns-value]
+        raise TrainingDataError(f"Two cases are named {twice}. Rename one, so that splits by patient stay clear.")
+    return TrainingFolder(root, tuple(sorted(cases, key=lambda case: case.name)), merged)
+
+
+def _volumes(root: Path, merged: Mapping[str, str]) -> list[TrainingCase]:
+    """NIfTI volumes with their masks."""
+    cases = []
+    for image in sorted(root.rglob("*_ct.nii.gz")):
+        name = image.name.removesuffix("_ct.nii.gz")
+        table = image.with_name(f"{name}_slices.csv")
+        cases.append(
+            TrainingCase(
+                name,
+                "volume",
+                image,
+                merged.get(name, name),
+                lungs=_if_there(image.with_name(f"{name}_lungs.nii.gz")),
+                opacities=_if_there(image.with_name(f"{name}_opacities.nii.gz")),
+                slice_table=_if_there(table),
+                all_normal=name.startswith("normal"),
+            )
+        )
+    with_image = {(case.image.parent, case.name) for case in cases}
+    for suffix in ("_lungs.nii.gz", "_opacities.nii.gz"):
+        for mask in sorted(root.rglob(f"*{suffix}")):
+            if (mask.parent, mask.name.removesuffix(suffix)) not in with_image:
+                raise TrainingDataError(
+                    f"The mask {mask.relative_to(root)} has no CT beside it. Expected "
+                    f"{mask.name.replace(suffix, '_ct.nii.gz')} in the same folder."
+                )
+    return cases
+
+
+def _dicom_folders(root: Path) -> list[TrainingCase]:
+    """DICOM folders whose slices are labelled by a table beside them."""
+    cases = []
+    for table in sorted(root.rglob("*_slices.csv")):
+        folder = table.with_name(table.name.removesuffix("_slices.csv"))
+        if folder.is_dir():
+            cases.append(TrainingCase(folder.name, "volume", folder, folder.name, slice_table=table))
+    return cases
+
+
+def _picture_folders(root: Path) -> list[TrainingCase]:
+    """Folders of single slices as pictures."""
+    cases = []
+    for images in sorted(p for p in root.rglob("images") if p.is_dir()):
+        folder = images.parent
+        labels = folder / "labels"
+        if not labels.is_dir():
+            raise TrainingDataError(f"{images.relative_to(root)} has no folder 'labels' beside it.")
+        image_names, label_names = ({p.name for p in d.glob("*.png")} for d in (images, labels))
+        for name in sorted(image_names ^ label_names):
+            has, lacks = ("image", "label") if name in image_names else ("label", "image")
+            raise TrainingDataError(f"The {has} {folder.relative_to(root)}/.../{name} has no {lacks} of the same name.")
+        table = _if_there(folder / "slices.csv")
+        kind: Kind = "calibrated pictures" if table else "photographs"
+        cases.append(TrainingCase(folder.name, kind, folder, folder.name, slice_table=table))
+    return cases
+
+
+def _archives(root: Path) -> list[TrainingCase]:
+    """Archives of slices in HU."""
+    return [
+        TrainingCase(path.stem, "slice archive", path, path.stem, lungs=path) for path in sorted(root.rglob("*.npz"))
+    ]
+
+
+def _if_there(path: Path) -> Path | None:
+    return path if path.exists() else None
+
+
+def read_table(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
+    """Read a CSV table of a training folder.
+
+    Raises
+    ------
+    TrainingDataError
+        If it lacks a needed column.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in needed if name not in (reader.fieldnames or ())]
+        if missing:
+            raise TrainingDataError(
+                f"{path.name} must have the columns {', '.join(needed)}; {', '.join(missing)} is missing."
+            )
+        return list(reader)

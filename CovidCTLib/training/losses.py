@@ -1,0 +1,91 @@
+"""Losses that know which pixels are labelled, and how finely."""
+
+from __future__ import annotations
+
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+
+from CovidCTLib.training.slices import INFECTION, UNKNOWN
+
+_SMOOTH = 1.0
+"""Pixels added to both sides of a Dice, so that an empty mask found empty counts as right."""
+
+INFECTION_WEIGHT = 3.0
+"""Infected pixels are few; each counts this many times in the cross entropy."""
+
+
+def soft_dice(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """One minus the soft Dice over a batch, known pixels only.
+
+    Parameters
+    ----------
+    probability, truth, known
+        Shape ``(n, y, x)``; probabilities, 0/1, 0/1.
+    """
+    overlap = (probability * truth * known).sum()
+    total = ((probability + truth) * known).sum()
+    return 1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)
+
+
+def lung_loss(logits: torch.Tensor, lungs: torch.Tensor) -> torch.Tensor:
+    """Cross entropy plus soft Dice of lungs.
+
+    Parameters
+    ----------
+    logits
+        Shape ``(n, 1, y, x)``.
+    lungs
+        uint8, shape ``(n, y, x)``: 0, 1, `UNKNOWN`.
+    """
+    known = (lungs != UNKNOWN).float()
+    truth = (lungs == 1).float()
+    logit = logits[:, 0].float()
+    entropy = binary_cross_entropy_with_logits(logit, truth, reduction="none")
+    return (entropy * known).sum() / known.sum().clamp(min=1) + soft_dice(logit.sigmoid(), truth, known)
+
+
+def opacity_loss(logits: torch.Tensor, opacities: torch.Tensor) -> torch.Tensor:
+    """Cross entropy plus soft Dice of infection, and of each class where the class is known.
+
+    Parameters
+    ----------
+    logits
+        Shape ``(n, 3, y, x)``: none, GGO, consolidation.
+    opacities
+        uint8, shape ``(n, y, x)``: 0, 1, 2, `INFECTION` (class not known), `UNKNOWN`.
+    """
+    logits = logits.float()
+    known = (opacities != UNKNOWN).float()
+    infected = ((opacities > 0) & (opacities != UNKNOWN)).float()
+    # The logit of "any infection" against none; the classes are told apart by their own difference.
+    infection = torch.logsumexp(logits[:, 1:], dim=1) - logits[:, 0]
+    entropy = binary_cross_entropy_with_logits(infection, infected, reduction="none")
+    weight = known * (1 + (INFECTION_WEIGHT - 1) * infected)
+    loss = (entropy * weight).sum() / weight.sum().clamp(min=1)
+    loss = loss + soft_dice(infection.sigmoid(), infected, known)
+    probabilities = logits.softmax(dim=1)
+    has_class = ((opacities != UNKNOWN) & (opacities != INFECTION)).float()
+    classed = has_class * infected
+    if classed.sum() > 0:
+        consolidation = (opacities == 2).float()
+        difference = logits[:, 2] - logits[:, 1]
+        right = torch.where(consolidation > 0, logsigmoid(difference), logsigmoid(-difference))
+        loss = loss - (right * classed).sum() / classed.sum()
+        for value in (1, 2):
+            truth = (opacities == value).float()
+            loss = loss + 0.5 * soft_dice(probabilities[:, value], truth, has_class)
+    return loss
+
+
+def abnormal_loss(logits: torch.Tensor, abnormal: torch.Tensor, smoothing: float = 0.05) -> torch.Tensor:
+    """Cross entropy of abnormal against normal slices, with softened labels.
+
+    Parameters
+    ----------
+    logits, abnormal
+        Shape ``(n,)``; labels 0 and 1.
+    smoothing
+        Labels become ``smoothing`` and ``1 - smoothing``: readers disagree on faint slices.
+    """
+    target = abnormal.float() * (1 - 2 * smoothing) + smoothing
+    return binary_cross_entropy_with_logits(logits.float(), target)

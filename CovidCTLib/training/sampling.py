@@ -1,0 +1,79 @@
+"""Which slice is shown when: balanced over sources and findings, and repeatable from the seed alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from CovidCTLib.training.augmentation import make_augmentation
+from CovidCTLib.training.slices import SliceSet
+
+
+class SampledSlices(Dataset[dict[str, Any]]):
+    """Augmented training samples; number `n` depends on the seed and `n` only, so a run can be resumed anywhere.
+
+    Parameters
+    ----------
+    slices
+        The training slices.
+    weights
+        Chance of each slice, shape ``(n,)``, not negative; need not sum to 1.
+    size
+        Side of the network's grid.
+    seed
+        Any whole number.
+    first, count
+        Number of the first sample, and how many.
+    """
+
+    def __init__(
+        self, slices: SliceSet, weights: NDArray[np.float64], size: int, seed: int, first: int, count: int
+    ) -> None:
+        self.slices = slices
+        self.cumulative = np.cumsum(weights / weights.sum())
+        self.augmentation = make_augmentation(size)
+        self.seed = seed
+        self.first = first
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        """Give ``image`` (1, size, size), ``label`` (2, size, size) uint8 and ``abnormal`` (-1, 0, 1)."""
+        rng = np.random.default_rng((self.seed, self.first + index))
+        k = min(int(np.searchsorted(self.cumulative, rng.random())), len(self.slices) - 1)
+        self.augmentation.set_random_state(seed=int(rng.integers(2**31)))
+        sample = self.augmentation(
+            {
+                "image": self.slices.image[k][None].astype(np.float32),
+                "label": np.stack([self.slices.lungs[k], self.slices.opacities[k]]).astype(np.float32),
+            }
+        )
+        return {
+            "image": torch.as_tensor(sample["image"]).clamp_(0, 1),
+            "label": torch.as_tensor(sample["label"]).to(torch.uint8),
+            "abnormal": int(self.slices.abnormal[k]),
+        }
+
+
+def balanced_weights(groups: NDArray[np.str_], shares: Mapping[str, float]) -> NDArray[np.float64]:
+    """Chances of slices so that each group has its share, whatever its size.
+
+    Parameters
+    ----------
+    groups
+        Group of each slice, shape ``(n,)``.
+    shares
+        Share of each group; a group that is not named counts as 1.
+    """
+    weights = np.zeros(len(groups))
+    for group in np.unique(groups):
+        members = groups == group
+        weights[members] = shares.get(str(group), 1.0) / members.sum()
+    return weights

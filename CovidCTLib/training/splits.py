@@ -1,0 +1,45 @@
+"""Patient-wise splits: all slices and scans of a patient are on one side."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidCTLib.errors import TrainingDataError
+from CovidCTLib.training.slices import SliceSet
+
+
+def validation_mask(slices: SliceSet, fold: int, folds: int) -> NDArray[np.bool_]:
+    """Choose the slices of one fold's validation patients.
+
+    Parameters
+    ----------
+    slices
+        All slices.
+    fold, folds
+        Number of the fold, from 0, and how many folds there are.
+
+    Returns
+    -------
+    ndarray
+        bool, shape ``(n,)``: true for validation. Within each source, patients in the order of their names are dealt
+        to the folds in turn.
+
+    Raises
+    ------
+    TrainingDataError
+        If the fold's number is off, or a side has no slices.
+    """
+    if not 0 <= fold < folds:
+        raise TrainingDataError(f"The fold must lie within 0 and {folds - 1}, not {fold}.")
+    chosen: set[str] = set()
+    for source in np.unique(slices.source):
+        patients = np.unique(slices.patient[slices.source == source])
+        chosen.update(str(p) for p in patients[fold::folds])
+    mask = np.isin(slices.patient, sorted(chosen))
+    if mask.all() or not mask.any():
+        raise TrainingDataError(
+            f"Fold {fold} of {folds} leaves {int((~mask).sum())} slices to train on and {int(mask.sum())} to validate "
+            f"on ({len(np.unique(slices.patient))} patients). Add patients or lower --folds."
+        )
+    return mask

@@ -1,0 +1,231 @@
+"""The three things that are trained: lungs, opacities, slices. Each says which slices it uses and how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from CovidCTLib.models.card import ModelName
+from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE
+from CovidCTLib.training.augmentation import LABEL_LUNGS, LABEL_OPACITIES
+from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss
+from CovidCTLib.training.sampling import balanced_weights
+from CovidCTLib.training.slices import UNKNOWN, Framing, SliceSet
+
+Predict = Callable[[SliceSet], torch.Tensor]
+"""Gives float32 outputs of the network for a set of slices, on the network's grid."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of training.
+
+    Parameters
+    ----------
+    name
+        Name of the model.
+    architecture, size, framing
+        As in its card.
+    usable
+        Mask of the slices that say something for this task.
+    weights
+        Chance of each slice to be shown.
+    loss
+        From the network's output and a batch to a number.
+    judge
+        From predictions on validation slices to figures; ``score`` is the one to raise.
+    expects, gives, limits
+        Sentences of the card.
+    """
+
+    name: ModelName
+    architecture: Mapping[str, Any]
+    size: int
+    framing: Framing
+    usable: Callable[[SliceSet], NDArray[np.bool_]]
+    weights: Callable[[SliceSet], NDArray[np.float64]]
+    loss: Callable[[torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
+    judge: Callable[[torch.Tensor, SliceSet], dict[str, float]]
+    expects: str
+    gives: str
+    limits: tuple[str, ...]
+
+
+def to_grid(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Bring stored label slices ``(n, SIDE, SIDE)`` to a network's grid by nearest neighbour."""
+    where = ((np.arange(size) + 0.5) * labels.shape[1] / size).astype(int)
+    return labels[:, where][:, :, where]
+
+
+def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Dice of two masks; 1 where both are empty."""
+    total = int(found.sum()) + int(truth.sum())
+    return 1.0 if total == 0 else 2 * int((found & truth).sum()) / total
+
+
+def area_under_curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """Area under the receiver operating characteristic curve, ties counted half; NaN with one class only."""
+    ranks = rankdata(values)
+    count, others = int(positive.sum()), int((~positive).sum())
+    if count == 0 or others == 0:
+        return float("nan")
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
+
+
+def _judge_lungs(outputs: torch.Tensor, slices: SliceSet) -> dict[str, float]:
+    """Mean Dice over slices of pictures and archives, over cases of volumes."""
+    found = (outputs[:, 0] > 0).numpy()
+    truth = to_grid(slices.lungs, found.shape[1])
+    return _mean_dice("lungs", found, truth == 1, slices)
+
+
+def _mean_dice(
+    what: str, found: NDArray[np.bool_], truth: NDArray[np.bool_], slices: SliceSet, chosen: Any = True
+) -> dict[str, float]:
+    """Dice per source, and their mean as score; volumes case by case, the others slice by slice."""
+    figures: dict[str, float] = {}
+    for source in np.unique(slices.source):
+        members = np.flatnonzero((slices.source == source) & chosen)
+        groups = slices.case[members] if source == "volume" else members
+        values = []
+        for group in np.unique(groups):
+            part = members[groups == group]
+            if truth[part].any():
+                values.append(dice(found[part], truth[part]))
+        if values:
+            figures[f"{what}_dice_{str(source).replace(' ', '_')}"] = float(np.mean(values))
+    figures["score"] = float(np.mean(list(figures.values()))) if figures else 0.0
+    return figures
+
+
+def _judge_opacities(outputs: torch.Tensor, slices: SliceSet) -> dict[str, float]:
+    """Dice of infection and of the classes, and the share of normal slices' lungs called opacity."""
+    label = outputs.argmax(dim=1).numpy()
+    infection = (outputs[:, 1:].logsumexp(dim=1) > outputs[:, 0]).numpy()
+    truth = to_grid(slices.opacities, label.shape[1])
+    infected = (truth > 0) & (truth != UNKNOWN)
+    lungs = to_grid(slices.lungs, label.shape[1]) == 1
+    inside = infection & (lungs | ~lungs.any(axis=(1, 2))[:, None, None])
+    figures = _mean_dice("infection", inside, infected, slices)
+    photographs = slices.source == "photographs"
+    for value, name in ((1, "ggo"), (2, "consolidation")):
+        other = _mean_dice(name, inside & (label == value), truth == value, slices, photographs)
+        figures.update({key: v for key, v in other.items() if key != "score"})
+    normal = np.char.startswith(slices.case.astype(str), "normal")
+    if normal.any() and lungs[normal].any():
+        figures["normal_opacity_percent"] = 100 * float(inside[normal].sum() / lungs[normal].sum())
+    return figures
+
+
+def _judge_slices(outputs: torch.Tensor, slices: SliceSet) -> dict[str, float]:
+    """AUC of abnormal against normal slices: volumes only, since pictures hold abnormal slices alone."""
+    probability = outputs.sigmoid().numpy().astype(np.float64)
+    volumes = slices.source == "volume"
+    positive = slices.abnormal == 1
+    figures = {}
+    pooled = area_under_curve(probability[volumes], positive[volumes])
+    if np.isfinite(pooled):
+        figures["auc_volumes"] = pooled
+    within = []
+    for case in np.unique(slices.case[volumes]):
+        members = slices.case == case
+        value = area_under_curve(probability[members], positive[members])
+        if np.isfinite(value):
+            within.append(value)
+    if within:
+        figures["auc_within_case"] = float(np.mean(within))
+    called = probability >= 0.5
+    for name, members in (("sensitivity", positive), ("specificity", ~positive)):
+        if members.any():
+            figures[name] = float((called[members] == (name == "sensitivity")).mean())
+    figures["score"] = float(np.mean([v for k, v in figures.items() if k != "score"])) if figures else 0.0
+    return figures
+
+
+def _slice_groups(slices: SliceSet) -> NDArray[np.str_]:
+    """Groups of the classifier: abnormal or normal, volumes or pictures."""
+    state = np.where(slices.abnormal == 1, "abnormal", "normal")
+    volume = np.where(slices.source == "volume", "volume", "picture")
+    return np.char.add(np.char.add(state, " "), volume)
+
+
+def _opacity_groups(slices: SliceSet) -> NDArray[np.str_]:
+    """Groups of the opacity network: with and without opacity, by source."""
+    infected = ((slices.opacities > 0) & (slices.opacities != UNKNOWN)).any(axis=(1, 2))
+    return np.char.add(np.where(infected, "infected ", "clear "), slices.source.astype(str))
+
+
+_SHARED_INPUT = "HU clipped to -1024..150 and scaled to [0, 1], canonical axial slices, one channel; "
+
+LUNGS = Task(
+    name="lungs",
+    architecture=LUNG_ARCHITECTURE,
+    size=256,
+    framing="body",
+    usable=lambda s: (s.lungs != UNKNOWN).any(axis=(1, 2)),
+    weights=lambda s: balanced_weights(s.source, {"volume": 1.0, "calibrated pictures": 0.6, "slice archive": 0.8}),
+    loss=lambda output, batch: lung_loss(output, batch["label"][:, LABEL_LUNGS]),
+    judge=_judge_lungs,
+    expects=_SHARED_INPUT + "a square around the body, 256 x 256.",
+    gives="One logit a pixel: lung, diseased lung included; trachea and main bronchi excluded.",
+    limits=(
+        "Children, one lung alone, large effusions and pneumothorax were not in the training data.",
+        "Slices thicker than 8 mm were not seen.",
+    ),
+)
+
+OPACITIES = Task(
+    name="opacities",
+    architecture=OPACITY_ARCHITECTURE,
+    size=256,
+    framing="lungs",
+    usable=lambda s: (s.opacities != UNKNOWN).any(axis=(1, 2)),
+    weights=lambda s: balanced_weights(
+        _opacity_groups(s),
+        {
+            "infected volume": 1.0,
+            "clear volume": 0.6,
+            "infected calibrated pictures": 0.8,
+            "clear calibrated pictures": 0.02,
+            "infected photographs": 0.7,
+            "clear photographs": 0.02,
+        },
+    ),
+    loss=lambda output, batch: opacity_loss(output, batch["label"][:, LABEL_OPACITIES]),
+    judge=_judge_opacities,
+    expects=_SHARED_INPUT + "a square around both lungs, 256 x 256.",
+    gives="Three logits a pixel: none, ground-glass opacity, consolidation.",
+    limits=(
+        "Pleural effusion is not predicted: no training case shows it labelled.",
+        "Fibrosis, tumours, atelectasis and other pneumonias may be called opacity: it tells where, not why.",
+        "Ground glass and consolidation are told apart less reliably than opacity from lung.",
+    ),
+)
+
+SLICES = Task(
+    name="slices",
+    architecture=SLICE_ARCHITECTURE,
+    size=224,
+    framing="lungs",
+    usable=lambda s: s.abnormal >= 0,
+    weights=lambda s: balanced_weights(
+        _slice_groups(s),
+        {"abnormal volume": 1.0, "normal volume": 1.4, "abnormal picture": 0.4, "normal picture": 0.02},
+    ),
+    loss=lambda output, batch: abnormal_loss(output, batch["abnormal"]),
+    judge=_judge_slices,
+    expects=_SHARED_INPUT + "a square around both lungs, 224 x 224.",
+    gives="One logit a slice: abnormal (opacity) against normal.",
+    limits=(
+        "Few patients with normal slices were seen; bacterial pneumonia and other lung disease count as abnormal too.",
+        "The probability is not calibrated for populations with rare disease.",
+    ),
+)
+
+TASKS: Mapping[str, Task] = {task.name: task for task in (LUNGS, OPACITIES, SLICES)}

@@ -1,0 +1,117 @@
+"""Weights are loaded only if they are what their card says."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from CovidCTLib.errors import ModelError, OptionsError
+from CovidCTLib.models.card import ModelCard, read_card
+from CovidCTLib.models.device import choose_device, usable_threads
+from CovidCTLib.models.networks import build_network
+from CovidCTLib.models.store import ModelStore
+from CovidCTLib.models.weights import fit_state, load_network, load_state, save_network
+
+TINY = {"kind": "unet", "channels": [4, 8], "outputs": 1}
+
+
+@pytest.fixture
+def card() -> ModelCard:
+    return ModelCard("lungs", "1", TINY, 32, "body", "HU", "logits", "", limits=("none known",))
+
+
+@pytest.fixture
+def saved(tmp_path: Path, card: ModelCard) -> tuple[ModelCard, torch.nn.Module]:
+    network = build_network(TINY).eval()
+    return save_network(network, card, tmp_path), network
+
+
+def test_saved_weights_come_back_in_half_precision(tmp_path: Path, saved: tuple[ModelCard, torch.nn.Module]) -> None:
+    card, network = saved
+    loaded = load_network(read_card(tmp_path / "lungs.json"), tmp_path)
+    assert read_card(tmp_path / "lungs.json") == card
+    image = torch.rand(2, 1, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(image), network(image), atol=2e-2, rtol=2e-2)
+    assert all(v.dtype != torch.float32 for v in torch.load(tmp_path / "lungs.pt", weights_only=True).values())
+    assert "none known" in (tmp_path / "lungs.md").read_text()
+
+
+def test_wrong_checksum_is_refused(tmp_path: Path, saved: tuple[ModelCard, torch.nn.Module]) -> None:
+    path = tmp_path / "lungs.pt"
+    damaged = bytearray(path.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    path.write_bytes(bytes(damaged))
+    with pytest.raises(ModelError, match="do not have the checksum of their card"):
+        load_network(saved[0], tmp_path)
+
+
+def test_missing_weights_are_refused(tmp_path: Path, card: ModelCard) -> None:
+    with pytest.raises(ModelError, match=r"There are no weights lungs\.pt"):
+        load_network(card, tmp_path)
+    with pytest.raises(ModelError, match=r"There are no weights none\.pt"):
+        load_state(tmp_path / "none.pt")
+
+
+class _Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (print, ("run",))
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights at all", pickle.dumps(_Evil())], ids=["empty", "text", "pickle"])
+def test_files_that_are_no_state_dict_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "w.pt"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="damaged or hold more than tensors"):
+        load_state(path)
+
+
+def test_a_list_is_no_state_dict(tmp_path: Path) -> None:
+    torch.save([torch.zeros(1)], tmp_path / "w.pt")
+    with pytest.raises(ModelError, match="must hold a state dict of tensors, but holds list"):
+        load_state(tmp_path / "w.pt")
+
+
+def test_weights_of_another_architecture_are_refused() -> None:
+    other = build_network({"kind": "unet", "channels": [4, 8, 16], "outputs": 1})
+    with pytest.raises(ModelError, match="belong to another architecture"):
+        fit_state(build_network(TINY), other.state_dict(), "lungs")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "message"),
+    [({"kind": "transformer"}, "must be 'unet' or 'resnet'"), ({"kind": "unet"}, "incomplete or wrong")],
+)
+def test_unknown_architectures_are_refused(architecture: dict[str, object], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        build_network(architecture)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"name": "x"}'])
+def test_broken_cards_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "lungs.json").write_text(text)
+    with pytest.raises(ModelError, match="cannot be read"):
+        read_card(tmp_path / "lungs.json")
+    with pytest.raises(ModelError, match="There is no model card"):
+        read_card(tmp_path / "none.json")
+
+
+def test_own_models_take_the_place_of_shipped_ones(tmp_path: Path, saved: tuple[ModelCard, torch.nn.Module]) -> None:
+    store = ModelStore(tmp_path, device="cpu")
+    assert store.lungs().card == saved[0]
+    assert store.lungs() is store.lungs()
+    assert store.slices().card.name == "slices"
+
+
+def test_unknown_devices_are_refused() -> None:
+    with pytest.raises(OptionsError, match="cannot be used on this machine"):
+        choose_device("abacus")
+    assert choose_device("cpu").type == "cpu"
+    assert choose_device("auto").type in {"cpu", "cuda", "mps"}
+
+
+def test_threads_follow_the_wish_or_the_machine() -> None:
+    assert usable_threads(3) == 3
+    assert usable_threads(None) >= 1

@@ -1,0 +1,67 @@
+"""Quality checks on phantoms that break one thing each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from CovidCTLib.checks import MIN_LUNG_VOLUME_ML, check_lungs, check_scan
+from CovidCTLib.errors import QualityError
+from CovidCTLib.geometry import CanonicalGrid, Geometry
+
+
+def _grid(spacing_z: float, direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)) -> CanonicalGrid:
+    return CanonicalGrid(Geometry((4, 20, 20), (1.0, 1.0, spacing_z), (0.0, 0.0, 0.0), direction))
+
+
+def _lungs() -> np.ndarray:
+    lungs = np.zeros((20, 60, 60), np.uint8)
+    lungs[2:18, 10:50, 5:25] = 1
+    lungs[2:18, 10:50, 35:55] = 2
+    return lungs
+
+
+def test_a_good_scan_gives_no_notice() -> None:
+    hu = np.array([-1000, 1500], np.int16)
+    assert check_scan(hu, _grid(5.0)) == ()
+    assert check_lungs(_lungs(), (5.0, 4.0, 4.0)) == ()
+
+
+def test_thick_slices_are_told_with_value_and_limit() -> None:
+    (notice,) = check_scan(np.array([1500], np.int16), _grid(8.0))
+    assert (notice.code, notice.value, notice.limit, notice.unit) == ("thick-slices", 8.0, 5.5, "mm")
+
+
+def test_clipped_hu_are_told() -> None:
+    (notice,) = check_scan(np.array([-1000, 150], np.int16), _grid(2.0))
+    assert notice.code == "clipped-hu"
+    assert "above 150 HU" in notice.text
+
+
+def test_oblique_axes_are_told() -> None:
+    c, s = float(np.cos(0.4)), float(np.sin(0.4))
+    (notice,) = check_scan(np.array([1500], np.int16), _grid(2.0, (c, -s, 0.0, s, c, 0.0, 0.0, 0.0, 1.0)))
+    assert notice.code == "oblique"
+    assert notice.value == pytest.approx(np.degrees(0.4))
+
+
+def test_no_lungs_in_view_is_refused() -> None:
+    lungs = np.zeros((4, 20, 20), np.uint8)
+    with pytest.raises(QualityError, match=f"at least {MIN_LUNG_VOLUME_ML:.0f} ml of lung was expected, but 0 ml"):
+        check_lungs(lungs, (1.0, 1.0, 1.0))
+    lungs[1:3, 5:10, 5:10] = 1
+    with pytest.raises(QualityError, match="No lungs in view"):
+        check_lungs(lungs, (5.0, 2.0, 2.0))
+
+
+def test_a_missing_side_is_told() -> None:
+    lungs = _lungs()
+    lungs[lungs == 2] = 0
+    (notice,) = check_lungs(lungs, (5.0, 4.0, 4.0))
+    assert notice.code == "no-left-lung"
+
+
+@pytest.mark.parametrize(("cut", "code"), [(slice(5, None), "lungs-cut-at-base"), (slice(None, 12), "lungs-cut-at-apex")])
+def test_lungs_that_are_cut_off_are_told(cut: slice, code: str) -> None:
+    (notice,) = check_lungs(_lungs()[cut], (5.0, 4.0, 4.0))
+    assert notice.code == code
+    assert notice.value == 100.0

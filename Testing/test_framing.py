@@ -1,0 +1,73 @@
+"""Frames: what networks see, and the way back to the scan's pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from CovidCTLib.framing import BODY_MARGIN_MM, LUNG_MARGIN_MM, Frame, body_frame, lung_frame
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@given(
+    st.integers(-5, 15), st.integers(-5, 15), st.integers(4, 30), st.integers(4, 30), st.sampled_from([16, 32])
+)  # fmt: skip
+def test_a_smooth_picture_returns_to_its_pixels(top: int, left: int, rows: int, columns: int, size: int) -> None:
+    y, x = np.mgrid[:24, :28]
+    hu = (-1000 + 20 * y + 10 * x).astype(np.int16)[None]
+    frame = Frame(top, left, rows, columns)
+    grid = frame.to_grid(hu, size)
+    assert grid.shape == (1, 1, size, size)
+    where_rows, where_columns, values = frame.from_grid(grid[:, 0], (24, 28))
+    back = values[0].numpy() * 1174 - 1024
+    expected = hu[0, where_rows, where_columns]
+    assert back.shape == expected.shape
+    # Away from the rim, where air from outside the picture does not mix in.
+    if min(back.shape) > 12:
+        assert np.abs(back - expected)[5:-5, 5:-5].max() < 60
+
+
+def test_what_lies_beyond_the_picture_is_filled() -> None:
+    cut = Frame(-1, -2, 4, 5).cut(np.ones((1, 2, 2)), 7)
+    assert cut[0].tolist() == [[7] * 5, [7, 7, 1, 1, 7], [7, 7, 1, 1, 7], [7] * 5]
+
+
+def test_frames_are_square_in_mm_whatever_the_spacing() -> None:
+    frame = Frame.square((0, 0), (100, 50), (1.0, 2.0))
+    assert frame.rows * 1.0 == frame.columns * 2.0 == 100
+    tall = Frame.square((0, 0), (100, 20), (1.0, 2.0))
+    assert (tall.columns, tall.left) == (50, -15)
+
+
+def test_body_frame_holds_the_body_and_leaves_the_table_out() -> None:
+    hu = np.full((10, 200, 200), -1000, np.int16)
+    hu[:, 60:140, 40:160] = 30
+    hu[:, 190:193, 20:180] = 200
+    frame = body_frame(hu, (4.0, 2.0, 2.0))
+    assert frame.rows == frame.columns
+    assert frame.rows * 2.0 == pytest.approx(120 * 2 + 2 * BODY_MARGIN_MM, abs=8)
+    assert frame.left <= 40
+    assert frame.left + frame.columns >= 160
+
+
+def test_without_a_body_the_frame_is_the_picture() -> None:
+    assert body_frame(np.full((3, 40, 40), -1000, np.int16), (1.0, 1.0, 1.0)) == Frame(0, 0, 40, 40)
+
+
+def test_lung_frame_has_its_margin_on_all_sides() -> None:
+    lungs = np.zeros((4, 100, 100), np.uint8)
+    lungs[2, 40:60, 20:80] = 2
+    frame = lung_frame(lungs, (1.0, 1.0, 1.0))
+    assert (frame.left, frame.columns) == (20 - LUNG_MARGIN_MM, 60 + 2 * LUNG_MARGIN_MM)
+    assert frame.rows == frame.columns
+
+
+def test_paste_sets_pixels_where_the_logit_is_positive() -> None:
+    mask = np.zeros((3, 20, 20), bool)
+    logits = torch.full((1, 8, 8), -1.0)
+    logits[0, :, :4] = 1
+    Frame(0, 0, 20, 20).paste(logits, mask, np.array([1]))
+    assert mask[1, :, :9].all()
+    assert not mask[1, :, 11:].any()
+    assert not mask[[0, 2]].any()

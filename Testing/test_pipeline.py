@@ -1,0 +1,195 @@
+"""The whole way of a CT through the library, with the shipped weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CovidCTLib import Analysis, Options, Scan, analyze, read_scan
+from CovidCTLib.analysis import Progress
+from CovidCTLib.errors import CancelledError, InputError, QualityError
+from CovidCTLib.models.store import ModelStore
+from CovidCTLib.phantom import Phantom, make_chest_phantom
+
+
+@pytest.fixture(scope="module")
+def models() -> ModelStore:
+    return ModelStore(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    return make_chest_phantom((60, 192, 192), (5.0, 1.9, 1.9))
+
+
+@pytest.fixture(scope="module")
+def phantom_analysis(phantom: Phantom, models: ModelStore) -> Analysis:
+    return analyze(phantom.scan, models=models)
+
+
+def _dice(a: np.ndarray, b: np.ndarray) -> float:
+    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+
+
+def test_phantom_lungs_are_found_on_their_sides(phantom: Phantom, phantom_analysis: Analysis) -> None:
+    for side in (1, 2):
+        assert _dice(phantom_analysis.lungs == side, phantom.lungs == side) > 0.9
+
+
+def test_phantom_opacities_are_found(phantom: Phantom, phantom_analysis: Analysis) -> None:
+    assert _dice(phantom_analysis.opacities > 0, phantom.opacities > 0) > 0.5
+    assert phantom_analysis.case.positive is True
+
+
+def test_results_lie_on_the_scans_own_grid(phantom: Phantom, phantom_analysis: Analysis) -> None:
+    shape = phantom.scan.geometry.shape_zyx
+    for array in (phantom_analysis.lungs, phantom_analysis.opacities, phantom_analysis.localization):
+        assert array.shape == shape
+    assert phantom_analysis.localization.dtype == np.float32
+    assert set(np.unique(phantom_analysis.labelmap)) <= {0, 1, 2, 3, 4, 5}
+    assert not (phantom_analysis.opacities > 0)[phantom_analysis.lungs == 0].any()
+
+
+def test_measures_agree_with_the_arrays(phantom: Phantom, phantom_analysis: Analysis) -> None:
+    voxel_ml = phantom.scan.geometry.voxel_volume_mm3 / 1000
+    for region, side in (("right_lung", 1), ("left_lung", 2)):
+        measured = phantom_analysis.measure(region, "volume_ml").value
+        assert measured == pytest.approx((phantom_analysis.lungs == side).sum() * voxel_ml)
+    corona = phantom_analysis.measure("both_lungs", "corona_score_cm3").value
+    assert corona == pytest.approx(phantom_analysis.localization.sum(dtype=np.float64) * voxel_ml, rel=1e-5)
+
+
+def test_analysis_says_how_it_was_made(phantom_analysis: Analysis) -> None:
+    assert [model.name for model in phantom_analysis.models] == ["lungs", "opacities", "slices"]
+    assert all(len(model.sha256) == 64 for model in phantom_analysis.models)
+    assert {"lungs", "opacities", "slices", "measures"} == set(phantom_analysis.seconds)
+    assert phantom_analysis.options.slice_threshold == phantom_analysis.case.slice_threshold
+    assert "no-pleural-effusion" in [notice.code for notice in phantom_analysis.notices]
+    assert {"covidct", "torch", "monai"} <= set(phantom_analysis.versions)
+
+
+@pytest.mark.parametrize("permutation", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize("flips", [(False, False, False), (True, False, True), (True, True, True)])
+def test_turned_scans_give_the_same_measures(
+    phantom: Phantom, phantom_analysis: Analysis, models: ModelStore, permutation: tuple[int, ...], flips: tuple[bool, ...]
+) -> None:
+    image = phantom.scan.geometry.to_image(phantom.scan.hu)
+    turned = sitk.Flip(sitk.PermuteAxes(image, permutation), flips, False)
+    analysis = analyze(turned, models=models)
+    assert analysis.lungs.shape == turned.GetSize()[::-1]
+    for before, after in zip(phantom_analysis.measures, analysis.measures, strict=True):
+        assert (before.region, before.name) == (after.region, after.name)
+        assert after.value == (None if before.value is None else pytest.approx(before.value, rel=1e-5, abs=1e-5))
+    labels = sitk.GetImageFromArray(analysis.lungs)
+    labels.CopyInformation(turned)
+    assert np.array_equal(
+        sitk.GetArrayFromImage(sitk.Resample(labels, image, sitk.Transform(), sitk.sitkNearestNeighbor)),
+        phantom_analysis.lungs,
+    )
+
+
+def test_an_oblique_scan_comes_back_on_its_own_grid(
+    phantom: Phantom, phantom_analysis: Analysis, models: ModelStore
+) -> None:
+    image = phantom.scan.geometry.to_image(phantom.scan.hu)
+    angle = np.radians(25)
+    direction = (np.cos(angle), -np.sin(angle), 0, np.sin(angle), np.cos(angle), 0, 0, 0, 1)
+    centre = np.asarray(image.TransformContinuousIndexToPhysicalPoint([s / 2 for s in image.GetSize()]))
+    reference = sitk.Image((230, 230, 60), sitk.sitkInt16)
+    reference.SetSpacing(image.GetSpacing())
+    reference.SetDirection(direction)
+    offset = np.reshape(direction, (3, 3)) @ (np.asarray(reference.GetSize()) / 2 * np.asarray(image.GetSpacing()))
+    reference.SetOrigin(tuple(centre - offset))
+    turned = sitk.Resample(image, reference, sitk.Transform(), sitk.sitkLinear, -1000)
+    analysis = analyze(turned, models=models)
+    assert analysis.lungs.shape == (60, 230, 230)
+    assert "oblique" in [notice.code for notice in analysis.notices]
+    straight = phantom_analysis.measure("both_lungs", "volume_ml").value
+    assert analysis.measure("both_lungs", "volume_ml").value == pytest.approx(straight, rel=0.03)
+    own_ml = (analysis.lungs > 0).sum() * np.prod(image.GetSpacing()) / 1000
+    assert own_ml == pytest.approx(straight, rel=0.03)
+
+
+def test_progress_rises_and_names_its_stages(phantom: Phantom, models: ModelStore) -> None:
+    seen: list[Progress] = []
+    analyze(phantom.scan, models=models, progress=seen.append)
+    assert all(a.fraction <= b.fraction for a, b in pairwise(seen))
+    assert list(dict.fromkeys(p.stage for p in seen)) == ["lungs", "opacities", "slices", "measures"]
+
+
+@pytest.mark.parametrize("calls", [0, 5, 12])
+def test_cancel_ends_the_analysis_at_any_stage(phantom: Phantom, models: ModelStore, calls: int) -> None:
+    asked = 0
+
+    def cancelled() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > calls
+
+    with pytest.raises(CancelledError, match="was cancelled"):
+        analyze(phantom.scan, models=models, cancelled=cancelled)
+
+
+def test_the_input_is_not_changed(phantom: Phantom, models: ModelStore) -> None:
+    hu = phantom.scan.hu.copy()
+    analyze(dataclasses.replace(phantom.scan, hu=hu), models=models)
+    assert np.array_equal(hu, phantom.scan.hu)
+
+
+def test_two_runs_give_the_same(phantom: Phantom, phantom_analysis: Analysis, models: ModelStore) -> None:
+    again = analyze(phantom.scan, models=models)
+    assert np.array_equal(again.labelmap, phantom_analysis.labelmap)
+    assert np.array_equal(again.localization, phantom_analysis.localization)
+
+
+def test_options_of_the_caller_are_used(phantom: Phantom, models: ModelStore) -> None:
+    strict = analyze(phantom.scan, Options(slice_threshold=0.999999, case_threshold=0.99), models=models)
+    assert strict.case.positive is False
+    assert strict.case.slice_threshold == 0.999999
+    assert strict.case.case_threshold == 0.99
+
+
+def test_contour_lungs_need_no_lung_network(models: ModelStore) -> None:
+    healthy = make_chest_phantom((60, 192, 192), (5.0, 1.9, 1.9), diseased=False)
+    analysis = analyze(healthy.scan, Options(lungs="contour"), models=models)
+    assert [model.name for model in analysis.models] == ["opacities", "slices"]
+    assert _dice(analysis.lungs > 0, healthy.lungs > 0) > 0.85
+
+
+def test_a_scan_without_lungs_is_refused(models: ModelStore) -> None:
+    rng = np.random.default_rng(0)
+    hu = np.full((30, 128, 128), -1000, np.int16)
+    y, x = np.mgrid[:128, :128]
+    hu[:, (y - 64) ** 2 + (x - 64) ** 2 < 50**2] = 35
+    hu = (hu + rng.normal(0, 10, hu.shape)).astype(np.int16)
+    with pytest.raises(QualityError, match="No lungs in view"):
+        analyze(Scan.from_array(hu), models=models)
+
+
+def test_images_that_are_no_volume_are_refused(models: ModelStore) -> None:
+    with pytest.raises(InputError, match="3D CT was expected"):
+        analyze(sitk.Image((64, 64), sitk.sitkInt16), models=models)
+
+
+@pytest.mark.parametrize("case", ["case_04", "case_06"])
+def test_real_cases_give_sensible_lungs_and_opacities(shared_data: Path, models: ModelStore, case: str) -> None:
+    analysis = analyze(read_scan(shared_data / "volumes" / f"{case}_ct.nii.gz"), models=models)
+    lungs, opacities = (
+        sitk.GetArrayFromImage(sitk.ReadImage(str(shared_data / "volumes" / f"{case}_{what}.nii.gz"))) > 0
+        for what in ("lungs", "opacities")
+    )
+    assert _dice(analysis.lungs > 0, lungs) > 0.95
+    share = 100 * (opacities & lungs).sum() / lungs.sum()
+    assert analysis.measure("both_lungs", "opacity_percent").value == pytest.approx(share, abs=4)
+
+
+def test_a_whole_hospital_ct_is_read_and_analyzed(shared_data: Path, models: ModelStore) -> None:
+    analysis = analyze(read_scan(shared_data / "dicom" / "covid_P001"), models=models)
+    assert analysis.case.positive is True
+    volume = analysis.measure("both_lungs", "volume_ml").value
+    assert volume is not None
+    assert 1500 < volume < 8000

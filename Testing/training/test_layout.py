@@ -1,0 +1,189 @@
+"""Training folders: what is found, and what is said of a layout that is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from CovidCTLib.errors import TrainingDataError
+from CovidCTLib.training.layout import find_cases, read_table
+from CovidCTLib.training.slices import INFECTION, UNKNOWN, load_slices
+from training_folder import SHAPE, write_pictures, write_training_folder, write_volume
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_training_folder(tmp_path / "data")
+
+
+def test_every_kind_of_case_is_found_once(data: Path) -> None:
+    cases = {case.name: case for case in find_cases(data, [("case_0", "case_1")]).cases}
+    assert set(cases) == {"case_0", "case_1", "case_2", "normal_0", "calibrated", "photos", "archive"}
+    assert cases["case_1"].patient == "case_0"
+    assert cases["normal_0"].all_normal
+
+
+def test_slices_carry_what_is_known_of_them(data: Path) -> None:
+    slices = load_slices(find_cases(data), "lungs", None)
+    volumes = slices.source == "volume"
+    assert slices.abnormal[slices.case == "case_0"].tolist() == [0, 1, 1, 0]
+    assert slices.abnormal[slices.case == "normal_0"].tolist() == [0, 0, 0, 0]
+    assert set(np.unique(slices.opacities[slices.source == "calibrated pictures"])) == {0, INFECTION}
+    assert set(np.unique(slices.opacities[slices.source == "photographs"])) == {0, 1}
+    assert (slices.lungs[slices.source == "photographs"] == UNKNOWN).all()
+    assert set(np.unique(slices.lungs[volumes])) == {0, 1}
+    assert slices.image.min() >= 0
+    assert slices.image.max() <= 1
+
+
+def test_the_lung_network_sees_bodies_and_archives_but_no_photographs(data: Path) -> None:
+    slices = load_slices(find_cases(data), "body", None)
+    assert set(slices.source) == {"volume", "calibrated pictures", "slice archive"}
+    assert (slices.source == "volume").sum() == 4 * SHAPE[0]
+
+
+def test_calibrated_pictures_become_hounsfield_units(data: Path) -> None:
+    slices = load_slices(find_cases(data), "lungs", None)
+    image = slices.image[slices.source == "calibrated pictures"].astype(float) * 1174 - 1024
+    lung = slices.lungs[slices.source == "calibrated pictures"] == 1
+    clear = slices.opacities[slices.source == "calibrated pictures"] == 0
+    assert np.median(image[lung & clear]) == pytest.approx(-850, abs=25)
+
+
+def test_slices_are_kept_for_the_next_run(data: Path, tmp_path: Path) -> None:
+    first = load_slices(find_cases(data), "lungs", None, tmp_path / "cache")
+    lines: list[str] = []
+    again = load_slices(find_cases(data), "lungs", None, tmp_path / "cache", lines.append)
+    assert lines == []
+    assert np.array_equal(first.image, again.image)
+
+
+def test_a_table_of_slices_stands_for_masks(tmp_path: Path) -> None:
+    write_volume(tmp_path, "ward", 1, lungs=True, opacities=False)
+    rows = "\n".join(f"{k},{int(k >= 3)}" for k in range(SHAPE[0]))
+    (tmp_path / "ward_slices.csv").write_text(f"slice_index,abnormal\n{rows}\n")
+    slices = load_slices(find_cases(tmp_path), "lungs", None)
+    assert slices.abnormal.tolist() == [0, 0, 1, 1]
+    assert (slices.opacities[:2] == 0).all()
+    assert (slices.opacities[2:] == UNKNOWN).all()
+
+
+def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDataError, match="does not exist"):
+        find_cases(tmp_path / "none")
+    with pytest.raises(TrainingDataError, match="No training case was found"):
+        find_cases(tmp_path)
+
+
+def test_a_mask_without_its_image_is_refused(tmp_path: Path) -> None:
+    write_volume(tmp_path, "a", 0)
+    (tmp_path / "a_ct.nii.gz").unlink()
+    with pytest.raises(TrainingDataError, match=r"has no CT beside it. Expected a_ct\.nii\.gz"):
+        find_cases(tmp_path)
+
+
+def test_a_picture_without_its_label_is_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "p", True)
+    (tmp_path / "p" / "labels" / "000.png").unlink()
+    with pytest.raises(TrainingDataError, match=r"The image p/.../000.png has no label"):
+        find_cases(tmp_path)
+
+
+def test_pictures_without_a_folder_of_labels_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "p" / "images").mkdir(parents=True)
+    with pytest.raises(TrainingDataError, match="has no folder 'labels'"):
+        find_cases(tmp_path)
+
+
+def test_names_must_be_unique_and_known(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write_volume(tmp_path / folder, "case", 0)
+    with pytest.raises(TrainingDataError, match="Two cases are named case"):
+        find_cases(tmp_path)
+    with pytest.raises(TrainingDataError, match="There is no volume named ghost"):
+        find_cases(tmp_path / "a", [("case", "ghost")])
+
+
+def test_a_table_without_a_column_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("slice\n1\n")
+    with pytest.raises(TrainingDataError, match="patient is missing"):
+        read_table(tmp_path / "t.csv", ["slice", "patient"])
+
+
+def _spoil(folder: Path, what: str) -> None:
+    path = folder / ("a_opacities.nii.gz" if what == "labels" else "a_lungs.nii.gz")
+    image = sitk.ReadImage(str(path))
+    array = sitk.GetArrayFromImage(image)
+    if what == "grid":
+        image.SetSpacing((4.0, 4.0, 9.0))
+    elif what == "labels":
+        array[2, 20, 10] = 7
+    elif what == "empty":
+        array[:] = 0
+    spoiled = sitk.GetImageFromArray(array)
+    spoiled.CopyInformation(image)
+    sitk.WriteImage(spoiled, str(path))
+    if what == "corrupt":
+        path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("grid", "has another grid"),
+        ("labels", "whole numbers from 0 to 2, but goes from 0 to 7"),
+        ("empty", "is empty"),
+        ("corrupt", "cannot be read"),
+    ],
+)
+def test_wrong_masks_are_refused_before_any_training(tmp_path: Path, what: str, message: str) -> None:
+    write_volume(tmp_path, "a", 0)
+    _spoil(tmp_path, what)
+    with pytest.raises(TrainingDataError, match=message):
+        load_slices(find_cases(tmp_path), "lungs", None)
+
+
+def test_a_corrupt_image_names_its_case(tmp_path: Path) -> None:
+    write_volume(tmp_path, "a", 0)
+    (tmp_path / "a_ct.nii.gz").write_bytes(b"nothing")
+    with pytest.raises(TrainingDataError, match="^a: "):
+        load_slices(find_cases(tmp_path), "lungs", None)
+
+
+def test_wrong_pictures_and_archives_are_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "p", True)
+    wrong = sitk.GetImageFromArray(np.zeros((5, 5), np.uint8))
+    sitk.WriteImage(wrong, str(tmp_path / "p" / "labels" / "000.png"))
+    with pytest.raises(TrainingDataError, match="must have the picture's shape"):
+        load_slices(find_cases(tmp_path / "p"), "lungs", None)
+    deep = sitk.GetImageFromArray(np.zeros((5, 5), np.uint16))
+    sitk.WriteImage(deep, str(tmp_path / "p" / "images" / "000.png"))
+    with pytest.raises(TrainingDataError, match="must be 8-bit grey"):
+        load_slices(find_cases(tmp_path / "p"), "lungs", None)
+    (tmp_path / "p" / "images" / "000.png").write_bytes(b"x")
+    with pytest.raises(TrainingDataError, match=r"The picture 000.png cannot be read"):
+        load_slices(find_cases(tmp_path / "p"), "lungs", None)
+    (tmp_path / "q").mkdir()
+    np.savez(tmp_path / "q" / "a.npz", other=np.zeros(3))
+    with pytest.raises(TrainingDataError, match="must hold image_hu, lungs and slice_id"):
+        load_slices(find_cases(tmp_path / "q"), "body", None)
+    hu, ids = np.zeros((2, 8, 8), np.int16), np.asarray(["a", "b"])
+    np.savez(tmp_path / "q" / "a.npz", image_hu=hu, lungs=np.zeros((1, 8, 8), bool), slice_id=ids)
+    with pytest.raises(TrainingDataError, match="must agree"):
+        load_slices(find_cases(tmp_path / "q"), "body", None)
+
+
+def test_pictures_missing_in_their_table_are_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "p", True)
+    table = tmp_path / "p" / "slices.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]))
+    with pytest.raises(TrainingDataError, match=r"is missing in p/slices\.csv"):
+        load_slices(find_cases(tmp_path), "lungs", None)
+
+
+def test_a_folder_without_anything_for_the_task_is_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "photos", False)
+    with pytest.raises(TrainingDataError, match="None of the 1 cases"):
+        load_slices(find_cases(tmp_path), "body", None)

@@ -1,0 +1,248 @@
+"""The training itself: splits by patient, losses by definition, runs that repeat and resume."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from CovidCTLib.cli.main import main
+from CovidCTLib.errors import ModelError, TrainingDataError
+from CovidCTLib.models.card import read_card
+from CovidCTLib.models.weights import load_network
+from CovidCTLib.training.augmentation import RandLungNoised, make_augmentation
+from CovidCTLib.training.layout import find_cases
+from CovidCTLib.training.loop import TrainingOptions, train
+from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, soft_dice
+from CovidCTLib.training.sampling import SampledSlices, balanced_weights
+from CovidCTLib.training.slices import INFECTION, SIDE, UNKNOWN, SliceSet, load_slices
+from CovidCTLib.training.splits import validation_mask
+from CovidCTLib.training.tasks import LUNGS, OPACITIES, SLICES, Task, area_under_curve, dice
+from training_folder import write_training_folder
+
+TINY = {"kind": "unet", "channels": [4, 8], "outputs": 1}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_folder(tmp_path_factory.mktemp("training") / "data")
+
+
+@pytest.fixture(scope="module")
+def slices(data: Path) -> SliceSet:
+    return load_slices(find_cases(data, [("case_0", "case_1")]), "body", None)
+
+
+@pytest.fixture
+def tiny_task() -> Task:
+    return dataclasses.replace(LUNGS, architecture=TINY, size=32)
+
+
+@pytest.fixture
+def options() -> TrainingOptions:
+    return TrainingOptions(steps=4, batch=2, judge_every=2, workers=0)
+
+
+def test_no_patient_is_on_both_sides_of_any_fold(slices: SliceSet) -> None:
+    held_out = []
+    for fold in range(3):
+        mask = validation_mask(slices, fold, 3)
+        assert not set(slices.patient[mask]) & set(slices.patient[~mask])
+        held_out.append(mask)
+    assert np.sum(held_out, axis=0).tolist() == [1] * len(slices)
+
+
+def test_two_scans_of_a_patient_stay_together(slices: SliceSet) -> None:
+    for fold in range(3):
+        mask = validation_mask(slices, fold, 3)
+        assert mask[slices.case == "case_0"].all() == mask[slices.case == "case_1"].any()
+
+
+def test_impossible_folds_are_refused(slices: SliceSet) -> None:
+    with pytest.raises(TrainingDataError, match="within 0 and 1, not 2"):
+        validation_mask(slices, 2, 2)
+    with pytest.raises(TrainingDataError, match="to train on and"):
+        validation_mask(slices.only(slices.case == "case_2"), 0, 2)
+
+
+def test_samples_depend_on_seed_and_number_alone(slices: SliceSet) -> None:
+    weights = balanced_weights(slices.source, {})
+    whole = SampledSlices(slices, weights, 64, 5, 0, 6)
+    rest = SampledSlices(slices, weights, 64, 5, 4, 2)
+    other = SampledSlices(slices, weights, 64, 6, 4, 2)
+    assert len(rest) == 2
+    assert torch.equal(whole[4]["image"], rest[0]["image"])
+    assert not torch.equal(whole[4]["image"], other[0]["image"])
+    assert whole[0]["image"].shape == (1, 64, 64)
+    assert 0 <= float(whole[0]["image"].min()) <= float(whole[0]["image"].max()) <= 1
+
+
+def test_weights_give_each_group_its_share() -> None:
+    groups = np.asarray(["a", "b", "b", "b"])
+    weights = balanced_weights(groups, {"a": 2.0})
+    assert weights.tolist() == [2.0, pytest.approx(1 / 3), pytest.approx(1 / 3), pytest.approx(1 / 3)]
+
+
+def test_lung_noise_touches_lungs_only() -> None:
+    image = torch.full((1, SIDE, SIDE), 0.5)
+    label = torch.zeros(2, SIDE, SIDE)
+    label[0, :40] = 1
+    noisy = RandLungNoised(prob=1.0).set_random_state(0)({"image": image, "label": label})["image"]
+    assert torch.equal(noisy[:, 40:], image[:, 40:])
+    assert float((noisy - image)[:, :40].std()) == pytest.approx(0.08, rel=0.3)
+
+
+def test_augmentation_keeps_labels_on_their_pixels() -> None:
+    rng = np.random.default_rng(0)
+    image = np.zeros((1, SIDE, SIDE), np.float32)
+    image[:, 90:200, 60:150] = 1
+    augmentation = make_augmentation(256)
+    for _ in range(5):
+        augmentation.set_random_state(seed=int(rng.integers(1000)))
+        sample = augmentation({"image": image, "label": np.concatenate([image, image])})
+        bright = sample["image"][0] > 0.5
+        assert dice(bright.numpy(), (sample["label"][1] > 0.5).numpy()) > 0.93
+
+
+def test_dice_and_auc_follow_their_definitions() -> None:
+    a, b = np.array([1, 1, 0, 0], bool), np.array([1, 0, 1, 0], bool)
+    assert dice(a, b) == 0.5
+    assert dice(a & False, b & False) == 1.0
+    assert area_under_curve(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 0, 1, 1], bool)) == pytest.approx(0.875)
+    assert np.isnan(area_under_curve(np.ones(2), np.ones(2, bool)))
+
+
+def test_losses_are_near_zero_for_right_answers_and_ignore_unknown_pixels() -> None:
+    lungs = torch.randint(0, 2, (2, 16, 16)).to(torch.uint8)
+    right = (lungs.float() * 40 - 20)[:, None]
+    assert float(lung_loss(right, lungs)) < 1e-3
+    assert float(lung_loss(-right, lungs)) > 10
+    unknown = lungs.clone()
+    unknown[:, :8] = UNKNOWN
+    spoiled = right.clone()
+    spoiled[:, :, :8] *= -1
+    assert float(lung_loss(spoiled, unknown)) < 1e-3
+
+
+def test_opacity_loss_does_not_ask_for_a_class_that_is_not_known() -> None:
+    opacities = torch.zeros(1, 16, 16, dtype=torch.uint8)
+    opacities[:, :4] = INFECTION
+    logits = torch.zeros(1, 3, 16, 16)
+    logits[:, 0] = 20
+    logits[:, :, :4] = torch.tensor([-20.0, 20.0, 20.0])[None, :, None, None]
+    either = float(opacity_loss(logits, opacities))
+    assert either < 1e-2
+    classed = torch.where(opacities == INFECTION, 2, opacities)
+    assert float(opacity_loss(logits, classed)) > either + 0.5
+    logits[:, 1, :4] = -20
+    assert float(opacity_loss(logits, classed)) < 1e-2
+
+
+def test_soft_dice_and_abnormal_loss_have_their_minima_at_the_truth() -> None:
+    truth = torch.tensor([[[1.0, 0.0]]])
+    known = torch.ones_like(truth)
+    assert float(soft_dice(truth, truth, known)) == pytest.approx(0)
+    assert float(soft_dice(1 - truth, truth, known)) > 0.5
+    labels = torch.tensor([1, 0])
+    assert float(abnormal_loss(torch.tensor([3.0, -3.0]), labels)) < float(abnormal_loss(torch.zeros(2), labels))
+
+
+def test_a_killed_run_continues_where_it_was(
+    slices: SliceSet, tiny_task: Task, options: TrainingOptions, tmp_path: Path
+) -> None:
+    mask = validation_mask(slices, 0, 3)
+    sides = slices.only(~mask), slices.only(mask)
+    whole = train(tiny_task, *sides, tmp_path / "whole", options)
+    lines: list[str] = []
+
+    class Killed(Exception):
+        pass
+
+    def stop(line: str) -> None:
+        if line.startswith("step 2"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(tiny_task, *sides, tmp_path / "killed", options, report=stop)
+    continued = train(tiny_task, *sides, tmp_path / "killed", options, report=lines.append)
+    assert [line.split(",")[0] for line in lines] == ["step 4/4"]
+    for key, value in whole.network.state_dict().items():
+        torch.testing.assert_close(continued.network.state_dict()[key], value)
+    assert (tmp_path / "killed" / "history.csv").read_text() == (tmp_path / "whole" / "history.csv").read_text()
+
+
+def test_a_run_is_not_continued_with_other_options(
+    slices: SliceSet, tiny_task: Task, options: TrainingOptions, tmp_path: Path
+) -> None:
+    mask = validation_mask(slices, 0, 3)
+    sides = slices.only(~mask), slices.only(mask)
+    train(tiny_task, *sides, tmp_path, options)
+    with pytest.raises(ModelError, match="holds a run with other options"):
+        train(tiny_task, *sides, tmp_path, dataclasses.replace(options, learning_rate=1.0))
+
+
+def test_a_patient_in_both_splits_is_refused(
+    slices: SliceSet, tiny_task: Task, options: TrainingOptions, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingDataError, match="is in both splits"):
+        train(tiny_task, slices, slices, tmp_path, options)
+    none = slices.only(np.zeros(len(slices), bool))
+    with pytest.raises(TrainingDataError, match="both are needed"):
+        train(tiny_task, slices, none, tmp_path, options)
+
+
+def test_weights_to_start_from_are_reported_or_refused(
+    slices: SliceSet, tiny_task: Task, options: TrainingOptions, tmp_path: Path
+) -> None:
+    mask = validation_mask(slices, 0, 3)
+    sides = slices.only(~mask), slices.only(mask)
+    first = train(tiny_task, *sides, tmp_path / "a", options).network.state_dict()
+    lines: list[str] = []
+    train(tiny_task, *sides, tmp_path / "b", options, {**first, "more": torch.zeros(1)}, lines.append)
+    assert lines[0] == f"{len(first)} of {len(first)} tensors taken from the given weights; 1 did not fit."
+    with pytest.raises(ModelError, match="None of the given weights fits"):
+        train(tiny_task, *sides, tmp_path / "c", options, {"more": torch.zeros(1)})
+
+
+@pytest.mark.parametrize(("task", "framing"), [(OPACITIES, "lungs"), (SLICES, "lungs")], ids=["opacities", "slices"])
+def test_each_task_judges_its_own_figures(data: Path, task: Task, framing: str) -> None:
+    slices = load_slices(find_cases(data), "lungs", None)
+    slices = slices.only(task.usable(slices))
+    weights = task.weights(slices)
+    assert weights.min() > 0
+    if task is SLICES:
+        figures = task.judge(torch.from_numpy(slices.abnormal.astype(np.float32) * 8 - 4), slices)
+        assert figures["auc_volumes"] == figures["sensitivity"] == figures["specificity"] == 1.0
+    else:
+        one_hot = torch.nn.functional.one_hot(torch.from_numpy(slices.opacities.astype(np.int64)), 4).float()
+        logits = torch.cat([one_hot[..., :1], one_hot[..., 1:2] + one_hot[..., 3:], one_hot[..., 2:3]], -1) * 40
+        figures = task.judge(logits.permute(0, 3, 1, 2), slices)
+        assert figures["infection_dice_volume"] == pytest.approx(1.0)
+        assert figures["ggo_dice_photographs"] == pytest.approx(1.0)
+        assert figures["normal_opacity_percent"] == 0
+    assert figures["score"] == pytest.approx(1.0)
+
+
+def test_the_command_writes_weights_that_load(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    command = ["train", "lungs", str(data), "-o", str(run), "--steps", "2", "--batch", "2", "--judge-every", "1"]
+    command += ["--folds", "3", "--workers", "0", "--device", "cpu", "--same-patient", "case_0=case_1"]
+    assert main(command) == 0
+    card = read_card(run / "lungs.json")
+    load_network(card, run)
+    assert card.training["command"].endswith("--folds 3 --fold 0 --seed 0 --same-patient case_0=case_1")
+    assert str(tmp_path) not in card.to_json()
+    assert "Weights and card are in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [(["--same-patient", "case_0"], "takes two names as A=B"), (["--steps", "0"], "--steps of at least 1")],
+)
+def test_wrong_options_of_the_command_exit_with_two(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    assert main(["train", "lungs", str(data), "-o", str(tmp_path / "r"), *extra]) == 2
+    assert message in capsys.readouterr().err
