@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from CovidCTLib.checks import MIN_LUNG_VOLUME_ML, check_lungs, check_scan
 from CovidCTLib.errors import QualityError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 
 
-def _grid(spacing_z: float, direction: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)) -> CanonicalGrid:
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+def _grid(spacing_z: float, direction: tuple[float, ...] = IDENTITY) -> CanonicalGrid:
     return CanonicalGrid(Geometry((4, 20, 20), (1.0, 1.0, spacing_z), (0.0, 0.0, 0.0), direction))
 
 
@@ -60,7 +64,9 @@ def test_a_missing_side_is_told() -> None:
     assert notice.code == "no-left-lung"
 
 
-@pytest.mark.parametrize(("cut", "code"), [(slice(5, None), "lungs-cut-at-base"), (slice(None, 12), "lungs-cut-at-apex")])
+@pytest.mark.parametrize(
+    ("cut", "code"), [(slice(5, None), "lungs-cut-at-base"), (slice(None, 12), "lungs-cut-at-apex")]
+)
 def test_lungs_that_are_cut_off_are_told(cut: slice, code: str) -> None:
     (notice,) = check_lungs(_lungs()[cut], (5.0, 4.0, 4.0))
     assert notice.code == code

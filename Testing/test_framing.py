@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from CovidCTLib.framing import BODY_MARGIN_MM, LUNG_MARGIN_MM, Frame, body_frame, lung_frame
 from hypothesis import given
 from hypothesis import strategies as st
+
+from CovidCTLib.framing import BODY_MARGIN_MM, LUNG_MARGIN_MM, Frame, body_frame, lung_frame
 
 
 @given(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from CovidCTLib import Analysis, Options, Scan, analyze, read_scan
 from CovidCTLib.analysis import Progress
 from CovidCTLib.errors import CancelledError, InputError, QualityError
@@ -75,7 +76,11 @@ def test_analysis_says_how_it_was_made(phantom_analysis: Analysis) -> None:
 @pytest.mark.parametrize("permutation", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
 @pytest.mark.parametrize("flips", [(False, False, False), (True, False, True), (True, True, True)])
 def test_turned_scans_give_the_same_measures(
-    phantom: Phantom, phantom_analysis: Analysis, models: ModelStore, permutation: tuple[int, ...], flips: tuple[bool, ...]
+    phantom: Phantom,
+    phantom_analysis: Analysis,
+    models: ModelStore,
+    permutation: tuple[int, ...],
+    flips: tuple[bool, ...],
 ) -> None:
     image = phantom.scan.geometry.to_image(phantom.scan.hu)
     turned = sitk.Flip(sitk.PermuteAxes(image, permutation), flips, False)

@@ -24,6 +24,8 @@ from monai.transforms import (
     ToTensord,
 )
 
+from CovidCTLib.training.slices import Framing
+
 LUNG_NOISE_SCALE = 0.1
 LUNG_NOISE_MEAN = 0.0
 LUNG_NOISE_SD = 0.8
@@ -75,13 +77,37 @@ class RandContrastWindowd(Randomizable, MapTransform):  # type: ignore[misc]
         return sample
 
 
-def make_augmentation(size: int) -> Compose:
+class RandRimd(Randomizable, MapTransform):  # type: ignore[misc]
+    """Black out a rim of the picture, as crops of single slices have it, so that a rim says nothing of disease."""
+
+    def __init__(self, prob: float = 0.3) -> None:
+        MapTransform.__init__(self, ["image", "label"])
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x); what is hidden is unlabelled."""
+        sample = dict(data)
+        if self.R.random() < self.prob:
+            height, width = sample["image"].shape[1:]
+            top, bottom = (int(height * self.R.uniform(0, 0.2)) for _ in range(2))
+            left, right = (int(width * max(0.0, self.R.uniform(-0.2, 0.1))) for _ in range(2))
+            inside = torch.zeros(1, height, width)
+            inside[:, top : height - bottom, left : width - right] = 1
+            sample["image"] = sample["image"] * inside
+            sample["label"] = sample["label"] * inside
+        return sample
+
+
+def make_augmentation(size: int, framing: Framing) -> Compose:
     """Make the augmentation for a network's grid.
 
     Parameters
     ----------
     size
         Side of the network's grid in pixels; samples come in at `CovidCTLib.training.slices.SIDE`.
+    framing
+        Around the body: the lung network, which gets noise inside the lungs, so that it takes diseased lung for lung.
+        Around the lungs: networks that look for disease, to which such noise would be disease; they get rims instead.
 
     Returns
     -------
@@ -106,7 +132,7 @@ def make_augmentation(size: int) -> Compose:
                 mode=("bilinear", "nearest"),
                 padding_mode="zeros",
             ),
-            RandLungNoised(),
+            RandLungNoised() if framing == "body" else RandRimd(),
             RandGaussianSmoothd(["image"], prob=0.2, sigma_x=(0.3, 1.2), sigma_y=(0.3, 1.2)),
             RandGaussianSharpend(["image"], prob=0.15, alpha=(2.0, 8.0)),
             RandContrastWindowd(),

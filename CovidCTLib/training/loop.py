@@ -122,6 +122,7 @@ def train(
         training,
         task.weights(training),
         task.size,
+        task.framing,
         options.seed,
         state.step * options.batch,
         (options.steps - state.step) * options.batch,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from CovidCTLib.training.augmentation import make_augmentation
-from CovidCTLib.training.slices import SliceSet
+from CovidCTLib.training.slices import Framing, SliceSet
 
 
 class SampledSlices(Dataset[dict[str, Any]]):
@@ -25,6 +25,8 @@ class SampledSlices(Dataset[dict[str, Any]]):
         Chance of each slice, shape ``(n,)``, not negative; need not sum to 1.
     size
         Side of the network's grid.
+    framing
+        What the slices are framed around; it decides on the augmentation.
     seed
         Any whole number.
     first, count
@@ -32,11 +34,18 @@ class SampledSlices(Dataset[dict[str, Any]]):
     """
 
     def __init__(
-        self, slices: SliceSet, weights: NDArray[np.float64], size: int, seed: int, first: int, count: int
+        self,
+        slices: SliceSet,
+        weights: NDArray[np.float64],
+        size: int,
+        framing: Framing,
+        seed: int,
+        first: int,
+        count: int,
     ) -> None:
         self.slices = slices
         self.cumulative = np.cumsum(weights / weights.sum())
-        self.augmentation = make_augmentation(size)
+        self.augmentation = make_augmentation(size, framing)
         self.seed = seed
         self.first = first
         self.count = count

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+
 from CovidCTLib.analysis import SliceFinding
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.store import LoadedNetwork

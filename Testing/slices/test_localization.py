@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from CovidCTLib.analysis import SliceFinding
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.networks import SliceClassifier
@@ -15,7 +16,11 @@ from CovidCTLib.slices.localization import class_activation, fused_maps, localiz
 @pytest.fixture
 def classifier() -> SliceClassifier:
     torch.manual_seed(0)
-    return SliceClassifier([1, 1, 1, 1], [4, 4, 4, 4], 8).eval().requires_grad_(False)
+    network = SliceClassifier([1, 1, 1, 1], [4, 4, 4, 4], 8).eval().requires_grad_(False)
+    # Positive dense layers, so that random activations speak for the class and the map is not empty.
+    network.dense.weight.abs_()
+    network.out.weight.abs_()
+    return network
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from training_folder import SHAPE, write_pictures, write_training_folder, write_volume
+
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.training.layout import find_cases, read_table
 from CovidCTLib.training.slices import INFECTION, UNKNOWN, load_slices
-from training_folder import SHAPE, write_pictures, write_training_folder, write_volume
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_wrong_masks_are_refused_before_any_training(tmp_path: Path, what: str, 
 def test_a_corrupt_image_names_its_case(tmp_path: Path) -> None:
     write_volume(tmp_path, "a", 0)
     (tmp_path / "a_ct.nii.gz").write_bytes(b"nothing")
-    with pytest.raises(TrainingDataError, match="^a: "):
+    with pytest.raises(TrainingDataError, match=r"^a: "):
         load_slices(find_cases(tmp_path), "lungs", None)
 
 

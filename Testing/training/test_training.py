@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from training_folder import write_training_folder
+
 from CovidCTLib.cli.main import main
 from CovidCTLib.errors import ModelError, TrainingDataError
 from CovidCTLib.models.card import read_card
@@ -17,10 +19,9 @@ from CovidCTLib.training.layout import find_cases
 from CovidCTLib.training.loop import TrainingOptions, train
 from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, soft_dice
 from CovidCTLib.training.sampling import SampledSlices, balanced_weights
-from CovidCTLib.training.slices import INFECTION, SIDE, UNKNOWN, SliceSet, load_slices
+from CovidCTLib.training.slices import INFECTION, SIDE, UNKNOWN, Framing, SliceSet, load_slices
 from CovidCTLib.training.splits import validation_mask
 from CovidCTLib.training.tasks import LUNGS, OPACITIES, SLICES, Task, area_under_curve, dice
-from training_folder import write_training_folder
 
 TINY = {"kind": "unet", "channels": [4, 8], "outputs": 1}
 
@@ -69,9 +70,9 @@ def test_impossible_folds_are_refused(slices: SliceSet) -> None:
 
 def test_samples_depend_on_seed_and_number_alone(slices: SliceSet) -> None:
     weights = balanced_weights(slices.source, {})
-    whole = SampledSlices(slices, weights, 64, 5, 0, 6)
-    rest = SampledSlices(slices, weights, 64, 5, 4, 2)
-    other = SampledSlices(slices, weights, 64, 6, 4, 2)
+    whole = SampledSlices(slices, weights, 64, "body", 5, 0, 6)
+    rest = SampledSlices(slices, weights, 64, "body", 5, 4, 2)
+    other = SampledSlices(slices, weights, 64, "body", 6, 4, 2)
     assert len(rest) == 2
     assert torch.equal(whole[4]["image"], rest[0]["image"])
     assert not torch.equal(whole[4]["image"], other[0]["image"])
@@ -94,11 +95,12 @@ def test_lung_noise_touches_lungs_only() -> None:
     assert float((noisy - image)[:, :40].std()) == pytest.approx(0.08, rel=0.3)
 
 
-def test_augmentation_keeps_labels_on_their_pixels() -> None:
+@pytest.mark.parametrize("framing", ["body", "lungs"])
+def test_augmentation_keeps_labels_on_their_pixels(framing: Framing) -> None:
     rng = np.random.default_rng(0)
     image = np.zeros((1, SIDE, SIDE), np.float32)
     image[:, 90:200, 60:150] = 1
-    augmentation = make_augmentation(256)
+    augmentation = make_augmentation(256, framing)
     for _ in range(5):
         augmentation.set_random_state(seed=int(rng.integers(1000)))
         sample = augmentation({"image": image, "label": np.concatenate([image, image])})
@@ -157,14 +159,14 @@ def test_a_killed_run_continues_where_it_was(
     whole = train(tiny_task, *sides, tmp_path / "whole", options)
     lines: list[str] = []
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def stop(line: str) -> None:
         if line.startswith("step 2"):
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(tiny_task, *sides, tmp_path / "killed", options, report=stop)
     continued = train(tiny_task, *sides, tmp_path / "killed", options, report=lines.append)
     assert [line.split(",")[0] for line in lines] == ["step 4/4"]

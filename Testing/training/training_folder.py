@@ -31,9 +31,7 @@ def chest(seed: int) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.u
 def write_volume(folder: Path, name: str, seed: int, lungs: bool = True, opacities: bool = True) -> None:
     """Write a CT with its masks."""
     folder.mkdir(parents=True, exist_ok=True)
-    for suffix, array, wanted in zip(
-        ("ct", "lungs", "opacities"), chest(seed), (True, lungs, opacities), strict=True
-    ):
+    for suffix, array, wanted in zip(("ct", "lungs", "opacities"), chest(seed), (True, lungs, opacities), strict=True):
         if wanted:
             image = sitk.GetImageFromArray(array)
             image.SetSpacing((4.0, 4.0, 5.0))

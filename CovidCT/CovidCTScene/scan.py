@@ -1,0 +1,106 @@
+"""From a volume node to a scan: voxels as HU, IJK to RAS turned into the library's LPS grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import vtk
+from numpy.typing import NDArray
+from vtk.util.numpy_support import vtk_to_numpy
+
+from CovidCTLib.errors import InputError
+from CovidCTLib.geometry import Geometry
+from CovidCTLib.scan import Scan, ScanFacts
+
+LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+SOURCE_FORMAT = "Slicer scene"
+
+
+def refusalOfVolumeNode(volumeNode: Any) -> str | None:
+    """Say why a node cannot be analyzed, without looking at its voxels.
+
+    Parameters
+    ----------
+    volumeNode
+        A vtkMRMLVolumeNode, or None where nothing is chosen.
+
+    Returns
+    -------
+    str or None
+        One sentence that says what was expected, what was found and what to do; None if the node may be analyzed.
+        It never holds the node's name, which may be the patient's.
+    """
+    if volumeNode is None:
+        return "Choose a chest CT: no volume is selected."
+    if not volumeNode.IsA("vtkMRMLScalarVolumeNode") or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
+        return f"Choose a chest CT: a scalar volume is needed, but this is a {volumeNode.GetNodeTagName()} node."
+    if volumeNode.GetImageData() is None or volumeNode.GetImageData().GetPointData().GetScalars() is None:
+        return "Load the chest CT again: the chosen volume has no voxels."
+    components = volumeNode.GetImageData().GetNumberOfScalarComponents()
+    if components != 1:
+        return f"Choose the original CT: it has one value a voxel, but this volume has {components} (colour?)."
+    if volumeNode.GetParentTransformNode() is not None:
+        return (
+            "Harden or remove the transform first: the CT must lie in the scene without one, but it is under a "
+            "transform (Data module, right-click the transform of the volume)."
+        )
+    return None
+
+
+def scanFromVolumeNode(volumeNode: Any) -> Scan:
+    """Take the CT of a scalar volume node.
+
+    Parameters
+    ----------
+    volumeNode
+        A vtkMRMLScalarVolumeNode with voxels in HU and without a parent transform.
+
+    Returns
+    -------
+    Scan
+        On the node's own grid. Where the voxels are int16 and none is under -1024 HU they are not copied: the array
+        looks into the node's memory and is never written to.
+
+    Raises
+    ------
+    InputError
+        If there is no node, it is no scalar volume, has no voxels or several values a voxel, lies under a transform,
+        has sheared axes, or its voxels cannot be HU.
+    """
+    refusal = refusalOfVolumeNode(volumeNode)
+    if refusal is not None:
+        raise InputError(refusal)
+    image = volumeNode.GetImageData()
+    x, y, z = image.GetDimensions()
+    voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)
+    return Scan.from_array(voxels, geometryOfVolumeNode(volumeNode), ScanFacts(SOURCE_FORMAT, slice_count=z))
+
+
+def ijkToRasOfVolumeNode(volumeNode: Any) -> NDArray[np.float64]:
+    """Give a volume node's 4 x 4 matrix from the index (i, j, k, 1) to RAS in mm."""
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+
+def geometryOfVolumeNode(volumeNode: Any) -> Geometry:
+    """Give a volume node's grid in LPS.
+
+    Raises
+    ------
+    InputError
+        If the axes are sheared or the spacing is zero.
+    """
+    ijkToLps = LPS_FROM_RAS @ ijkToRasOfVolumeNode(volumeNode)
+    spacing = np.linalg.norm(ijkToLps[:3, :3], axis=0)
+    # A zero column stays zero, so that the library's own check of the spacing speaks, not a division by zero.
+    direction = ijkToLps[:3, :3] / np.where(spacing > 0, spacing, 1.0)
+    x, y, z = volumeNode.GetImageData().GetDimensions()
+    return Geometry(
+        (z, y, x),
+        (float(spacing[0]), float(spacing[1]), float(spacing[2])),
+        (float(ijkToLps[0, 3]), float(ijkToLps[1, 3]), float(ijkToLps[2, 3])),
+        tuple(float(value) for value in direction.ravel()),
+    )

@@ -1,0 +1,64 @@
+"""What is done to the lung network's answer: small parts go, small holes are filled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from CovidCTLib.lungs.network import MAX_HOLE_MM2, fill_small_holes, keep_large_parts, segment_lungs_by_network
+from CovidCTLib.models.card import ModelCard
+from CovidCTLib.models.store import LoadedNetwork
+
+
+class _Dark(torch.nn.Module):
+    """Calls dark pixels inside the frame lung."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 0.527 - x
+
+
+@pytest.fixture
+def dark() -> LoadedNetwork:
+    card = ModelCard("lungs", "1", {}, 64, "body", "", "", "")
+    return LoadedNetwork(_Dark(), card, torch.device("cpu"), torch.float32)
+
+
+def test_lungs_come_back_on_the_scans_pixels(dark: LoadedNetwork) -> None:
+    hu = np.full((18, 96, 96), 40, np.int16)
+    truth = np.zeros(hu.shape, bool)
+    truth[3:15, 20:70, 12:40] = truth[3:15, 20:70, 56:84] = True
+    hu[truth] = -850
+    seen: list[float] = []
+    lungs = segment_lungs_by_network(hu, (5.0, 3.0, 3.0), dark, seen.append)
+    assert 2 * (lungs & truth).sum() / (lungs.sum() + truth.sum()) > 0.97
+    assert seen[-1] == 1.0
+
+
+def test_small_parts_are_removed_and_both_lungs_stay() -> None:
+    mask = np.zeros((10, 60, 60), bool)
+    mask[2:8, 10:50, 5:25] = mask[2:8, 10:50, 35:55] = True
+    both = mask.copy()
+    mask[5, 2:4, 2:4] = True
+    mask[9, 30:34, 30:34] = True
+    assert np.array_equal(keep_large_parts(mask), both)
+
+
+def test_an_empty_mask_stays_empty() -> None:
+    mask = np.zeros((3, 10, 10), bool)
+    assert not keep_large_parts(mask).any()
+    fill_small_holes(mask, 1.0)
+    assert not mask.any()
+
+
+def test_only_small_holes_are_filled() -> None:
+    mask = np.zeros((1, 60, 60), bool)
+    mask[0, 5:55, 5:55] = True
+    mask[0, 10:13, 10:13] = False
+    mask[0, 30:42, 30:42] = False
+    mask[0, 5:9, 30:34] = False
+    assert 9 < MAX_HOLE_MM2 < 144
+    fill_small_holes(mask, 1.0)
+    assert mask[0, 10:13, 10:13].all()
+    assert not mask[0, 30:42, 30:42].any()
+    assert not mask[0, 5:9, 30:34].any()

@@ -1,0 +1,90 @@
+"""An analysis of a small volume, built by hand, so that every count in it is known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from CovidCTLib.analysis import (
+    Analysis,
+    AxialArrays,
+    CaseDecision,
+    Measurement,
+    ModelUsed,
+    SliceMeasures,
+)
+from CovidCTLib.errors import Notice
+from CovidCTLib.geometry import CanonicalGrid, Geometry
+from CovidCTLib.options import Options
+from CovidCTLib.scan import Scan, ScanFacts
+
+NO_LUNG = "There is no lung."
+
+
+def made_analysis(geometry: Geometry, *, effusion: bool = False, empty: bool = False) -> Analysis:
+    """Make an analysis on a grid of at least 9 x 20 x 24 voxels."""
+    shape = geometry.shape_zyx
+    hu = np.full(shape, -1000, np.int16)
+    hu[1:8, 3:17, 2:22] = 40
+    lungs = np.zeros(shape, np.uint8)
+    opacities = np.zeros(shape, np.uint8)
+    localization = np.zeros(shape, np.float32)
+    if not empty:
+        lungs[2:7, 5:15, 4:10] = 1
+        lungs[2:7, 5:15, 13:20] = 2
+        opacities[3:5, 6:10, 5:8] = 1
+        opacities[4, 10:12, 14:16] = 2
+        localization[3, 6:10, 5:8] = 0.75
+        if effusion:
+            opacities[2, 15:17, 13:20] = 3
+    hu[lungs > 0] = -850
+    hu[opacities == 1] = -600
+    hu[opacities == 2] = 20
+    grid = CanonicalGrid(geometry)
+    axial = AxialArrays(
+        grid.take(hu, -1024), grid.take(lungs, 0), grid.take(opacities, 0), grid.take(localization, 0), grid.geometry
+    )
+    return Analysis(
+        scan=Scan.from_array(hu, geometry, ScanFacts("made by hand", slice_count=shape[0])),
+        lungs=lungs,
+        opacities=opacities,
+        localization=localization,
+        axial=axial,
+        measures=_measures(lungs, geometry.voxel_volume_mm3),
+        slices=tuple(_slice(index) for index in range(3)),
+        case=CaseDecision(True, 0.6, 3, 5, 0.5, 0.2),
+        notices=(Notice("thick-slices", "Slices are 4 mm apart.", "warn", 4.0, 3.0, "mm"),),
+        options=Options(),
+        models=(ModelUsed("slices", "1", "0" * 64),),
+        seconds={"lungs": 0.5},
+        versions={"CovidCT": "0.1.0"},
+    )
+
+
+def _measures(lungs: np.ndarray, voxel_mm3: float) -> tuple[Measurement, ...]:
+    volume_ml = float((lungs > 0).sum() * voxel_mm3 / 1000)
+    return (
+        Measurement("both_lungs", "volume_ml", volume_ml, "ml"),
+        Measurement("both_lungs", "corona_score_cm3", 0.0675, "cm3"),
+        Measurement("both_lungs", "opacity_volume_ml", 0.5, "ml"),
+        Measurement("both_lungs", "opacity_percent", None, "%", NO_LUNG),
+        Measurement("left_upper", "opacity_percent", None, "%", NO_LUNG),
+    )
+
+
+def _slice(index: int) -> SliceMeasures:
+    shows_lung = index > 0
+    return SliceMeasures(
+        index=index,
+        position_mm=100.5 + 4 * index,
+        lung_area_mm2=243.75 if shows_lung else 0.0,
+        openness="open" if shows_lung else "no lung",
+        representative=index == 1,
+        vessel_area_mm2=12.5,
+        vessel_ratio_percent=5.128 if shows_lung else None,
+        ggo_area_mm2=22.5,
+        consolidation_area_mm2=7.5,
+        opacity_percent=12.3 if shows_lung else None,
+        probability=0.875 if shows_lung else None,
+        positive=shows_lung,
+        localization_area_mm2=22.5,
+    )
