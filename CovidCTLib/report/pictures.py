@@ -1,0 +1,208 @@
+"""The pictures of the report, each with its caption and with words for those who cannot see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from CovidCTLib.analysis import Analysis, SliceMeasures
+from CovidCTLib.labels import OPACITY_LABELS, Label
+from CovidCTLib.report import view3d
+from CovidCTLib.report.canvas import Overlay, data_uri, paint, write_text
+from CovidCTLib.report.planes import (
+    PLANES,
+    Box,
+    Place,
+    Plane,
+    PlaneName,
+    cut,
+    opacity_area_mm2,
+    position_mm,
+    worst_slices,
+)
+
+PLANE_PX = (520, 440)
+"""Largest width and height of the pictures in three planes, in pixels."""
+
+TILE_PX = (400, 330)
+"""Largest width and height of a picture of the montage, in pixels."""
+
+VIEW_PX = (520, 440)
+"""Width and height of a 3D view, in pixels."""
+
+_COORDINATE = {"axial": "S", "coronal": "P", "sagittal": "L"}
+_OVERLAYS: tuple[Overlay, ...] = ("none", "findings", "localization")
+_OVERLAY_TITLES = {"none": "CT alone", "findings": "CT with findings", "localization": "CT with localization"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the report.
+
+    Parameters
+    ----------
+    source
+        ``data:`` URI.
+    alt
+        What the picture shows, with numbers.
+    title, caption
+        What stands under it.
+    width, height
+        In pixels.
+    """
+
+    source: str
+    alt: str
+    title: str
+    caption: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """The pictures of one plane: CT alone, with findings, with localization."""
+
+    title: str
+    pictures: tuple[Picture, ...]
+
+
+def plane_rows(analysis: Analysis, place: Place, box: Box) -> tuple[Row, ...]:
+    """Paint the three planes through a place, each as CT alone, with findings and with localization."""
+    return tuple(_plane_row(analysis, place, box, plane) for plane in PLANES)
+
+
+def montage(analysis: Analysis, box: Box) -> tuple[Picture, ...]:
+    """Paint the slices that show most, worst first; empty where no slice shows opacity or is called abnormal."""
+    return tuple(_tile(analysis, entry, rank, box) for rank, entry in enumerate(worst_slices(analysis.slices), start=1))
+
+
+def views_3d(analysis: Analysis) -> tuple[Picture, ...]:
+    """Draw lungs and findings in 3D from the front and both sides, then the localization; empty without lungs."""
+    model = view3d.build_model(analysis.axial)
+    if not model.lungs and not model.opacities:
+        return ()
+    found = _volumes_in_words(analysis)
+    views = (
+        (-view3d.OBLIQUE_DEG, "Right front", "seen from the right and the front"),
+        (0.0, "Front", "seen from the front"),
+        (view3d.OBLIQUE_DEG, "Left front", "seen from the left and the front"),
+    )
+    pictures = []
+    for turn, title, words in views:
+        image = view3d.render_view(model.lungs + model.opacities, turn, *VIEW_PX)
+        alt = f"3D model of the translucent lungs with the opacities inside, {words}: {found}."
+        pictures.append(_picture(_with_sides(image, turn == 0), alt, title, "lungs and opacities"))
+    image = view3d.render_view(model.lungs + model.localization, 0, *VIEW_PX)
+    level = view3d.LOCALIZATION_LEVEL
+    largest = float(analysis.axial.localization.max())
+    if model.localization:
+        alt = (
+            "3D model of the translucent lungs, seen from the front, with the surface where the localization is at "
+            f"least {level:g}; its largest value is {largest:.2f}."
+        )
+        caption = f"localization of at least {level:g}"
+    else:
+        alt = (
+            f"3D model of the translucent lungs alone: the localization reaches {largest:.2f} at most, under {level:g}."
+        )
+        caption = f"no localization of at least {level:g}"
+    pictures.append(_picture(_with_sides(image, True), alt, "Front", caption))
+    return tuple(pictures)
+
+
+def _plane_row(analysis: Analysis, place: Place, box: Box, name: PlaneName) -> Row:
+    axial = analysis.axial
+    index = place.along(name)
+    plane = cut(axial, name, index, box)
+    where = f"{_COORDINATE[name]} {position_mm(axial, name, index):.1f} mm"
+    if name == "axial":
+        where = f"slice {index}, {where}"
+    pictures = []
+    for overlay in _OVERLAYS:
+        image = paint(plane, overlay, *PLANE_PX, cuts_mm=_cuts(plane, place, box, name))
+        alt = f"{name.capitalize()} CT at {where}{_overlay_in_words(plane, overlay)}."
+        pictures.append(_picture(image, alt, _OVERLAY_TITLES[overlay], ""))
+    return Row(f"{name.capitalize()}, {where}", tuple(pictures))
+
+
+def _cuts(plane: Plane, place: Place, box: Box, name: PlaneName) -> tuple[float, float]:
+    """Where the two other planes cut this one, in mm from the top and from the left."""
+    inside = [at - part.start + 0.5 for at, part in zip((place.z, place.y, place.x), box, strict=True)]
+    from_top = (box[0].stop - box[0].start) - inside[0]
+    row, column = {
+        "axial": (inside[1], inside[2]),
+        "coronal": (from_top, inside[2]),
+        "sagittal": (from_top, inside[1]),
+    }[name]
+    return row * plane.pixel_mm[0], column * plane.pixel_mm[1]
+
+
+def _overlay_in_words(plane: Plane, overlay: Overlay) -> str:
+    if overlay == "none":
+        return " in the lung reading window, without overlay"
+    if overlay == "localization":
+        largest = float(plane.localization.max(initial=0))
+        if largest == 0:
+            return " with the localization, which is zero in this plane"
+        return (
+            f" with the localization as a heat map: largest value {largest:.2f}, at least 0.5 on "
+            f"{plane.area_cm2(plane.localization >= 0.5):.1f} cm²"
+        )
+    lungs_cm2 = plane.area_cm2(plane.lungs > 0)
+    return f" with outlines of the lungs ({lungs_cm2:.0f} cm²) and the opacities: {_areas_in_words(plane)}"
+
+
+def _areas_in_words(plane: Plane) -> str:
+    """Area of each kind of opacity in a plane."""
+    found = [
+        f"{label.name} {plane.area_cm2(plane.opacities == value):.1f} cm²"
+        for value, label in enumerate(OPACITY_LABELS, start=1)
+        if np.any(plane.opacities == value)
+    ]
+    return ", ".join(found) if found else "none in this plane"
+
+
+def _tile(analysis: Analysis, entry: SliceMeasures, rank: int, box: Box) -> Picture:
+    plane = cut(analysis.axial, "axial", entry.index, box)
+    image = paint(plane, "findings", *TILE_PX)
+    probability = "no probability" if entry.probability is None else f"probability {entry.probability:.2f}"
+    area = f"opacity {opacity_area_mm2(entry) / 100:.1f} cm²"
+    if entry.opacity_percent is not None:
+        area += f" ({entry.opacity_percent:.0f} %)"
+    where = f"lice {entry.index}, S {entry.position_mm:.1f} mm"
+    alt = f"Axial CT, number {rank} of the worst slices, s{where}: {_areas_in_words(plane)}; {probability}."
+    return _picture(image, alt, f"S{where}", f"{area}, {probability}")
+
+
+def _picture(image: Image.Image, alt: str, title: str, caption: str) -> Picture:
+    return Picture(data_uri(image), alt, title, caption, image.width, image.height)
+
+
+def _with_sides(image: Image.Image, from_front: bool) -> Image.Image:
+    """Mark the patient's sides; from an oblique view right and left still lie on the same sides of the picture."""
+    size_px = 22 if from_front else 18
+    write_text(image, (12, image.height / 2), "R", size_px, "lm", bold=True)
+    write_text(image, (image.width - 12, image.height / 2), "L", size_px, "rm", bold=True)
+    return image
+
+
+def _volumes_in_words(analysis: Analysis) -> str:
+    """Volume of each kind of opacity that is there, from the voxels of the model."""
+    ml = analysis.axial.geometry.voxel_volume_mm3 / 1000
+    found = []
+    for value, label in enumerate(OPACITY_LABELS, start=1):
+        voxels = np.count_nonzero(analysis.axial.opacities == value)
+        if voxels:
+            found.append(f"{label.name} {voxels * ml:.0f} ml")
+    return ", ".join(found) if found else "no opacity"
+
+
+def labels_present(analysis: Analysis) -> tuple[Label, ...]:
+    """Opacity labels that legends name: ground glass and consolidation always, effusion where there is some."""
+    effusion = len(OPACITY_LABELS)
+    if np.any(analysis.axial.opacities == effusion):
+        return OPACITY_LABELS
+    return OPACITY_LABELS[: effusion - 1]

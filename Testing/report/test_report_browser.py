@@ -1,0 +1,98 @@
+"""The report in a browser: no sideways scrolling on a phone or a desktop, pages of A4 on paper, nothing fetched."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from report_maker import make_analysis
+
+from CovidCTLib.report import render_report
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
+)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+A4_PT = (595, 842)
+
+PROBE = """<script>
+addEventListener("load", () => {
+  const root = document.documentElement, wide = [];
+  const inBox = e => e.closest(".scroll");
+  for (const e of document.querySelectorAll("body *"))
+    if (!inBox(e) && e.getBoundingClientRect().right > root.clientWidth + 1) wide.push(e.tagName + "." + e.className);
+  const images = [...document.images];
+  const broken = images.filter(i => !i.complete || i.naturalWidth === 0).length;
+  const fetched = performance.getEntriesByType("resource").filter(r => !r.name.startsWith("data:")).length;
+  const numbers = [root.clientWidth, root.scrollWidth, images.length, broken, fetched];
+  parent.document.title = [...numbers, wide.join("|")].join(",");
+});
+</script>"""
+
+
+def browse(folder: Path, *arguments: str) -> str:
+    """Run the browser once; returns what it prints."""
+    command = [
+        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+        "--hide-scrollbars", "--no-first-run", f"--user-data-dir={folder / 'profile'}", *arguments,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def a_report() -> str:
+    return render_report(make_analysis())
+
+
+@pytest.mark.parametrize(("width", "height"), [(360, 800), (768, 1024), (1280, 900)])
+def test_the_page_never_scrolls_sideways(a_report: str, tmp_path: Path, width: int, height: int) -> None:
+    # Windows of a browser have a least width, frames have not: the report is measured in a frame of the device's size.
+    # The probe is a script, which the report itself forbids.
+    probed = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", PROBE, a_report, count=1)
+    assert PROBE in probed
+    frame = f'<iframe style="border:0;width:{width}px;height:{height}px" srcdoc="{html.escape(probed)}"></iframe>'
+    page = tmp_path / "frame.html"
+    page.write_text(f"<!DOCTYPE html><html><head><title>none</title></head><body>{frame}</body></html>")
+    dumped = browse(tmp_path, "--window-size=1400,1100", "--dump-dom", page.as_uri())
+    found = re.search(r"<title>(\d+),(\d+),(\d+),(\d+),(\d+),([^<]*)</title>", dumped)
+    assert found is not None
+    client, scroll, images, broken, fetched = (int(part) for part in found.groups()[:5])
+    assert client == width
+    assert scroll == width
+    assert found.group(6) == ""
+    assert images > 13
+    assert (broken, fetched) == (0, 0)
+
+
+def test_it_is_painted_light_and_dark(a_report: str, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(a_report, encoding="utf-8")
+    brightness = []
+    for number, extra in enumerate(([], ["--blink-settings=preferredColorScheme=0"])):
+        picture = tmp_path / f"{number}.png"
+        browse(tmp_path, "--window-size=1280,900", *extra, f"--screenshot={picture}", page.as_uri())
+        # The margin beside the report shows the page's own colour.
+        brightness.append(np.asarray(Image.open(picture).convert("L"))[:, :60].mean())
+    assert brightness[0] > 225
+    assert brightness[1] < 40
+
+
+def test_it_prints_on_several_pages_of_a4(a_report: str, tmp_path: Path) -> None:
+    page, paper = tmp_path / "report.html", tmp_path / "report.pdf"
+    page.write_text(a_report, encoding="utf-8")
+    browse(tmp_path, "--no-pdf-header-footer", f"--print-to-pdf={paper}", page.as_uri())
+    content = paper.read_bytes()
+    assert content.startswith(b"%PDF-")
+    boxes = re.findall(rb"/MediaBox\s*\[\s*0\s+0\s+([\d.]+)\s+([\d.]+)\s*\]", content)
+    assert 3 <= len(boxes) <= 12
+    for box in boxes:
+        np.testing.assert_allclose([float(part) for part in box], A4_PT, atol=1)
