@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from CovidCTLib.models.networks import SLICE_ARCHITECTURE, SliceClassifier, build_network
 
 

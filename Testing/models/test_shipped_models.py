@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from CovidCTLib.models.card import MODEL_NAMES, ModelName
 from CovidCTLib.models.store import SHIPPED, ModelStore
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.models.card import ModelCard, read_card
 from CovidCTLib.models.device import choose_device, usable_threads

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.store import LoadedNetwork
 from CovidCTLib.opacities.network import segment_opacities
