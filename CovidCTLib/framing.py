@@ -135,8 +135,49 @@ def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(labelled == int(sizes.argmax()))
 
 
-def body_frame(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float]) -> Frame:
-    """Find the frame around the body.
+@dataclass(frozen=True)
+class Body:
+    """The patient's body on a coarse grid.
+
+    Parameters
+    ----------
+    mask
+        bool, shape ``(z, y, x)`` of the coarse grid: tissue, without the air in it.
+    step
+        Voxels of the scan per voxel of the coarse grid, along z, y and x.
+    shape
+        Shape of the scan.
+    """
+
+    mask: NDArray[np.bool_]
+    step: tuple[int, int, int]
+    shape: tuple[int, int, int]
+
+    def encloses(self, index: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]) -> NDArray[np.bool_]:
+        """Tell which voxels of a sub-grid of the scan have tissue around them in their slice.
+
+        Parameters
+        ----------
+        index
+            Indices of the sub-grid along z, y and x.
+
+        Returns
+        -------
+        ndarray
+            bool, shape of the sub-grid: true with tissue on at least three of the four sides, so that a body that the
+            picture cuts off at one side still encloses its lungs.
+        """
+        sides = np.zeros(self.mask.shape, dtype=np.uint8)
+        for axis in (1, 2):
+            for backwards in (False, True):
+                line = np.flip(self.mask, axis) if backwards else self.mask
+                seen = np.maximum.accumulate(line, axis=axis)
+                sides += np.flip(seen, axis) if backwards else seen
+        return (sides >= 3)[np.ix_(*(i // s for i, s in zip(index, self.step, strict=True)))]
+
+
+def find_body(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float]) -> Body:
+    """Find the body in a CT: its largest piece of tissue, without the table.
 
     Parameters
     ----------
@@ -144,20 +185,21 @@ def body_frame(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float]
         Canonical axial HU, shape ``(z, y, x)``.
     spacing_zyx_mm
         Spacing in mm.
-
-    Returns
-    -------
-    Frame
-        The same for all slices. Where no body is found, the whole slice.
     """
     step = [max(1, int(_COARSE_MM / s)) for s in spacing_zyx_mm]
     coarse = hu[:: step[0], :: step[1], :: step[2]] >= BODY_HU
     # Opening cuts the table off, which is thinner than the body.
     body = _largest(ndimage.binary_opening(coarse, np.ones((1, 3, 3), bool), iterations=2))
+    return Body(body, (step[0], step[1], step[2]), (hu.shape[0], hu.shape[1], hu.shape[2]))
+
+
+def body_frame(body: Body, spacing_zyx_mm: tuple[float, float, float]) -> Frame:
+    """Make the frame around the body, the same for all slices; where there is no body, the whole slice."""
     spacing_yx = (spacing_zyx_mm[1], spacing_zyx_mm[2])
-    if not body.any():
-        return Frame.square((0, 0), (hu.shape[1], hu.shape[2]), spacing_yx)
-    return _frame_of(np.asarray(body.any(axis=0)), (step[1], step[2]), BODY_MARGIN_MM, hu.shape[1:], spacing_yx)
+    if not body.mask.any():
+        return Frame.square((0, 0), (body.shape[1], body.shape[2]), spacing_yx)
+    silhouette = np.asarray(body.mask.any(axis=0))
+    return _frame_of(silhouette, body.step[1:], BODY_MARGIN_MM, body.shape[1:], spacing_yx)
 
 
 def lung_frame(lungs: NDArray[Any], spacing_zyx_mm: tuple[float, float, float]) -> Frame:

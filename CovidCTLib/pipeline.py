@@ -210,7 +210,7 @@ def _find_lungs(
     """Find the lungs by the engine of the options, right and left told apart."""
     from CovidCTLib.lungs.contour import segment_lungs_by_contours
     from CovidCTLib.lungs.network import segment_lungs_by_network
-    from CovidCTLib.lungs.sides import split_sides
+    from CovidCTLib.lungs.sides import find_body_midline, split_sides
 
     notices: tuple[Notice, ...] = ()
     if options.lungs == "contour":
@@ -220,7 +220,7 @@ def _find_lungs(
         used.append(network.used)
         mask = segment_lungs_by_network(hu, spacing_zyx_mm, network, tell)
     run.check()
-    return split_sides(mask, spacing_zyx_mm), notices
+    return split_sides(mask, spacing_zyx_mm, body_midline_x=find_body_midline(hu)), notices
 
 
 def _given_thresholds(options: Options) -> dict[str, float]:

@@ -9,7 +9,6 @@ from CovidCTLib.checks import MIN_LUNG_VOLUME_ML, check_lungs, check_scan
 from CovidCTLib.errors import QualityError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 
-
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from CovidCTLib.framing import BODY_MARGIN_MM, LUNG_MARGIN_MM, Frame, body_frame, lung_frame
+from CovidCTLib.framing import BODY_MARGIN_MM, LUNG_MARGIN_MM, Body, Frame, body_frame, find_body, lung_frame
 
 
 @given(
@@ -45,7 +45,8 @@ def test_body_frame_holds_the_body_and_leaves_the_table_out() -> None:
     hu = np.full((10, 200, 200), -1000, np.int16)
     hu[:, 60:140, 40:160] = 30
     hu[:, 190:193, 20:180] = 200
-    frame = body_frame(hu, (4.0, 2.0, 2.0))
+    spacing = (4.0, 2.0, 2.0)
+    frame = body_frame(find_body(hu, spacing), spacing)
     assert frame.rows == frame.columns
     assert frame.rows * 2.0 == pytest.approx(120 * 2 + 2 * BODY_MARGIN_MM, abs=8)
     assert frame.left <= 40
@@ -53,7 +54,24 @@ def test_body_frame_holds_the_body_and_leaves_the_table_out() -> None:
 
 
 def test_without_a_body_the_frame_is_the_picture() -> None:
-    assert body_frame(np.full((3, 40, 40), -1000, np.int16), (1.0, 1.0, 1.0)) == Frame(0, 0, 40, 40)
+    spacing = (1.0, 1.0, 1.0)
+    body = find_body(np.full((3, 40, 40), -1000, np.int16), spacing)
+    assert body_frame(body, spacing) == Frame(0, 0, 40, 40)
+
+
+def test_a_body_encloses_its_lungs_but_not_the_air_around_it() -> None:
+    ring = np.zeros((2, 20, 20), bool)
+    ring[:, 5:15, 5:15] = True
+    ring[:, 8:12, 8:12] = False
+    body = Body(ring, (1, 2, 2), (2, 40, 40))
+    index = (np.arange(2), np.arange(0, 40, 4), np.arange(0, 40, 4))
+    inside = body.encloses(index)
+    assert inside.shape == (2, 10, 10)
+    assert inside[:, 4:6, 4:6].all()
+    assert not inside[:, 0].any()
+    assert not inside[:, :, 9].any()
+    cut = Body(ring[:, :, 8:], (1, 2, 2), (2, 40, 24))
+    assert cut.encloses((np.arange(2), np.array([20]), np.array([2]))).all()
 
 
 def test_lung_frame_has_its_margin_on_all_sides() -> None:

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidCTLib.framing import body_frame
+from CovidCTLib.framing import Body, body_frame, find_body
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import LoadedNetwork
 
 MIN_PART_SHARE = 0.02
-"""Connected parts under this share of the largest one are no lungs (bowel gas, air under the table)."""
+"""Connected parts under this share of the largest one are no lungs (bowel gas)."""
+
+MIN_ENCLOSED_SHARE = 0.5
+"""Connected parts of which less lies inside the body are air in blankets or under the table."""
 
 MAX_HOLE_MM2 = 60.0
 """Holes in a slice up to this area are vessels or noise inside the lung and are filled."""
@@ -45,38 +48,45 @@ def segment_lungs_by_network(
     ndarray
         bool, same shape: lungs with diseased parts, without trachea and main bronchi. Empty where there is no lung.
     """
-    frame = body_frame(hu, spacing_zyx_mm)
+    body = find_body(hu, spacing_zyx_mm)
+    frame = body_frame(body, spacing_zyx_mm)
     lungs = np.zeros(hu.shape, dtype=bool)
     count = len(hu)
     for indices, logits in network.run_slices(hu, frame, np.arange(count)):
         frame.paste(logits[:, 0], lungs, indices)
         progress(float(indices[-1] + 1) / count)
-    lungs = keep_large_parts(lungs)
+    keep_large_parts(lungs, body)
     fill_small_holes(lungs, spacing_zyx_mm[1] * spacing_zyx_mm[2])
     return lungs
 
 
-def keep_large_parts(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Remove connected parts under `MIN_PART_SHARE` of the largest one, in place.
+def keep_large_parts(mask: NDArray[np.bool_], body: Body) -> None:
+    """Remove, in place, connected parts that are too small for a lung or lie outside the body.
 
     Parameters
     ----------
     mask
         Shape ``(z, y, x)``. Parts are 26-connected, on every second pixel of a slice for speed.
+    body
+        The body on the same scan.
     """
-    labelled, count = ndimage.label(mask[:, ::2, ::2], np.ones((3, 3, 3)))
-    if count <= 1:
-        return mask
+    thinned = mask[:, ::2, ::2]
+    labelled, count = ndimage.label(thinned, np.ones((3, 3, 3)))
+    if count == 0:
+        return
     sizes = np.bincount(labelled.ravel())
-    sizes[0] = 0
-    large = sizes >= MIN_PART_SHARE * sizes.max()
-    small = ~large
-    small[0] = False
-    for k in np.flatnonzero(small[labelled].any(axis=(1, 2))):
-        # Grown by one coarse pixel, so that a large part keeps the odd pixels of its rim.
-        kept = ndimage.binary_dilation(large[labelled[k]])
+    index = (np.arange(thinned.shape[0]), np.arange(thinned.shape[1]) * 2, np.arange(thinned.shape[2]) * 2)
+    enclosed = np.bincount(labelled[body.encloses(index)], minlength=len(sizes))
+    lung = enclosed >= MIN_ENCLOSED_SHARE * sizes
+    lung[0] = False
+    if lung.any():
+        lung &= sizes >= MIN_PART_SHARE * sizes[lung].max()
+    other = ~lung
+    other[0] = False
+    for k in np.flatnonzero(other[labelled].any(axis=(1, 2))):
+        # Grown by one coarse pixel, so that a lung keeps the odd pixels of its rim.
+        kept = ndimage.binary_dilation(lung[labelled[k]])
         mask[k] &= kept.repeat(2, axis=0).repeat(2, axis=1)[: mask.shape[1], : mask.shape[2]]
-    return mask
 
 
 def fill_small_holes(mask: NDArray[np.bool_], pixel_mm2: float) -> None:

@@ -60,7 +60,7 @@ def fit_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name:
     if wrong or extra:
         raise ModelError(
             f"The weights of {name} belong to another architecture: {len(wrong)} of {len(own)} tensors are missing or "
-            f"of another shape, {len(extra)} are unknown (first: {(wrong + extra)[0]}). Use weights with their own card."
+            f"of another shape, {len(extra)} are unknown (first: {(wrong + extra)[0]}). Use weights with their card."
         )
     network.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
 

@@ -16,7 +16,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import CovidCTError, TrainingDataError
-from CovidCTLib.framing import Frame, body_frame, lung_frame
+from CovidCTLib.framing import Frame, body_frame, find_body, lung_frame
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.hu import AIR_HU, NETWORK_HIGH_HU, NETWORK_LOW_HU
 from CovidCTLib.scan import Scan
@@ -234,7 +234,11 @@ def _read_volume(case: TrainingCase, framing: Framing, find_lungs: LungFinder | 
         lungs_for_crop = (where > 0).astype(np.uint8)
         lungs = lungs_for_crop if framing == "lungs" else lungs
     spacing = grid.geometry.spacing_zyx_mm
-    frame = body_frame(hu, spacing) if framing == "body" or where is None else lung_frame(where, spacing)
+    frame = (
+        body_frame(find_body(hu, spacing), spacing)
+        if framing == "body" or where is None
+        else lung_frame(where, spacing)
+    )
     made = _make(case, frame, hu, lungs, opacities, abnormal, [case.patient] * len(hu))
     if framing == "body":
         return made
@@ -334,7 +338,8 @@ def _read_archive(case: TrainingCase, framing: Framing, _: LungFinder | None) ->
     parts = []
     unknown = np.full(hu.shape[1:], UNKNOWN, np.uint8)
     for k in range(len(hu)):
-        frame = body_frame(hu[k : k + 1], (1.0, 1.4, 1.4))
+        spacing = (1.0, 1.4, 1.4)
+        frame = body_frame(find_body(hu[k : k + 1], spacing), spacing)
         patient = str(names[k]).split("_Z")[0]
         parts.append(
             _make(case, frame, hu[k : k + 1], lungs[k : k + 1], unknown[None], np.asarray([-1], np.int8), [patient])

@@ -124,7 +124,8 @@ def main() -> None:
         say(f"\nLabels that differ from float32: {100 * changed:.3f} % of the labelled voxels.\n")
         lungs = rows[str(arguments.slices)]["seconds"]["lungs"] / arguments.slices
         r231 = r231_seconds_a_slice(arguments.threads)
-        say(f"\nLung stage {1000 * lungs:.1f} ms a slice; R231's network {1000 * r231:.0f} ms: {r231 / lungs:.0f} times.\n")
+        say(f"\nLung stage {1000 * lungs:.1f} ms a slice; R231's network {1000 * r231:.0f} ms: ")
+        say(f"{r231 / lungs:.0f} times.\n")
 
 
 if __name__ == "__main__":

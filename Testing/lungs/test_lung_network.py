@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from CovidCTLib.framing import Body
 from CovidCTLib.lungs.network import MAX_HOLE_MM2, fill_small_holes, keep_large_parts, segment_lungs_by_network
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.store import LoadedNetwork
@@ -41,12 +42,25 @@ def test_small_parts_are_removed_and_both_lungs_stay() -> None:
     both = mask.copy()
     mask[5, 2:4, 2:4] = True
     mask[9, 30:34, 30:34] = True
-    assert np.array_equal(keep_large_parts(mask), both)
+    keep_large_parts(mask, Body(np.ones((10, 60, 60), bool), (1, 1, 1), (10, 60, 60)))
+    assert np.array_equal(mask, both)
+
+
+def test_air_outside_the_body_is_no_lung_however_large() -> None:
+    mask = np.zeros((10, 60, 60), bool)
+    mask[2:8, 14:30, 14:22] = mask[2:8, 14:30, 26:34] = True
+    lungs = mask.copy()
+    mask[2:8, 10:55, 44:58] = True
+    body = np.zeros(mask.shape, bool)
+    body[:, 10:34, 10:38] = True
+    body &= ~lungs
+    keep_large_parts(mask, Body(body, (1, 1, 1), (10, 60, 60)))
+    assert np.array_equal(mask, lungs)
 
 
 def test_an_empty_mask_stays_empty() -> None:
     mask = np.zeros((3, 10, 10), bool)
-    assert not keep_large_parts(mask).any()
+    keep_large_parts(mask, Body(mask, (1, 1, 1), (3, 10, 10)))
     fill_small_holes(mask, 1.0)
     assert not mask.any()
 

@@ -1,0 +1,319 @@
+"""The series of a DICOM folder: which there are, which can be used, and the one that is read."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from CovidCTLib.errors import InputError, Notice, SeriesChoiceError
+from CovidCTLib.reading.dicom_headers import FileHeader, Frame, Kind, read_header
+from CovidCTLib.reading.dicom_pixels import read_volume
+from CovidCTLib.reading.dicom_stack import Orientation, Stack, plan_stack, plane_of
+from CovidCTLib.scan import Scan, ScanFacts
+
+MIN_UID_ENDING = 4
+"""Shortest ending of a SeriesInstanceUID, in characters, that chooses a series."""
+
+MIN_CHEST_SLICES = 10
+"""An original series of fewer slices (bolus tracking, a test slice) is not preferred to a derived one."""
+
+_WHY_LEFT_OUT: dict[Kind, str] = {
+    "localizer": "localizers (scout views)",
+    "picture": "projections, dose sheets or maps computed from a CT",
+    "colour": "colour pictures",
+}
+
+
+@dataclass(frozen=True)
+class SeriesSummary:
+    """One series of a DICOM folder, without patient data (UIDs are left out, too: many hold the date of the study).
+
+    Parameters
+    ----------
+    number
+        From 1, in the order of the list; chooses the series (``--series``).
+    modality
+        DICOM's code, ``"CT"`` for CT.
+    slices
+        Images that would be stacked.
+    rows, columns
+        Pixels of an image.
+    spacing_zyx_mm
+        Distance of slices, rows and columns in mm; None where the series cannot be used.
+    orientation
+        ``"axial"``, ``"coronal"``, ``"sagittal"``, ``"oblique"``, or None where the images do not say.
+    kernel
+        Reconstruction kernel, where given.
+    original
+        False where all images were computed from other images.
+    reason
+        Why the series cannot be used; None where it can.
+    """
+
+    number: int
+    modality: str
+    slices: int
+    rows: int
+    columns: int
+    spacing_zyx_mm: tuple[float, float, float] | None
+    orientation: Orientation | None
+    kernel: str | None
+    original: bool
+    reason: str | None
+
+    @property
+    def usable(self) -> bool:
+        """Whether the series can be read as a CT volume."""
+        return self.reason is None
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series with the plan of its volume.
+
+    Parameters
+    ----------
+    uid
+        SeriesInstanceUID; never shown as a whole.
+    headers
+        Its files.
+    summary
+        What is shown.
+    stack
+        None where the series cannot be used.
+    """
+
+    uid: str
+    headers: tuple[FileHeader, ...]
+    summary: SeriesSummary
+    stack: Stack | None
+
+
+@dataclass(frozen=True)
+class DicomFolder:
+    """What was found: the series in the order of the list, and the folders of damaged files, one entry a file."""
+
+    series: tuple[Series, ...]
+    damaged: tuple[Path, ...]
+
+
+def gather_series(files: Iterable[Path]) -> DicomFolder:
+    """Read the headers of DICOM files and group them into series.
+
+    Parameters
+    ----------
+    files
+        Files that look like DICOM; those without images are left out.
+    """
+    by_uid: dict[str, list[FileHeader]] = defaultdict(list)
+    damaged = []
+    for path in files:
+        try:
+            header = read_header(path)
+        except InputError:
+            damaged.append(path.parent)
+            continue
+        if header is not None:
+            by_uid[header.series].append(header)
+    ordered = sorted(by_uid, key=lambda uid: (by_uid[uid][0].series_number or 0, uid))
+    series = tuple(_series(number, uid, by_uid[uid]) for number, uid in enumerate(ordered, start=1))
+    return DicomFolder(series, tuple(damaged))
+
+
+def _slices_of(headers: list[FileHeader]) -> tuple[list[Frame], bool]:
+    """Choose the images that are slices; originals before derived ones. Also tell whether they are originals."""
+    frames = [frame for header in headers for frame in header.frames]
+    original = [frame for frame in frames if frame.kind == "original"]
+    if original:
+        return original, True
+    return [frame for frame in frames if frame.kind == "derived"], False
+
+
+def _series(number: int, uid: str, headers: list[FileHeader]) -> Series:
+    frames, original = _slices_of(headers)
+    everything = [frame for header in headers for frame in header.frames]
+    shown = (frames or everything)[0]
+    stack, reason = None, None
+    cut_off = sum(not header.complete for header in headers)
+    if frames and cut_off:
+        reason = (
+            f"All files of the series must be whole, but {cut_off} of {len(headers)} are truncated. Copy or export the "
+            "series again."
+        )
+    elif frames:
+        try:
+            stack = plan_stack(frames)
+        except InputError as error:
+            reason = str(error)
+    else:
+        reason = _why_no_slices(headers[0].modality, everything)
+    return Series(
+        uid,
+        tuple(headers),
+        SeriesSummary(
+            number=number,
+            modality=headers[0].modality,
+            slices=len(frames or everything),
+            rows=shown.rows,
+            columns=shown.columns,
+            spacing_zyx_mm=stack.geometry.spacing_zyx_mm if stack else None,
+            orientation=plane_of(shown.orientation_lps) if shown.orientation_lps else None,
+            kernel=headers[0].kernel,
+            original=original,
+            reason=reason,
+        ),
+        stack,
+    )
+
+
+def _why_no_slices(modality: str, frames: list[Frame]) -> str:
+    kind = Counter(frame.kind for frame in frames).most_common(1)[0][0]
+    what = _WHY_LEFT_OUT.get(kind, f"{modality or 'unknown'} images, not CT slices")
+    return f"CT slices were expected, but the series holds only {what}. Give the axial CT series."
+
+
+def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stack, tuple[Notice, ...]]:
+    """Choose the series to read.
+
+    Parameters
+    ----------
+    folder
+        The series.
+    wanted
+        Number in the list (from 1), SeriesInstanceUID, or a unique ending of it of at least `MIN_UID_ENDING`
+        characters; None for the usable axial series with the most slices, originals (of at least
+        `MIN_CHEST_SLICES`) before derived ones.
+
+    Raises
+    ------
+    InputError
+        If there is no series, or none (or not the one wanted) can be used.
+    SeriesChoiceError
+        If the one wanted is not there or ambiguous, or None was given and only several non-axial ones can be used.
+    """
+    if not folder.series:
+        raise InputError(
+            f"A CT series was expected, but the folder holds no readable DICOM image ({len(folder.damaged)} damaged "
+            "files). Give the folder with the CT's files."
+        )
+    if wanted is not None:
+        chosen = _find(folder.series, wanted.strip())
+        if chosen.stack is None:
+            raise InputError(f"Series {chosen.summary.number} cannot be used. {chosen.summary.reason}")
+        return chosen, chosen.stack, ()
+    usable = [(series, series.stack) for series in folder.series if series.stack is not None]
+    if not usable:
+        raise InputError(_why_none(folder.series))
+    axial = [pair for pair in usable if pair[0].summary.orientation == "axial"]
+    if not axial and len(usable) > 1:
+        numbers = _numbers(series for series, _ in usable)
+        raise SeriesChoiceError(
+            f"An axial CT series was expected, but the {len(usable)} usable ones are of other orientations. Choose one "
+            f"by its number: {numbers}."
+        )
+    chosen, stack = max(axial or usable, key=lambda pair: _preference(pair[0]))
+    if len(usable) == 1:
+        return chosen, stack, ()
+    return (
+        chosen,
+        stack,
+        (
+            Notice(
+                "several-series",
+                f"The folder holds {len(usable)} usable CT series; the largest axial one was read (series "
+                f"{chosen.summary.number} of the list, {chosen.summary.slices} slices).",
+                "note",
+                len(usable),
+            ),
+        ),
+    )
+
+
+def _preference(series: Series) -> tuple[bool, int]:
+    summary = series.summary
+    return summary.original and summary.slices >= MIN_CHEST_SLICES, summary.slices
+
+
+def _numbers(series: Iterable[Series]) -> str:
+    return ", ".join(str(one.summary.number) for one in series)
+
+
+def _why_none(series: tuple[Series, ...]) -> str:
+    if len(series) == 1:
+        return str(series[0].summary.reason)
+    largest = max(series, key=lambda one: (one.summary.modality == "CT", one.summary.slices))
+    return (
+        f"A CT series was expected, but none of the {len(series)} series in the folder can be used. The largest, "
+        f"number {largest.summary.number}: {largest.summary.reason}"
+    )
+
+
+def _find(series: tuple[Series, ...], wanted: str) -> Series:
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(series):
+        return series[int(wanted) - 1]
+    exact = [one for one in series if one.uid == wanted]
+    found = exact or [one for one in series if len(wanted) >= MIN_UID_ENDING and one.uid.endswith(wanted)]
+    if len(found) > 1:
+        raise SeriesChoiceError(
+            f"One series was expected to end in {wanted!r}, but {len(found)} do: {_numbers(found)}. Give its number or "
+            "a longer ending of its UID."
+        )
+    if not found:
+        raise SeriesChoiceError(
+            f"A series from 1 to {len(series)}, or the ending of its UID ({MIN_UID_ENDING} characters or more), was "
+            f"expected, but {wanted!r} is none. List the series of the folder and choose one."
+        )
+    return found[0]
+
+
+def read_series(folder: DicomFolder, wanted: str | None = None, *, with_study_date: bool = False) -> Scan:
+    """Read one series of a folder as a scan.
+
+    Parameters
+    ----------
+    folder
+        The series, from `gather_series`.
+    wanted
+        See `choose_series`.
+    with_study_date
+        Whether the facts hold the study date.
+
+    Raises
+    ------
+    InputError
+        If no series can be used, files beside its slices are damaged, or its values are no HU.
+    SeriesChoiceError
+        If the series wanted is not there or ambiguous.
+    """
+    chosen, stack, notices = choose_series(folder, wanted)
+    places = {os.fspath(frame.path.parent) for frame in stack.frames}
+    beside = sum(os.fspath(parent) in places for parent in folder.damaged)
+    if beside:
+        raise InputError(
+            f"All files of the series must be readable, but {beside} DICOM files beside its {len(stack.frames)} slices "
+            "are damaged or truncated. Copy or export the series again."
+        )
+    if not chosen.summary.original:
+        notices = (
+            *notices,
+            Notice(
+                "derived-images",
+                "The images were computed from others (reformatted or compressed with loss); HU may differ from the "
+                "scanner's.",
+            ),
+        )
+    hu, found = read_volume(stack)
+    header = next(one for one in chosen.headers if stack.frames[0] in one.frames)
+    facts = ScanFacts(
+        source_format="DICOM",
+        slice_count=len(stack.frames),
+        kernel=header.kernel,
+        manufacturer=header.manufacturer,
+        slice_thickness_mm=header.slice_thickness_mm,
+        tube_voltage_kv=header.tube_voltage_kv,
+        study_date=header.study_date if with_study_date else None,
+    )
+    return Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *found))

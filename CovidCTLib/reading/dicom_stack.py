@@ -1,0 +1,314 @@
+"""Where the slices of a DICOM series lie: order, spacing, gaps and tilt, from positions alone.
+
+SliceThickness and SpacingBetweenSlices are never used: thickness is not distance, and both are often wrong.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidCTLib.errors import InputError, Notice
+from CovidCTLib.geometry import Geometry
+from CovidCTLib.reading.dicom_headers import Frame
+from CovidCTLib.reading.plausibility import check_size
+from CovidCTLib.scan import MIN_SLICES
+
+SAME_POSITION_MM = 0.01
+"""Slices nearer than this along the normal, in mm, lie at one place; positions are written to 0.1 mm or finer."""
+
+UNEVEN_TOLERANCE = 0.1
+"""A slice may lie this share of the slice distance away from its even place, inclusive. Positions rounded to 0.1 mm
+at a distance of 0.6 mm need 0.08."""
+
+MAX_MISSING_IN_A_GAP = 2
+"""So many missing slices in a row are interpolated; more are refused."""
+
+MAX_MISSING_SHARE = 0.25
+"""Largest share, inclusive, of slices that may be missing in the whole series."""
+
+MAX_SLICE_DISTANCE_MM = 20.0
+"""Largest distance of slices, in mm, inclusive: interspaced high-resolution CT of the chest has 10 to 20 mm."""
+
+PARALLEL_TOLERANCE = 1e-3
+"""Largest difference of a direction cosine between slices that count as parallel (about 0.06 degrees)."""
+
+SPACING_TOLERANCE = 1e-3
+"""Largest relative difference of the pixel spacing between slices of one stack."""
+
+DRIFT_TOLERANCE_PX = 0.5
+"""A stack whose slices drift sideways by at most this, in pixels from end to end, is rectangular."""
+
+STRAIGHT_TOLERANCE_PX = 1.0
+"""Slices of a tilted stack lie on a straight line within this distance, in pixels."""
+
+NAMED_PLANE_DEG = 30.0
+"""A stack is axial, coronal or sagittal up to this angle of its normal, inclusive; gantries tilt that far."""
+
+Orientation = Literal["axial", "coronal", "sagittal", "oblique"]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The plan of a volume.
+
+    Parameters
+    ----------
+    frames
+        Slices in the order of the volume's k axis, along the normal.
+    places
+        Index k of each frame in the volume, ascending; indices left out are missing slices.
+    geometry
+        Grid of the volume.
+    shifts_yx_px
+        Where each frame's first pixel lies in the volume's plane, in pixels of y and x, shape ``(frames, 2)``; None
+        where every frame fills its plane.
+    notices
+        What was found.
+    """
+
+    frames: tuple[Frame, ...]
+    places: tuple[int, ...]
+    geometry: Geometry
+    shifts_yx_px: NDArray[np.float64] | None
+    notices: tuple[Notice, ...]
+
+
+def plane_of(orientation_lps: Sequence[float]) -> Orientation:
+    """Name the plane of a slice.
+
+    Parameters
+    ----------
+    orientation_lps
+        ImageOrientationPatient, six numbers.
+    """
+    normal = np.abs(np.cross(orientation_lps[:3], orientation_lps[3:]))
+    length = float(np.linalg.norm(normal))
+    if length == 0 or normal.max() / length < np.cos(np.radians(NAMED_PLANE_DEG)):
+        return "oblique"
+    names: tuple[Orientation, ...] = ("sagittal", "coronal", "axial")
+    return names[int(np.argmax(normal))]
+
+
+def plan_stack(frames: Sequence[Frame]) -> Stack:
+    """Order slices along their normal and lay a grid through them.
+
+    Parameters
+    ----------
+    frames
+        Slices of one series, in any order.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than `MIN_SLICES` slices; if they differ in size, pixel spacing or orientation, or have no
+        place in space; if several lie at one place and their acquisition numbers do not tell them apart; if they are
+        spaced unevenly or too far apart, or too many are missing; if they are shifted against each other;
+        if the volume is too large.
+
+    Notes
+    -----
+    DICOM PS3.3, C.7.6.2: the position is the centre of the first pixel, the orientation holds the directions of
+    growing columns and of growing rows, and their cross product is the normal.
+    """
+    _check_count(len(frames))
+    across, down, spacing_yx = _common_plane(frames)
+    normal = np.cross(across, down)
+    frames, notices = _without_duplicates(frames, normal)
+    _check_count(len(frames))
+    heights = np.array([np.dot(_position(frame), normal) for frame in frames])
+    order = np.argsort(heights)
+    ordered = tuple(frames[int(i)] for i in order)
+    heights = heights[order]
+    places, distance = _even_places(heights)
+    missing = int(places[-1]) + 1 - len(places)
+    if missing:
+        notices.append(
+            Notice(
+                "missing-slices",
+                f"{missing} of {int(places[-1]) + 1} slices are missing in the series; they were filled in linearly "
+                "from their neighbours.",
+                value=missing,
+                limit=MAX_MISSING_IN_A_GAP,
+                unit="slices",
+            )
+        )
+    rows, columns = ordered[0].rows, ordered[0].columns
+    positions = np.array([_position(frame) for frame in ordered])
+    drift = positions - positions[0]
+    shifts = np.stack([drift @ down / spacing_yx[0], drift @ across / spacing_yx[1]], axis=1)
+    origin = positions[0]
+    tilted = bool(np.abs(np.ptp(shifts, axis=0)).max() > DRIFT_TOLERANCE_PX)
+    if tilted:
+        notices.append(_tilt_notice(shifts, spacing_yx, heights))
+        corner = shifts.min(axis=0)
+        origin = origin + corner[0] * spacing_yx[0] * down + corner[1] * spacing_yx[1] * across
+        shifts = shifts - corner
+        growth = np.ceil(shifts.max(axis=0) - 1e-6).astype(int)
+        rows, columns = rows + int(growth[0]), columns + int(growth[1])
+    shape = (int(places[-1]) + 1, rows, columns)
+    check_size(shape)
+    geometry = Geometry(
+        shape,
+        (spacing_yx[1], spacing_yx[0], distance),
+        (float(origin[0]), float(origin[1]), float(origin[2])),
+        tuple(float(v) for v in np.stack([across, down, normal], axis=1).ravel()),
+    )
+    return Stack(ordered, tuple(int(p) for p in places), geometry, shifts if tilted else None, tuple(notices))
+
+
+def _check_count(count: int) -> None:
+    if count < MIN_SLICES:
+        raise InputError(
+            f"A CT series of at least {MIN_SLICES} slices was expected, but there {'is' if count == 1 else 'are'} "
+            f"{count}. Give the folder with the whole series."
+        )
+
+
+def _position(frame: Frame) -> NDArray[np.float64]:
+    return np.asarray(frame.position_lps_mm, dtype=float)
+
+
+def _common_plane(
+    frames: Sequence[Frame],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[float, float]]:
+    """Check that all slices are parallel and of one size; give the directions of x and y, and the spacing (y, x)."""
+    bare = sum(f.position_lps_mm is None or f.orientation_lps is None or f.spacing_yx_mm is None for f in frames)
+    if bare:
+        raise InputError(
+            "Every slice must say where it lies (ImagePositionPatient, ImageOrientationPatient, PixelSpacing), but "
+            f"{bare} of {len(frames)} slices do not. Export the series again from the archive."
+        )
+    sizes = {(frame.rows, frame.columns) for frame in frames}
+    if len(sizes) > 1:
+        found = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(sizes))
+        raise InputError(
+            f"All slices of a series must have one size, but there are {found}. Give a folder with one series."
+        )
+    spacings = np.array([frame.spacing_yx_mm for frame in frames])
+    if not (spacings.min() > 0 and np.isfinite(spacings).all()):
+        raise InputError(
+            "PixelSpacing must be two positive numbers in mm, but some slices have others. Export the series again."
+        )
+    if (np.ptp(spacings, axis=0) > SPACING_TOLERANCE * spacings[0]).any():
+        raise InputError(
+            f"All slices of a series must have one pixel spacing, but it runs from {spacings.min():g} to "
+            f"{spacings.max():g} mm. Give a folder with one series."
+        )
+    directions = np.array([frame.orientation_lps for frame in frames])
+    apart = int((np.abs(directions - directions[0]).max(axis=1) > PARALLEL_TOLERANCE).sum())
+    if apart:
+        raise InputError(
+            f"All slices of a series must be parallel, but {apart} of {len(frames)} have another orientation than the "
+            "first. Give a folder with one series of one orientation."
+        )
+    across, down = directions[0, :3], directions[0, 3:]
+    lengths = np.linalg.norm(across), np.linalg.norm(down)
+    if not np.allclose(lengths, 1, atol=1e-2) or abs(float(np.dot(across, down))) > 1e-2:
+        raise InputError(
+            "ImageOrientationPatient must hold two perpendicular unit vectors, but it does not. Export the series "
+            "again."
+        )
+    across = across / lengths[0]
+    down = down - np.dot(down, across) * across
+    return across, down / np.linalg.norm(down), (float(spacings[0, 0]), float(spacings[0, 1]))
+
+
+def _groups_at_one_place(frames: Sequence[Frame], normal: NDArray[np.float64]) -> int:
+    """Count the slices that lie where another one lies."""
+    heights = np.sort([float(np.dot(_position(frame), normal)) for frame in frames])
+    return int((np.diff(heights) < SAME_POSITION_MM).sum())
+
+
+def _without_duplicates(frames: Sequence[Frame], normal: NDArray[np.float64]) -> tuple[tuple[Frame, ...], list[Notice]]:
+    """Drop copies of a file, and all but the largest acquisition where several show the same places."""
+    unique = {(frame.instance or str(frame.path), frame.index, frame.position_lps_mm): frame for frame in frames}
+    kept = tuple(unique.values())
+    notices = []
+    if len(kept) < len(frames):
+        copies = len(frames) - len(kept)
+        notices.append(
+            Notice("copied-files", f"{copies} files of the series were there twice and were read once.", "note", copies)
+        )
+    doubled = _groups_at_one_place(kept, normal)
+    if not doubled:
+        return kept, notices
+    by_acquisition: dict[int | None, list[Frame]] = defaultdict(list)
+    for frame in kept:
+        by_acquisition[frame.acquisition].append(frame)
+    clean = [group for group in by_acquisition.values() if not _groups_at_one_place(group, normal)]
+    if len(by_acquisition) < 2 or len(clean) < len(by_acquisition):
+        raise InputError(
+            f"Each slice must lie at its own place, but {doubled} of {len(kept)} lie where another one does, and their "
+            "acquisition numbers do not tell them apart (several phases or reconstructions in one series?). Export "
+            "one of them by itself."
+        )
+    largest = max(clean, key=len)
+    notices.append(
+        Notice(
+            "several-acquisitions",
+            f"The series holds {len(clean)} acquisitions of the same places; the largest, of {len(largest)} slices, "
+            "was read.",
+            value=len(clean),
+        )
+    )
+    return tuple(largest), notices
+
+
+def _even_places(heights_mm: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
+    """Number ascending slice positions on an even grid; give the numbers and the slice distance in mm."""
+    steps = np.diff(heights_mm)
+    # The lower median: with a gap among few slices, the upper one would be the gap.
+    typical = float(np.sort(steps)[(len(steps) - 1) // 2])
+    counts = np.maximum(np.rint(steps / typical), 1).astype(np.int64)
+    places = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+    distance, start = (float(v) for v in np.polyfit(places, heights_mm, 1))
+    off = float(np.abs(heights_mm - (start + distance * places)).max()) / distance
+    missing = int(places[-1]) + 1 - len(places)
+    if distance > MAX_SLICE_DISTANCE_MM:
+        raise InputError(
+            f"Slices at most {MAX_SLICE_DISTANCE_MM:g} mm apart were expected, but these are {distance:.1f} mm apart, "
+            "so most of the series is missing. Give the folder with the whole series."
+        )
+    if counts.max() > MAX_MISSING_IN_A_GAP + 1:
+        raise InputError(
+            f"At most {MAX_MISSING_IN_A_GAP} slices may be missing in a row, but {int(counts.max()) - 1} are "
+            f"(a gap of {steps.max():.1f} mm at a slice distance of {typical:.2f} mm). Copy the whole series again."
+        )
+    if off > UNEVEN_TOLERANCE:
+        raise InputError(
+            f"The slices must be evenly spaced, but their distances run from {steps.min():.2f} to {steps.max():.2f} "
+            "mm. Give a series of one reconstruction, or resample it to even slices."
+        )
+    if missing > MAX_MISSING_SHARE * (len(places) + missing):
+        raise InputError(
+            f"At most {MAX_MISSING_SHARE:.0%} of the slices may be missing, but {missing} of {len(places) + missing} "
+            "are. Copy the whole series again."
+        )
+    # Positions are decimal numbers; what lies beyond a nanometre is rounding.
+    return places, round(distance, 6)
+
+
+def _tilt_notice(shifts: NDArray[np.float64], spacing_yx: tuple[float, float], heights: NDArray[np.float64]) -> Notice:
+    """Describe a sheared stack; refuse one whose slices are shifted irregularly."""
+    per_mm = np.polyfit(heights - heights[0], shifts, 1)
+    line = np.outer(heights - heights[0], per_mm[0]) + per_mm[1]
+    off = float(np.abs(shifts - line).max())
+    if off > STRAIGHT_TOLERANCE_PX:
+        raise InputError(
+            f"The slices must lie above one another, but some are shifted sideways by {off:.1f} pixels. Give a series "
+            "of one reconstruction."
+        )
+    angle = float(np.degrees(np.arctan(np.hypot(per_mm[0][0] * spacing_yx[0], per_mm[0][1] * spacing_yx[1]))))
+    return Notice(
+        "gantry-tilt",
+        f"The gantry was tilted by {angle:.1f} degrees; the slices were resampled to a rectangular grid.",
+        value=round(angle, 2),
+        limit=0.0,
+        unit="degrees",
+    )

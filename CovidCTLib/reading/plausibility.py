@@ -1,0 +1,136 @@
+"""Whether numbers can be Hounsfield units of a chest CT, and how large a volume may be."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidCTLib.errors import InputError
+
+HIGHEST_AIR_HU = -500
+"""A chest CT has voxels at or under this value, in HU: lung and outside air lie far lower, all tissue lies above."""
+
+MAX_LABEL_VALUES = 32
+"""An image of at most this many distinct values, none negative, is a mask or labelmap; a CT has hundreds."""
+
+HIGHEST_8_BIT = 255
+"""Largest value of an 8-bit picture."""
+
+LOST_OFFSET_HU = 1024
+"""Offset between 12-bit stored values and HU (the usual rescale intercept is -1024)."""
+
+HIGHEST_STORED_12_BIT = 4095
+"""Largest value of 12-bit CT before the offset is taken off."""
+
+MAX_VOXELS = 2**31
+"""Largest volume that is read (4 GiB as int16); 2000 x 2000 x 500, or 512 x 512 x 8000, fit in."""
+
+
+def check_size(shape: tuple[int, ...]) -> None:
+    """Refuse a volume that is larger than any CT, before memory is taken for it.
+
+    Parameters
+    ----------
+    shape
+        Number of voxels along each axis, in any order.
+
+    Raises
+    ------
+    InputError
+        If there are more than `MAX_VOXELS` voxels (exactly as many are allowed) or an axis is empty.
+    """
+    if any(size < 1 for size in shape):
+        raise InputError(
+            f"A volume with voxels along every axis was expected, but the header says {_times(shape)}. "
+            "The header is damaged: export the scan again."
+        )
+    voxels = 1
+    for size in shape:
+        voxels *= int(size)
+    if voxels > MAX_VOXELS:
+        raise InputError(
+            f"A volume of at most {MAX_VOXELS} voxels was expected, but the header says {_times(shape)}. If the header "
+            "is right, resample the scan to a coarser grid; otherwise export it again."
+        )
+
+
+def looks_like_hu(low: float, high: float) -> bool:
+    """Tell whether a range of values holds both air and something denser.
+
+    Parameters
+    ----------
+    low, high
+        Lowest and highest value of the scan, padding left out.
+    """
+    return low <= HIGHEST_AIR_HU < high
+
+
+def check_range(low: float, high: float) -> None:
+    """Refuse a range of values that cannot be the HU of a chest CT.
+
+    Parameters
+    ----------
+    low, high
+        Lowest and highest value of the scan, padding left out.
+
+    Raises
+    ------
+    InputError
+        If nothing is at or under `HIGHEST_AIR_HU`.
+    """
+    if low <= HIGHEST_AIR_HU:
+        return
+    found = f"the values run from {low:g} to {high:g}"
+    if low >= 0 and high <= HIGHEST_8_BIT:
+        raise InputError(
+            f"HU of a chest CT were expected (air near -1000), but {found}, like an 8-bit picture. "
+            "Give the original CT, or calibrate the pictures first."
+        )
+    if low >= 0 and high <= HIGHEST_STORED_12_BIT:
+        raise InputError(
+            f"HU of a chest CT were expected (air near -1000), but {found}: the offset of {LOST_OFFSET_HU} may have "
+            f"been lost. If so, subtract {LOST_OFFSET_HU} from all voxels, or export the CT again with its rescale "
+            "intercept."
+        )
+    raise InputError(
+        f"HU of a chest CT were expected (air near -1000), but {found}. Give the original CT in HU, not normalized or "
+        "windowed values."
+    )
+
+
+def check_hu(hu: NDArray[np.int16]) -> None:
+    """Refuse a volume that is a labelmap or whose values cannot be the HU of a chest CT.
+
+    Parameters
+    ----------
+    hu
+        Shape ``(z, y, x)``, int16.
+
+    Raises
+    ------
+    InputError
+        If there are at most `MAX_LABEL_VALUES` distinct values and none is negative, or the range is no range of HU.
+    """
+    low, high = int(hu.min()), int(hu.max())
+    if low >= 0:
+        distinct = _distinct_values(hu)
+        if distinct is not None:
+            raise InputError(
+                f"HU of a chest CT were expected (air near -1000), but the image holds only {distinct} different "
+                f"values from {low} to {high}, like a mask or labelmap. Give the CT itself."
+            )
+    check_range(low, high)
+
+
+def _distinct_values(hu: NDArray[np.int16]) -> int | None:
+    """Count distinct values; None as soon as there are more than `MAX_LABEL_VALUES`."""
+    seen: set[int] = set()
+    for plane in hu:
+        seen.update(int(value) for value in np.unique(plane))
+        if len(seen) > MAX_LABEL_VALUES:
+            return None
+    return len(seen)
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(size) for size in shape)

@@ -1,0 +1,138 @@
+"""NIfTI, NRRD and MetaImage files, by SimpleITK, checked before memory is taken and before values are believed."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from CovidCTLib.errors import InputError
+from CovidCTLib.geometry import Geometry
+from CovidCTLib.hu import LOWEST_HU
+from CovidCTLib.reading.integrity import check_complete
+from CovidCTLib.reading.plausibility import check_hu, check_size
+from CovidCTLib.reading.quiet import quiet_itk
+from CovidCTLib.scan import Scan, ScanFacts
+
+FORMATS = {
+    ".nii": "NIfTI",
+    ".nii.gz": "NIfTI",
+    ".nrrd": "NRRD",
+    ".nhdr": "NRRD",
+    ".mha": "MetaImage",
+    ".mhd": "MetaImage",
+}
+"""Endings of file names, in small letters, and what they stand for."""
+
+_IMAGE_IO = {"NIfTI": "NiftiImageIO", "NRRD": "NrrdImageIO", "MetaImage": "MetaImageIO"}
+_HIGHEST_INT16 = int(np.iinfo(np.int16).max)
+
+
+def format_of(path: Path) -> str | None:
+    """Name the format that a file's name stands for; None if it is none of `FORMATS`."""
+    name = path.name.lower()
+    return next((kind for ending, kind in FORMATS.items() if name.endswith(ending)), None)
+
+
+def read_volume_file(path: Path) -> Scan:
+    """Read a CT volume from a NIfTI, NRRD or MetaImage file.
+
+    Parameters
+    ----------
+    path
+        One of `FORMATS`. Values are HU; a 4D image of one time point counts as 3D.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, truncated, not 3D, too large, has colour channels, complex or infinite values, is a
+        labelmap, or its values cannot be the HU of a chest CT.
+    """
+    kind = format_of(path)
+    if kind is None:
+        raise InputError(
+            f"A file of one of the types {', '.join(FORMATS)} was expected, but its name does not end in one. "
+            "Give the CT in one of them, or as a DICOM folder."
+        )
+    check_complete(path)
+    with quiet_itk():
+        reader = _open(path, kind)
+        size = reader.GetSize()
+        check_size(size)
+        if reader.GetDimension() == 4:
+            reader.SetExtractSize([*size[:3], 0])
+        if reader.GetPixelID() == sitk.sitkFloat64:
+            reader.SetOutputPixelType(sitk.sitkFloat32)
+        try:
+            image = reader.Execute()
+        except RuntimeError as error:
+            raise _damaged(kind, str(error)) from None
+        except MemoryError:
+            raise InputError(
+                f"The image of {' x '.join(str(s) for s in size)} voxels does not fit into memory. Resample it to a "
+                "coarser grid, or use a machine with more memory."
+            ) from None
+    geometry = Geometry.from_image(image)
+    hu = _as_int16(sitk.GetArrayViewFromImage(image))
+    scan = Scan.from_array(hu, geometry, ScanFacts(source_format=kind, slice_count=geometry.shape_zyx[0]))
+    check_hu(scan.hu)
+    return scan
+
+
+def _open(path: Path, kind: str) -> sitk.ImageFileReader:
+    """Read the header; refuse what is not one 3D image of single values."""
+    reader = sitk.ImageFileReader()
+    # By name: ITK would know neither upper-case endings nor refuse a picture that is named like a volume.
+    reader.SetImageIO(_IMAGE_IO[kind])
+    reader.SetFileName(str(path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise _damaged(kind, str(error)) from None
+    size = reader.GetSize()
+    times = " x ".join(str(s) for s in size)
+    if reader.GetNumberOfComponents() != 1:
+        raise InputError(
+            f"A CT has one value a voxel, but this image has {reader.GetNumberOfComponents()} (colour or vectors). "
+            "Give the original CT."
+        )
+    one_time_point = len(size) == 4 and size[3] == 1
+    if len(size) != 3 and not one_time_point:
+        raise InputError(
+            f"A 3D CT was expected, but this image has {len(size)} dimensions ({times}). Give one 3D scan: not a "
+            "single picture or a time series."
+        )
+    return reader
+
+
+def _damaged(kind: str, message: str) -> InputError:
+    """Make ITK's trace one line."""
+    if re.search("orthonormal|non-?orthogonal|not orthogonal", message, re.IGNORECASE):
+        return InputError(
+            f"A rectangular grid was expected, but the axes of this {kind} file are sheared. Resample it to a "
+            "rectangular grid (for example in 3D Slicer) and try again."
+        )
+    return InputError(
+        f"A readable {kind} file was expected, but this one is damaged, truncated or of another type than its name "
+        "says. Copy or export it again."
+    )
+
+
+def _as_int16(values: NDArray[Any]) -> NDArray[np.int16] | NDArray[Any]:
+    """Round and clip to int16 slice by slice, so that no second copy in floats is made.
+
+    Values that are no finite real numbers are given back as they are, for `Scan.from_array` to refuse.
+    """
+    if values.dtype.kind not in "iuf":
+        return values
+    hu = np.empty(values.shape, dtype=np.int16)
+    for plane, target in zip(values, hu, strict=True):
+        if values.dtype.kind == "f" and not np.isfinite(plane).all():
+            return values
+        limited = np.clip(plane, LOWEST_HU, _HIGHEST_INT16)
+        target[:] = np.rint(limited) if values.dtype.kind == "f" else limited
+    return hu

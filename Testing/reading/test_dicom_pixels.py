@@ -1,0 +1,232 @@
+"""Stored values to HU, damaged pixels, encodings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+from dicom_maker import AXIAL, chest_like, edit, enhanced_dataset, save, slice_dataset, write_series
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
+
+from CovidCTLib.errors import InputError
+from CovidCTLib.reading import list_series, read_scan
+from CovidCTLib.reading.dicom_pixels import fill_missing, stored_to_hu
+
+
+def test_slope_and_intercept_are_those_of_each_slice(tmp_path):
+    hu = chest_like()
+    for k, plane in enumerate(hu):
+        slope, intercept = (2, -1024 - 2 * k) if k % 2 else (0.5, -2000 + k)
+        stored = np.rint((plane.astype(float) - intercept) / slope).astype(np.uint16)
+        save(
+            slice_dataset(stored, (0, 0, 2.0 * k), series="1.2.3", slope=slope, intercept=intercept),
+            tmp_path / f"{k}.dcm",
+        )
+    # A slope of 2 keeps every other HU only.
+    assert np.abs(read_scan(tmp_path).hu.astype(int) - hu).max() <= 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32, ">u2", ">i2"])
+def test_stored_values_of_any_width_and_sign_become_hu(dtype):
+    stored = np.array([[0, 1, 100], [5, 7, 127]], dtype=dtype)
+    hu, extremes = stored_to_hu(stored, slope=10, intercept=-1000, bits_stored=np.dtype(dtype).itemsize * 8)
+    np.testing.assert_array_equal(hu, [[-1000, -990, 0], [-950, -930, 270]])
+    assert hu.dtype == np.int16
+    assert extremes == (-1000, 270)
+
+
+def test_twelve_signed_bits_are_extended_and_old_overlay_bits_dropped():
+    signed = np.array([[0x0830, 0x0FFF, 0x0010]], dtype=np.uint16).view(np.int16)
+    np.testing.assert_array_equal(stored_to_hu(signed, bits_stored=12)[0], [[-1024, -1, 16]])
+    overlay = np.array([[0x1400, 0xF400, 0x0400]], dtype=np.uint16)
+    hu, _ = stored_to_hu(overlay, intercept=-1024, bits_stored=12)
+    np.testing.assert_array_equal(hu, [[0, 0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("stored", "padding", "bits_stored"),
+    [
+        (np.array([[-2000, 1024]], np.int16), None, 16),
+        (np.array([[63536, 1024]], np.uint16), None, 16),
+        (np.array([[63536, 1024]], np.uint16), None, 12),
+        (np.array([[-32768, 1024]], np.int16), (-32768, -32768), 16),
+        (np.array([[-32768, 1024]], np.int16), (32768, 32768), 16),
+        (np.array([[63000, 1024]], np.uint16), (63000 - 65536, 63000 - 65536), 16),
+        (np.array([[4000, 1024]], np.uint16), (4000, 4000), 12),
+        (np.array([[3995, 1024]], np.uint16), (3990, 4000), 12),
+        (np.array([[3990, 1024]], np.uint16), (3990, 4000), 12),
+        (np.array([[4000, 1024]], np.uint16), (3990, 4000), 12),
+    ],
+)
+def test_padding_and_the_outside_of_the_scan_circle_become_air(stored, padding, bits_stored):
+    hu, extremes = stored_to_hu(stored, intercept=-1024, bits_stored=bits_stored, padding=padding)
+    np.testing.assert_array_equal(hu, [[-1024, 0]])
+    assert extremes == (0, 0)
+
+
+def test_values_beside_the_padding_range_stay():
+    hu, _ = stored_to_hu(np.array([[3989, 4001]], np.uint16), intercept=-1024, padding=(3990, 4000))
+    np.testing.assert_array_equal(hu, [[2965, 2977]])
+
+
+def test_a_slice_of_nothing_but_padding_has_no_extremes():
+    hu, extremes = stored_to_hu(np.full((2, 2), -2000, np.int16))
+    assert extremes is None
+    assert (hu == -1024).all()
+
+
+def test_values_beyond_int16_are_limited():
+    hu, _ = stored_to_hu(np.array([[0, 65535]], np.uint16), slope=1, intercept=0)
+    np.testing.assert_array_equal(hu, [[0, 32767]])
+
+
+def test_padding_of_the_file_becomes_air(tmp_path):
+    hu = chest_like()
+    write_series(tmp_path, hu, PixelPaddingValue=1024, PixelPaddingRangeLimit=1034)
+    expected = np.where((hu >= 0) & (hu <= 10), -1024, hu)
+    np.testing.assert_array_equal(read_scan(tmp_path).hu, expected)
+
+
+def test_missing_slices_are_filled_in_proportion():
+    volume = np.zeros((4, 2, 2), np.int16)
+    volume[3] = 30
+    fill_missing(volume, [0, 3])
+    assert volume[:, 0, 0].tolist() == [0, 10, 20, 30]
+
+
+def test_values_that_look_like_hu_are_taken_without_a_rescale_and_said(tmp_path):
+    write_series(tmp_path, slope=None, intercept=None)
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    assert [(n.code, n.severity) for n in scan.notices] == [("no-rescale", "warn")]
+
+
+def test_values_that_do_not_look_like_hu_are_refused_without_a_rescale(tmp_path):
+    write_series(tmp_path, chest_like() + 1024, slope=None, intercept=None)
+    with pytest.raises(InputError, match=r"12 of 12 slices lack them, and their values run from 24 to"):
+        read_scan(tmp_path)
+
+
+def test_values_with_a_wrong_rescale_are_refused(tmp_path):
+    write_series(tmp_path, chest_like() + 1024, slope=1, intercept=0)
+    with pytest.raises(InputError, match=r"air near -1000.* run from 24 to .* offset of 1024 may have been lost"):
+        read_scan(tmp_path)
+
+
+def test_a_slope_of_zero_is_refused(tmp_path):
+    write_series(tmp_path)
+    edit(tmp_path / "im004.dcm", RescaleSlope=0)
+    with pytest.raises(InputError, match=r"rescale slope to HU must not be 0"):
+        read_scan(tmp_path)
+
+
+@pytest.mark.parametrize("left", [0.3, 0.9, 0.999])
+def test_truncated_files_are_counted_and_refused(tmp_path, left):
+    write_series(tmp_path)
+    for name in ("im002.dcm", "im007.dcm"):
+        content = (tmp_path / name).read_bytes()
+        header = len(content) - 20 * 24 * 2
+        (tmp_path / name).write_bytes(content[: header + int(left * (len(content) - header))])
+    with pytest.raises(InputError, match=r"must be whole, but 2 of 12 are truncated"):
+        read_scan(tmp_path)
+    assert "2 of 12 are truncated" in list_series(tmp_path)[0].reason
+
+
+@pytest.mark.parametrize("length", [0, 60, 140, 300])
+def test_files_cut_off_in_the_header_are_refused(tmp_path, length):
+    write_series(tmp_path)
+    (tmp_path / "im002.dcm").write_bytes((tmp_path / "im002.dcm").read_bytes()[:length])
+    with pytest.raises(InputError, match=r"1 DICOM files beside its 11 slices are damaged or truncated"):
+        read_scan(tmp_path)
+
+
+def test_a_folder_of_nothing_but_damaged_files_is_refused(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"")
+    (tmp_path / "b.dcm").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match=r"no readable DICOM image \(2 damaged files\)"):
+        read_scan(tmp_path)
+
+
+def test_an_encoding_that_cannot_be_decoded_is_counted_and_refused(tmp_path):
+    write_series(tmp_path)
+    dataset = pydicom.dcmread(tmp_path / "im005.dcm")
+    dataset.compress(RLELossless)
+    dataset.save_as(tmp_path / "im005.dcm")
+    content = (tmp_path / "im005.dcm").read_bytes()
+    # The segment table of the only frame says nonsense.
+    at = content.rindex((2).to_bytes(4, "little") + (64).to_bytes(4, "little"))
+    (tmp_path / "im005.dcm").write_bytes(content[:at] + b"\x63\0\0\0" + content[at + 4 :])
+    with pytest.raises(InputError, match=r"must be readable, but 1 of 12 are damaged, truncated or in an unknown"):
+        read_scan(tmp_path)
+
+
+def test_a_picture_of_another_size_than_its_header_says_is_refused(tmp_path):
+    write_series(tmp_path)
+    for path in tmp_path.iterdir():
+        edit(path, Rows=10)
+    edit(tmp_path / "im000.dcm", PixelData=b"\0" * 16)
+    with pytest.raises(InputError, match=r"must be readable, but 1 of 12 are damaged"):
+        read_scan(tmp_path)
+
+
+@pytest.mark.parametrize("syntax", [RLELossless, ImplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_every_encoding_gives_the_same_volume(tmp_path, syntax):
+    write_series(tmp_path)
+    for path in tmp_path.iterdir():
+        dataset = pydicom.dcmread(path)
+        if syntax.is_compressed:
+            dataset.compress(syntax)
+            dataset.save_as(path)
+            continue
+        if syntax == ExplicitVRBigEndian:
+            dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        little = syntax != ExplicitVRBigEndian
+        pydicom.dcmwrite(path, dataset, little_endian=little, implicit_vr=syntax.is_implicit_VR, force_encoding=True)
+    np.testing.assert_array_equal(read_scan(tmp_path).hu, chest_like())
+
+
+def test_files_without_preamble_are_read(tmp_path):
+    write_series(tmp_path)
+    for path in tmp_path.iterdir():
+        dataset = pydicom.dcmread(path)
+        del dataset.file_meta
+        dataset.preamble = None
+        pydicom.dcmwrite(path, dataset, implicit_vr=True, little_endian=True)
+        path.rename(path.with_suffix(""))
+    assert (tmp_path / "im003").read_bytes()[128:132] != b"DICM"
+    np.testing.assert_array_equal(read_scan(tmp_path).hu, chest_like())
+
+
+def test_an_enhanced_multi_frame_ct_is_read_frame_by_frame(tmp_path):
+    save(enhanced_dataset(chest_like()), tmp_path / "all.dcm")
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    assert scan.geometry.spacing_xyz_mm == (0.7, 0.8, 2.5)
+    assert scan.geometry.origin_lps_mm == (-10, -20, -300)
+    facts = scan.facts
+    assert (facts.kernel, facts.tube_voltage_kv, facts.slice_thickness_mm, facts.slice_count) == ("E40", 100, 3, 12)
+
+
+def test_an_enhanced_perfusion_map_is_no_ct(tmp_path):
+    save(enhanced_dataset(chest_like(), frame_type="PERFUSION"), tmp_path / "all.dcm")
+    with pytest.raises(InputError, match=r"holds only projections, dose sheets or maps computed from a CT"):
+        read_scan(tmp_path)
+
+
+def test_an_enhanced_ct_whose_frames_are_not_all_described_is_damaged(tmp_path):
+    save(enhanced_dataset(chest_like()), tmp_path / "all.dcm")
+    edit(tmp_path / "all.dcm", NumberOfFrames=5)
+    with pytest.raises(InputError, match=r"no readable DICOM image"):
+        read_scan(tmp_path)
+
+
+def test_a_shifted_slice_is_interpolated_between_pixels(tmp_path):
+    # Half a pixel in x from slice to slice: a ramp along x stays a ramp.
+    hu = np.broadcast_to((np.arange(24) * 40 - 1000)[None, None], (4, 20, 24)).astype(np.int16)
+    write_series(tmp_path, hu, positions=[(0.35 * k, 0.0, 2.0 * k) for k in range(4)], orientation=AXIAL)
+    scan = read_scan(tmp_path)
+    assert scan.hu.shape == (4, 20, 26)
+    np.testing.assert_array_equal(scan.hu[1, 5, 1:24], np.arange(1, 24) * 40 - 1020)
+    np.testing.assert_array_equal(scan.hu[2, 5, 1:25], hu[2, 5])
+    assert scan.hu[2, 5, 0] == scan.hu[2, 5, 25] == -1024

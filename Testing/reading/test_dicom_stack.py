@@ -1,0 +1,237 @@
+"""Order, spacing, gaps, tilt and duplicates of DICOM slices."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from dicom_maker import chest_like, write_series
+from pydicom.uid import generate_uid
+
+from CovidCTLib.errors import InputError
+from CovidCTLib.reading import list_series, read_scan
+from CovidCTLib.reading.dicom_stack import plane_of
+
+
+def codes(scan):
+    return [notice.code for notice in scan.notices]
+
+
+def places(heights, x=-10.0, y=-20.0):
+    return [(x, y, float(h)) for h in heights]
+
+
+def test_slices_in_any_file_order_become_the_volume_that_was_written(tmp_path):
+    write_series(tmp_path)
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    assert scan.hu.dtype == np.int16
+    assert scan.geometry.spacing_xyz_mm == (0.7, 0.8, 2.5)
+    assert scan.geometry.origin_lps_mm == (-10.0, -20.0, -300.0)
+    assert scan.geometry.direction_lps == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    assert scan.notices == ()
+
+
+def test_slices_are_ordered_along_the_normal_even_when_it_points_to_the_feet(tmp_path):
+    # The patient lies the other way round: columns run to the right, rows to the back, so the normal points down.
+    write_series(tmp_path, orientation=(-1, 0, 0, 0, 1, 0))
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like()[::-1])
+    assert scan.geometry.direction_lps == (-1, 0, 0, 0, 1, 0, 0, 0, -1)
+    assert scan.geometry.origin_lps_mm[2] == -300 + 2.5 * 11
+
+
+@pytest.mark.parametrize(
+    ("orientation", "axis", "name"),
+    [((0, 1, 0, 0, 0, -1), 0, "sagittal"), ((1, 0, 0, 0, 0, -1), 1, "coronal"), ((1, 0, 0, 0, 1, 0), 2, "axial")],
+)
+def test_a_series_of_any_plane_is_read_where_it_lies(tmp_path, orientation, axis, name):
+    normal = np.cross(orientation[:3], orientation[3:])
+    points = [tuple(3.0 * k * normal) for k in range(12)]
+    write_series(tmp_path, positions=points, orientation=orientation)
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    np.testing.assert_allclose(scan.geometry.direction_matrix[:, 2], normal, atol=1e-9)
+    assert abs(scan.geometry.direction_matrix[axis, 2]) == 1
+    assert list_series(tmp_path)[0].orientation == name
+
+
+@pytest.mark.parametrize(("angle", "name"), [(0, "axial"), (29, "axial"), (31, "oblique"), (45, "oblique")])
+def test_a_plane_is_named_up_to_thirty_degrees(angle, name):
+    cosine, sine = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    assert plane_of((1, 0, 0, 0, cosine, sine)) == name
+
+
+def test_a_plane_without_directions_is_oblique():
+    assert plane_of((0, 0, 0, 0, 0, 0)) == "oblique"
+
+
+def test_slice_distance_comes_from_positions_rounded_to_a_tenth(tmp_path):
+    exact = 0.625 * np.arange(40)
+    write_series(tmp_path, chest_like((40, 20, 24)), positions=places(np.round(exact, 1)))
+    scan = read_scan(tmp_path)
+    assert scan.geometry.spacing_xyz_mm[2] == pytest.approx(0.625, abs=0.001)
+    assert scan.notices == ()
+
+
+@pytest.mark.parametrize("missing", [[5], [5, 6], [3, 8]])
+def test_one_or_two_missing_slices_are_filled_linearly_and_said(tmp_path, missing):
+    hu = chest_like()
+    kept = [k for k in range(12) if k not in missing]
+    write_series(tmp_path, hu[kept], positions=places(2.5 * np.array(kept)))
+    scan = read_scan(tmp_path)
+    # The phantom is linear along z, so that linear filling gives it back but for rounding.
+    assert np.abs(scan.hu.astype(int) - hu).max() <= 1
+    np.testing.assert_array_equal(scan.hu[kept], hu[kept])
+    (notice,) = scan.notices
+    assert (notice.code, notice.severity, notice.value) == ("missing-slices", "warn", len(missing))
+    assert scan.facts.slice_count == len(kept)
+
+
+@pytest.mark.parametrize(
+    ("heights", "message"),
+    [
+        ([0, 1, 2, 3, 7, 8, 9, 10], "At most 2 slices may be missing in a row, but 3 are"),
+        ([0, 1, 3, 4, 6, 7, 9, 10], r"At most 25% of the slices may be missing, but 3 of 11 are"),
+        ([0, 1, 2, 3, 4.5, 6, 7.5], "evenly spaced, but their distances run from 1.00 to 1.50 mm"),
+        ([0, 25, 50], "Slices at most 20 mm apart were expected, but these are 25.0 mm apart"),
+    ],
+)
+def test_larger_gaps_and_uneven_slices_are_refused(tmp_path, heights, message):
+    write_series(tmp_path, chest_like((len(heights), 20, 24)), positions=places(heights))
+    with pytest.raises(InputError, match=message):
+        read_scan(tmp_path)
+
+
+def test_slice_positions_may_be_uneven_by_a_tenth_of_their_distance(tmp_path):
+    heights = 2.0 * np.arange(12)
+    heights[5] += 0.15
+    write_series(tmp_path, positions=places(heights))
+    assert read_scan(tmp_path).notices == ()
+
+
+def test_a_single_slice_is_refused(tmp_path):
+    write_series(tmp_path, chest_like()[:1])
+    with pytest.raises(InputError, match=r"at least 2 slices was expected, but there is 1"):
+        read_scan(tmp_path)
+
+
+def test_a_tilted_gantry_is_straightened_and_said(tmp_path):
+    # A function of patient coordinates, sampled on slices that are tilted by 15 degrees and stacked along z.
+    angle = np.radians(15)
+    down = np.array([0, np.cos(angle), -np.sin(angle)])
+    z, y, x = np.indices((10, 30, 24)).astype(float)
+    corner = np.array([-10.0, -20.0, -300.0])
+
+    def field(lps):
+        return -900 + 6 * (lps[0] + 10) + 8 * (lps[1] + 20) + 2 * (lps[2] + 300)
+
+    lps = [corner[i] + x * 0.7 * (i == 0) + y * 0.8 * down[i] + z * 4.0 * (i == 2) for i in range(3)]
+    write_series(
+        tmp_path,
+        np.rint(field(lps)).astype(np.int16),
+        positions=places(-300 + 4.0 * np.arange(10)),
+        orientation=(1, 0, 0, *down),
+    )
+    scan = read_scan(tmp_path)
+    assert codes(scan) == ["gantry-tilt"]
+    assert scan.notices[0].value == pytest.approx(15, abs=0.05)
+    assert scan.geometry.spacing_xyz_mm[2] == pytest.approx(4 * np.cos(angle), abs=1e-4)
+    index = np.stack([a.ravel() for a in np.indices(scan.hu.shape)[::-1]] + [np.ones(scan.hu.size)])
+    expected = field((scan.geometry.ijk_to_lps @ index)[:3]).reshape(scan.hu.shape)
+    # Outside the tilted slices is air, and the outermost interpolated row is mixed with it.
+    eroded = np.minimum.reduce([np.roll(scan.hu > -1000, s, axis=1) for s in (-1, 0, 1)])
+    eroded[:, [0, -1]] = False
+    assert eroded.mean() > 0.6
+    assert np.abs(scan.hu - expected)[eroded].max() <= 1.5
+
+
+def test_a_drift_under_half_a_pixel_is_no_tilt(tmp_path):
+    write_series(tmp_path, positions=[(-10.0, -20.0 + 0.03 * k, 2.5 * k) for k in range(12)])
+    scan = read_scan(tmp_path)
+    assert scan.notices == ()
+    assert scan.hu.shape == chest_like().shape
+
+
+def test_slices_shifted_irregularly_are_refused(tmp_path):
+    write_series(tmp_path, positions=[(-10.0 + 9 * (k % 2), -20.0, 2.5 * k) for k in range(12)])
+    with pytest.raises(InputError, match=r"must lie above one another, but some are shifted sideways by"):
+        read_scan(tmp_path)
+
+
+def test_two_acquisitions_of_the_same_places_are_told_apart(tmp_path):
+    series = generate_uid()
+    write_series(tmp_path, series=series, AcquisitionNumber=1)
+    write_series(tmp_path, chest_like((9, 20, 24)) + 5, series=series, AcquisitionNumber=2, prefix="second")
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    assert codes(scan) == ["several-acquisitions"]
+    assert "the largest, of 12 slices, was read" in scan.notices[0].text
+
+
+def test_slices_at_one_place_that_nothing_tells_apart_are_refused(tmp_path):
+    series = generate_uid()
+    write_series(tmp_path, series=series)
+    write_series(tmp_path, series=series, prefix="second")
+    with pytest.raises(InputError, match=r"12 of 24 lie where another one does, and their acquisition numbers"):
+        read_scan(tmp_path)
+
+
+def test_copies_of_a_file_are_read_once(tmp_path):
+    write_series(tmp_path / "a")
+    (tmp_path / "b").mkdir()
+    shutil.copy(tmp_path / "a" / "im003.dcm", tmp_path / "b" / "copy.dcm")
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    assert codes(scan) == ["copied-files"]
+
+
+def test_several_orientations_in_a_series_are_refused(tmp_path):
+    series = generate_uid()
+    write_series(tmp_path, series=series)
+    write_series(tmp_path, chest_like((2, 20, 24)), series=series, orientation=(1, 0, 0, 0, 0, -1), prefix="c")
+    with pytest.raises(InputError, match=r"must be parallel, but (2|12) of 14 have another orientation"):
+        read_scan(tmp_path)
+
+
+def test_several_sizes_in_a_series_are_refused(tmp_path):
+    series = generate_uid()
+    write_series(tmp_path, series=series)
+    write_series(tmp_path, chest_like((1, 24, 24)), series=series, positions=places([7]), prefix="c")
+    with pytest.raises(InputError, match=r"must have one size, but there are 20 x 24, 24 x 24"):
+        read_scan(tmp_path)
+
+
+def test_several_pixel_spacings_in_a_series_are_refused(tmp_path):
+    series = generate_uid()
+    write_series(tmp_path, series=series)
+    write_series(tmp_path, chest_like((1, 20, 24)), series=series, pixel_spacing=(0.9, 0.9), prefix="c")
+    with pytest.raises(InputError, match=r"one pixel spacing, but it runs from 0.7 to 0.9 mm"):
+        read_scan(tmp_path)
+
+
+@pytest.mark.parametrize("element", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
+def test_slices_without_a_place_are_refused(tmp_path, element):
+    write_series(tmp_path, **{element: None})
+    with pytest.raises(InputError, match=r"must say where it lies .* but 12 of 12 slices do not"):
+        read_scan(tmp_path)
+
+
+def test_a_pixel_spacing_of_zero_is_refused(tmp_path):
+    write_series(tmp_path, pixel_spacing=(0.0, 0.8))
+    with pytest.raises(InputError, match=r"PixelSpacing must be two positive numbers"):
+        read_scan(tmp_path)
+
+
+def test_directions_that_are_not_perpendicular_are_refused(tmp_path):
+    write_series(tmp_path, orientation=(1, 0, 0, 0.3, 0.95, 0))
+    with pytest.raises(InputError, match=r"must hold two perpendicular unit vectors"):
+        read_scan(tmp_path)
+
+
+def test_a_stack_too_large_for_memory_is_refused_before_it_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setattr("CovidCTLib.reading.plausibility.MAX_VOXELS", 1000)
+    write_series(tmp_path)
+    with pytest.raises(InputError, match=r"at most 1000 voxels was expected, but the header says 12 x 20 x 24"):
+        read_scan(tmp_path)
