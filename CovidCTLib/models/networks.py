@@ -36,7 +36,8 @@ class SliceClassifier(torch.nn.Module):
     Notes
     -----
     For a 224 x 224 input the second stage ends at 28 x 28 and the third at 14 x 14, the two sizes at which the
-    localization looks (RADLogics, arXiv 2003.05037).
+    localization looks (RADLogics, arXiv 2003.05037). Where the training slices have opacity masks, these two stages
+    are also taught where the opacity is (``with_spots``), so that the verdict rests on it.
     """
 
     def __init__(self, layers: list[int], widths: list[int], hidden: int) -> None:
@@ -51,9 +52,11 @@ class SliceClassifier(torch.nn.Module):
             conv1_t_stride=2,
             feed_forward=False,
         )
-        self.dense = torch.nn.Linear(widths[-1] * 4, hidden)
+        self.dense = torch.nn.Linear(widths[-1] * 8, hidden)
         self.dropout = torch.nn.Dropout(0.3)
         self.out = torch.nn.Linear(hidden, 1)
+        self.spots_28 = torch.nn.Conv2d(widths[1] * 4, 1, 1)
+        self.spots_14 = torch.nn.Conv2d(widths[2] * 4, 1, 1)
 
     def stem(self, x: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 1, 224, 224)`` to the second stage's activations ``(n, c, 28, 28)``."""
@@ -66,12 +69,20 @@ class SliceClassifier(torch.nn.Module):
 
     def head(self, at_14: torch.Tensor) -> torch.Tensor:
         """Third stage's activations to logits ``(n,)``."""
-        pooled = self.backbone.layer4(at_14).mean(dim=(2, 3))
+        last = self.backbone.layer4(at_14)
+        # The mean alone would drown a small opacity in a large healthy lung.
+        pooled = torch.cat([last.mean(dim=(2, 3)), last.amax(dim=(2, 3))], dim=1)
         return self.out(self.dropout(torch.relu(self.dense(pooled))))[:, 0]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 1, 224, 224)`` in [0, 1] to logits ``(n,)``."""
         return self.head(self.middle(self.stem(x)))
+
+    def with_spots(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Images to logits ``(n,)`` and, for training, logits of opacity per cell at 28 x 28 and 14 x 14."""
+        at_28 = self.stem(x)
+        at_14 = self.middle(at_28)
+        return self.head(at_14), self.spots_28(at_28)[:, 0], self.spots_14(at_14)[:, 0]
 
 
 def build_network(architecture: Mapping[str, Any]) -> torch.nn.Module:

@@ -1,230 +1,221 @@
-"""The per-slice chart as a scalable drawing (SVG) that takes its colours from the page and so follows its theme."""
+"""The per-slice chart: probability and areas over the position of the slices, drawn by matplotlib as an SVG picture."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
 
-from markupsafe import Markup
+import numpy as np
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import NDArray
 
 from CovidCTLib.analysis import CaseDecision, SliceMeasures
-from CovidCTLib.labels import CONSOLIDATION, GGO
-
-PROBABILITY_HEIGHT = 130
-AREA_HEIGHT = 190
-_TOP, _GAP, _BOTTOM, _LEFT, _RIGHT = 30, 40, 44, 52, 14
-
-_NARROW_PX = 600
-"""Drawings under this width have shorter titles."""
+from CovidCTLib.labels import CONSOLIDATION, GGO, Label
+from CovidCTLib.report.pictures import Picture
 
 MM2_PER_CM2 = 100
 
+WIDE_HEIGHT_PX = 480
+NARROW_HEIGHT_PX = 500
+"""Height of a chart in CSS pixels; a narrow one spends more of it on its legend."""
 
-@dataclass(frozen=True)
-class _Axis:
-    """A linear scale from values to pixels."""
+LEAST_TOP_CM2 = 1.0
+"""Least upper end of the axis of areas, in cm²: a scan without lungs has an axis too."""
 
-    low: float
-    high: float
-    start_px: float
-    end_px: float
+_NARROW_PX = 600
+"""Charts under this width have shorter titles, smaller text and a legend of two columns."""
 
-    def __call__(self, value: float) -> float:
-        part = (value - self.low) / (self.high - self.low)
-        return self.start_px + part * (self.end_px - self.start_px)
+_PT_PER_INCH = 72
+"""Resolution of matplotlib's SVG, which makes one point in it one CSS pixel on the page."""
+
+_PAD_INCH = 6 / _PT_PER_INCH
+"""Free space around axes and legend."""
+
+_INK, _SOFT, _GRID = "#17212b", "#52606d", "#d5dce3"
+_PROBABILITY, _POSITIVE = "#0b5c8a", "#a3171d"
+_LUNGS, _LOCALIZATION = "#c9dbe8", "#00664a"
+_REPRESENTATIVE, _SHOWN = "#8a2f8f", _INK
+
+_STYLE: dict[str, Any] = {
+    # The only font that is sure to be on every machine; as outlines it looks the same in every browser.
+    "font.family": "DejaVu Sans",
+    "svg.fonttype": "path",
+    # Without a salt of its own every drawing has other identifiers.
+    "svg.hashsalt": "covidct",
+    "text.color": _INK,
+    "axes.edgecolor": _SOFT,
+    "axes.labelcolor": _INK,
+    "xtick.color": _SOFT,
+    "ytick.color": _SOFT,
+    "axes.titlesize": "medium",
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 13,
+    "axes.labelweight": "bold",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": _GRID,
+    "grid.linewidth": 1,
+}
 
 
-def nice_ticks(low: float, high: float, most: int) -> tuple[float, ...]:
-    """Round numbers between two limits (inclusive), at steps of 1, 2 or 5 times a power of ten, at most ``most``."""
-    if not high > low:
-        return (low,)
-    rough = (high - low) / max(most - 1, 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return tuple(round(index * step, 10) for index in range(first, last + 1))
-
-
-def slice_chart(
-    slices: Sequence[SliceMeasures], case: CaseDecision, shown_index: int | None, width_px: int, description: str
-) -> Markup:
+def slice_figure(slices: Sequence[SliceMeasures], case: CaseDecision, shown_index: int | None, width_px: int) -> Figure:
     """Draw probability and areas of every slice over its position.
 
     Parameters
     ----------
     slices
-        All slices of an analysis, at least one.
+        All slices of an analysis, at least one, in any order.
     case
         For the threshold of the probability.
     shown_index
         Index of the slice that the pictures show, marked as such; None marks none.
     width_px
-        Width of the drawing in CSS pixels; text has a fixed size, so narrow screens get a drawing of their own.
-    description
-        What the chart says, for those who cannot see it.
+        Width of the chart in CSS pixels; text has a fixed size, so narrow screens get a chart of their own.
 
     Returns
     -------
-    Markup
-        One ``<svg>`` element. Its colours are classes that the page's style sheet defines.
+    Figure
+        Two axes over the S coordinate in mm, feet to head: probability (0 to 1) above, areas in cm² below; and a
+        legend of all that is drawn. One inch of it is 72 CSS pixels.
+
+    Notes
+    -----
+    The background is white and the colours do not follow the page's theme. Colours go with an order of lightness, a
+    dash or a marker of their own, so they can be told apart by colour-blind readers and in grey print.
     """
     ordered = sorted(slices, key=lambda entry: entry.position_mm)
-    positions = [entry.position_mm for entry in ordered]
-    half = _half_step(positions)
-    right = width_px - _RIGHT
-    x = _Axis(positions[0] - half, positions[-1] + half, _LEFT, right)
-    upper_bottom = _TOP + PROBABILITY_HEIGHT
-    lower_top = upper_bottom + _GAP
-    lower_bottom = lower_top + AREA_HEIGHT
-    probability = _Axis(0, 1, upper_bottom, _TOP)
-    largest = max(max(entry.lung_area_mm2, entry.localization_area_mm2) for entry in ordered) / MM2_PER_CM2
-    area = _Axis(0, largest * 1.05 if largest > 0 else 1, lower_bottom, lower_top)
-    height = lower_bottom + _BOTTOM
     narrow = width_px < _NARROW_PX
-    panels = ((_TOP, upper_bottom), (lower_top, lower_bottom))
-    parts = [
-        *_frame(
-            x,
-            probability,
-            "Probability (0 to 1)" if narrow else "Probability that the slice is abnormal (0 to 1)",
-            nice_ticks(0, 1, 5),
-        ),
-        *_frame(x, area, "Area in the slice (cm²)", nice_ticks(area.low, area.high, 6)),
-        *_position_ticks(
-            x, lower_bottom, max(4, width_px // 90), "S (mm)" if narrow else "Position of the slice, S (mm)"
-        ),
-        *_probability_curve(ordered, x, probability, case.slice_threshold, half),
-        *_areas(ordered, x, area),
-        *_marks(ordered, x, shown_index, panels),
-        *_hover(ordered, x, lower_bottom, half),
-    ]
-    head = (
-        f'<svg class="chart" viewBox="0 0 {width_px} {height}" width="{width_px}" height="{height}" role="img" '
-        'preserveAspectRatio="xMidYMid meet" aria-label="'
-    )
-    return Markup(head) + description + Markup('">' + "".join(parts) + "</svg>")
+    height_px = NARROW_HEIGHT_PX if narrow else WIDE_HEIGHT_PX
+    with style.context(["default", {**_STYLE, "font.size": 11.5 if narrow else 13}]):
+        size = (width_px / _PT_PER_INCH, height_px / _PT_PER_INCH)
+        figure = Figure(
+            figsize=size, dpi=_PT_PER_INCH, layout=ConstrainedLayoutEngine(w_pad=_PAD_INCH, h_pad=_PAD_INCH)
+        )
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
+        # Markers of neighbouring slices should not cover each other.
+        marker_px = float(np.clip(0.55 * width_px / len(ordered), 2, 6.5))
+        _draw_probability(upper, ordered, case.slice_threshold, marker_px)
+        _draw_areas(lower, ordered)
+        _mark_slices(upper, lower, ordered, shown_index)
+        upper.set_title("Probability (0 to 1)" if narrow else "Probability that the slice is abnormal (0 to 1)")
+        lower.set_title("Area in the slice (cm²)")
+        position = "S (mm)" if narrow else "Position of the slice, S (mm)"
+        gap = " " * (6 if narrow else 20)
+        lower.set_xlabel(f"← feet{gap}{position}{gap}head →")
+        lower.margins(x=0.015)
+        figure.legend(
+            loc="outside upper left", ncols=2 if narrow else 5, frameon=False, borderpad=0,
+            fontsize="small" if narrow else "medium", handlelength=1.8, handletextpad=0.6, columnspacing=1.2,
+        )  # fmt: skip
+    return figure
 
 
-def _half_step(positions: Sequence[float]) -> float:
-    """Half the usual distance of slices, in mm; 0.5 for a single one."""
-    gaps = sorted(after - before for before, after in pairwise(positions))
-    return max(gaps[len(gaps) // 2] / 2, 1e-3) if gaps else 0.5
+def slice_chart(
+    slices: Sequence[SliceMeasures], case: CaseDecision, shown_index: int | None, width_px: int, alt: str
+) -> Picture:
+    """Draw `slice_figure` as a picture for the report.
+
+    Parameters
+    ----------
+    slices, case, shown_index, width_px
+        As in `slice_figure`.
+    alt
+        What the chart shows, with numbers, for those who cannot see it.
+
+    Returns
+    -------
+    Picture
+        SVG in a ``data:`` URI, with its size in CSS pixels. The same slices give the same bytes.
+    """
+    buffer = io.BytesIO()
+    figure = slice_figure(slices, case, shown_index, width_px)
+    with style.context(["default", _STYLE]):
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    drawing = buffer.getvalue()
+    # What stands before the drawing names the address of a document type, which nobody needs.
+    drawing = drawing[drawing.index(b"<svg") :]
+    source = "data:image/svg+xml;base64," + base64.b64encode(drawing).decode("ascii")
+    width, height = (round(float(inches) * _PT_PER_INCH) for inches in figure.get_size_inches())
+    return Picture(source, alt, "Slice by slice", "", width, height)
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
+def _draw_probability(axes: Axes, slices: Sequence[SliceMeasures], threshold: float, marker_px: float) -> None:
+    """Curve with a marker a slice, broken where no slice shows lung; slices called abnormal are filled squares."""
+    positions = _positions_mm(slices)
+    # NaN breaks the curve.
+    values = np.array([np.nan if entry.probability is None else entry.probability for entry in slices])
+    called = np.array([entry.positive for entry in slices])
+    axes.plot(
+        positions, values, color=_PROBABILITY, linewidth=1.75, marker="o", markersize=marker_px,
+        markerfacecolor="white", markeredgewidth=min(1.25, marker_px / 4), label="probability", clip_on=False, zorder=3,
+    )  # fmt: skip
+    axes.plot(
+        positions[called], values[called], color=_POSITIVE, linestyle="none", marker="s", markersize=marker_px,
+        label="called abnormal", clip_on=False, zorder=4,
+    )  # fmt: skip
+    axes.axhline(threshold, color=_POSITIVE, linewidth=1.5, linestyle=(0, (5, 3)), label=f"threshold {threshold:.2f}")
+    axes.set_ylim(0, 1)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "0.25", "0.5", "0.75", "1"])
 
 
-def _text(x: float, y: float, text: str, anchor: str = "middle", css: str = "tick") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">{text}</text>'
+def _draw_areas(axes: Axes, slices: Sequence[SliceMeasures]) -> None:
+    """Lungs as a soft hill, opacities stacked in it, localization as a dashed line; all in cm²."""
+    positions = _positions_mm(slices)
+    lungs = np.array([entry.lung_area_mm2 for entry in slices]) / MM2_PER_CM2
+    ggo = np.array([entry.ggo_area_mm2 for entry in slices]) / MM2_PER_CM2
+    both = ggo + np.array([entry.consolidation_area_mm2 for entry in slices]) / MM2_PER_CM2
+    looked = np.array([entry.localization_area_mm2 for entry in slices]) / MM2_PER_CM2
+    largest = float(max(lungs.max(), both.max(), looked.max()))
+    axes.fill_between(positions, 0, lungs, facecolor=_LUNGS, edgecolor=_SOFT, linewidth=0.75, label="lungs")
+    for label, low, high in ((GGO, np.zeros_like(ggo), ggo), (CONSOLIDATION, ggo, both)):
+        # Where there is nothing no outline lies on the axis; the same for the localization.
+        axes.fill_between(
+            positions, low, high, where=_with_neighbours(high > low), facecolor=_colour(label),
+            edgecolor=_INK, linewidth=0.5, label=label.name,
+        )  # fmt: skip
+    seen = np.where(_with_neighbours(looked > 0), looked, np.nan)
+    axes.plot(positions, seen, color=_LOCALIZATION, linewidth=2, linestyle=(0, (4, 2)), label="localization")
+    axes.set_ylim(0, max(1.05 * largest, LEAST_TOP_CM2))
 
 
-def _frame(x: _Axis, y: _Axis, title: str, ticks: Sequence[float]) -> list[str]:
-    parts = [_text(_LEFT, y.end_px - 13, title, "start", "chart-title")]
-    for tick in ticks:
-        parts.append(_line(x.start_px, y(tick), x.end_px, y(tick), "grid"))
-        parts.append(_text(x.start_px - 6, y(tick) + 4, f"{tick:g}", "end"))
-    return parts
-
-
-def _position_ticks(x: _Axis, bottom: float, most: int, title: str) -> list[str]:
-    parts = [_line(x.start_px, bottom, x.end_px, bottom, "axis")]
-    for tick in nice_ticks(x.low, x.high, most):
-        parts.append(_line(x(tick), bottom, x(tick), bottom + 4, "axis"))
-        parts.append(_text(x(tick), bottom + 17, f"{tick:g}"))
-    middle = (x.start_px + x.end_px) / 2
-    parts.append(_text(middle, bottom + 36, title, css="chart-title"))
-    parts.append(_text(x.start_px, bottom + 36, "← feet", "start"))
-    parts.append(_text(x.end_px, bottom + 36, "head →", "end"))
-    return parts
-
-
-def _marks(
-    slices: Sequence[SliceMeasures], x: _Axis, shown_index: int | None, panels: Sequence[tuple[float, float]]
-) -> list[str]:
-    """Upright lines in both panels at the representative slice and at the one that the pictures show."""
-    parts = []
+def _mark_slices(upper: Axes, lower: Axes, slices: Sequence[SliceMeasures], shown_index: int | None) -> None:
+    """Upright lines in both axes at the slice that the pictures show and at the representative one."""
     for entry in slices:
-        at = x(entry.position_mm)
-        for top, bottom in panels:
-            if entry.index == shown_index:
-                parts.append(_line(at, top, at, bottom, "shown"))
-            if entry.representative:
-                parts.append(_line(at, top, at, bottom, "representative"))
+        if entry.index == shown_index:
+            upper.axvline(entry.position_mm, color=_SHOWN, linewidth=1.25, label="slice of the pictures")
+            lower.axvline(entry.position_mm, color=_SHOWN, linewidth=1.25)
+    for entry in slices:
         if entry.representative:
-            parts.append(f'<path d="M{at - 5:.1f} {panels[0][0] - 9} h10 l-5 8 z" class="representative-head"/>')
-    return parts
+            # The triangle stands over the axes, where no curve can hide it.
+            upper.plot(
+                [entry.position_mm] * 2, [0, 1.04], transform=upper.get_xaxis_transform(), color=_REPRESENTATIVE,
+                linewidth=2, linestyle=":", marker="v", markersize=8, markevery=[1], clip_on=False,
+                label="representative slice",
+            )  # fmt: skip
+            lower.axvline(entry.position_mm, color=_REPRESENTATIVE, linewidth=2, linestyle=":")
 
 
-def _probability_curve(slices: Sequence[SliceMeasures], x: _Axis, y: _Axis, threshold: float, half: float) -> list[str]:
-    parts = [_line(x.start_px, y(threshold), x.end_px, y(threshold), "threshold")]
-    for run in _runs(slices, lambda entry: entry.probability is not None):
-        points = " ".join(f"{x(entry.position_mm):.1f},{y(entry.probability or 0.0):.1f}" for entry in run)
-        parts.append(f'<polyline points="{points}" class="probability"/>')
-    width = max(1.0, min(6.0, (x(x.low + 2 * half) - x.start_px) * 0.35))
-    for entry in slices:
-        if entry.probability is not None:
-            css = "dot positive" if entry.positive else "dot"
-            at = f'cx="{x(entry.position_mm):.1f}" cy="{y(entry.probability):.1f}"'
-            parts.append(f'<circle {at} r="{min(width, 3.5):.1f}" class="{css}"/>')
-    return parts
+def _positions_mm(slices: Sequence[SliceMeasures]) -> NDArray[np.float64]:
+    return np.array([entry.position_mm for entry in slices], dtype=np.float64)
 
 
-def _areas(slices: Sequence[SliceMeasures], x: _Axis, y: _Axis) -> list[str]:
-    """Lung area as a soft hill, opacities stacked in it, localization as a dashed line."""
-    zero = [0.0] * len(slices)
-    ggo = [entry.ggo_area_mm2 / MM2_PER_CM2 for entry in slices]
-    both = [low + entry.consolidation_area_mm2 / MM2_PER_CM2 for low, entry in zip(ggo, slices, strict=True)]
-    lungs = [entry.lung_area_mm2 / MM2_PER_CM2 for entry in slices]
-    looked = [entry.localization_area_mm2 / MM2_PER_CM2 for entry in slices]
-    at = [x(entry.position_mm) for entry in slices]
-
-    def line(values: Sequence[float]) -> str:
-        return " ".join(f"{px:.1f},{y(value):.1f}" for px, value in zip(at, values, strict=True))
-
-    def band(low: Sequence[float], high: Sequence[float], css: str, fill: str = "") -> str:
-        back = " ".join(reversed(line(low).split(" ")))
-        style = f' style="fill:{fill}"' if fill else ""
-        return f'<polygon points="{line(high)} {back}" class="{css}"{style}/>'
-
-    return [
-        band(zero, lungs, "lung-area"),
-        band(zero, ggo, "opacity-area", "#{:02x}{:02x}{:02x}".format(*GGO.colour)),
-        band(ggo, both, "opacity-area", "#{:02x}{:02x}{:02x}".format(*CONSOLIDATION.colour)),
-        f'<polyline points="{line(looked)}" class="localization-area"/>',
-    ]
+def _with_neighbours(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add the slices beside those of a mask, to which the slopes of its areas reach."""
+    wide = mask.copy()
+    wide[1:] |= mask[:-1]
+    wide[:-1] |= mask[1:]
+    return wide
 
 
-def _hover(slices: Sequence[SliceMeasures], x: _Axis, bottom: float, half: float) -> list[str]:
-    """Unseen columns that tell a slice's numbers when pointed at."""
-    parts = []
-    for entry in slices:
-        left = x(entry.position_mm - half)
-        width = x(entry.position_mm + half) - left
-        probability = "no lung" if entry.probability is None else f"probability {entry.probability:.2f}"
-        text = (
-            f"Slice {entry.index}, S {entry.position_mm:.1f} mm: {probability}; "
-            f"lungs {entry.lung_area_mm2 / MM2_PER_CM2:.1f} cm², GGO {entry.ggo_area_mm2 / MM2_PER_CM2:.1f} cm², "
-            f"consolidation {entry.consolidation_area_mm2 / MM2_PER_CM2:.1f} cm², "
-            f"localization {entry.localization_area_mm2 / MM2_PER_CM2:.1f} cm²"
-        )
-        parts.append(
-            f'<rect x="{left:.1f}" y="{_TOP}" width="{width:.1f}" height="{bottom - _TOP}" class="hover">'
-            f"<title>{text}</title></rect>"
-        )
-    return parts
-
-
-def _runs(slices: Sequence[SliceMeasures], belongs: Callable[[SliceMeasures], bool]) -> list[list[SliceMeasures]]:
-    """Stretches of neighbouring slices for which something holds."""
-    runs: list[list[SliceMeasures]] = []
-    open_run = False
-    for entry in slices:
-        if belongs(entry):
-            if not open_run:
-                runs.append([])
-            runs[-1].append(entry)
-        open_run = belongs(entry)
-    return runs
+def _colour(label: Label) -> tuple[float, float, float]:
+    red, green, blue = label.colour
+    return red / 255, green / 255, blue / 255

@@ -26,8 +26,8 @@ DEFAULT_TITLE = "Chest CT report"
 RESEARCH_USE = "CovidCT is research software, not a medical device. Every number below says how it was made."
 """Said once, plainly."""
 
-CHART_WIDE_PX = 960
-CHART_NARROW_PX = 340
+CHART_WIDE_PX = 900
+CHART_NARROW_PX = 316
 """Widths of the chart on a desktop and on a phone of 360 px."""
 
 
@@ -81,11 +81,10 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
         localization_level=LOCALIZATION_LEVEL,
         smallest_seen_mm=SMALLEST_SEEN_MM,
         charts=[
-            (css, slice_chart(analysis.slices, analysis.case, shown, width, description))
-            for css, width in (("wide", CHART_WIDE_PX), ("narrow", CHART_NARROW_PX))
+            slice_chart(analysis.slices, analysis.case, shown, width, description)
+            for width in (CHART_WIDE_PX, CHART_NARROW_PX)
             if analysis.slices
         ],
-        slice_threshold=analysis.case.slice_threshold,
         pivots=content.pivots(analysis, definitions),
         slice_columns=columns,
         slice_rows=rows,

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from CovidCTLib.analysis import CaseDecision, SliceFinding
 from CovidCTLib.framing import lung_frame
+from CovidCTLib.models.store import BATCH
+from CovidCTLib.slices.lung_crop import crop_lungs
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import LoadedNetwork
@@ -52,11 +54,12 @@ def classify_slices(
     area_mm2 = np.count_nonzero(lungs, axis=(1, 2)) * spacing_zyx_mm[1] * spacing_zyx_mm[2]
     judged = np.flatnonzero(area_mm2 >= MIN_LUNG_MM2)
     probability = np.full(len(hu), np.nan)
-    done = 0
-    for indices, logits in network.run_slices(hu, lung_frame(lungs, spacing_zyx_mm), judged):
-        probability[indices] = logits.sigmoid().numpy()
-        done += len(indices)
-        progress(done / len(judged))
+    frame = lung_frame(lungs, spacing_zyx_mm)
+    for start in range(0, len(judged), BATCH):
+        chosen = judged[start : start + BATCH]
+        logits = network.run(crop_lungs(hu, lungs, frame, chosen, network.card.size))
+        probability[chosen] = logits.sigmoid().numpy()
+        progress((start + len(chosen)) / len(judged))
     return tuple(
         SliceFinding(None if np.isnan(p) else float(p), bool(not np.isnan(p) and p >= slice_threshold))
         for p in probability

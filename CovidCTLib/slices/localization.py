@@ -16,6 +16,7 @@ from scipy import ndimage
 from CovidCTLib.analysis import SliceFinding
 from CovidCTLib.framing import lung_frame
 from CovidCTLib.models.networks import SliceClassifier
+from CovidCTLib.slices.lung_crop import crop_lungs
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import LoadedNetwork
@@ -124,7 +125,7 @@ def localize(
     classifier = cast(SliceClassifier, network.network)
     for start in range(0, len(positive), _BATCH):
         chosen = positive[start : start + _BATCH]
-        images = frame.to_grid(hu[chosen], size).to(network.device).contiguous(memory_format=torch.channels_last)
+        images = crop_lungs(hu, lungs, frame, chosen, size).to(network.device)
         maps[chosen - first] = fused_maps(classifier, images).cpu().numpy()
         progress((start + len(chosen)) / len(positive))
     maps[maps < threshold] = 0

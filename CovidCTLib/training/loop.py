@@ -17,9 +17,10 @@ from torch.utils.data import DataLoader
 from CovidCTLib.errors import ModelError, TrainingDataError
 from CovidCTLib.models.device import choose_dtype
 from CovidCTLib.models.networks import build_network
+from CovidCTLib.training.augmentation import LABEL_LUNGS
 from CovidCTLib.training.sampling import SampledSlices
 from CovidCTLib.training.slices import SliceSet
-from CovidCTLib.training.tasks import Task
+from CovidCTLib.training.tasks import Task, to_grid
 
 AVERAGE_DECAY = 0.995
 """Weights are averaged over steps with this decay; the average is judged and shipped."""
@@ -137,7 +138,7 @@ def train(
         images = batch["image"].to(device, memory_format=torch.channels_last)
         labels = {key: value.to(device) for key, value in batch.items() if key != "image"}
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            loss = task.loss(network(images), labels)
+            loss = task.loss(network, task.prepare(images, labels["label"][:, LABEL_LUNGS]), labels)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -147,7 +148,7 @@ def train(
         losses.append(float(loss.detach()))
         state.step += 1
         if state.step % options.judge_every == 0 or state.step == options.steps:
-            figures = task.judge(predict(average.module, validation, task.size, device), validation)
+            figures = task.judge(predict(average.module, validation, task, device), validation)
             improved = state.note(figures, average.module)
             _write_history(run / "history.csv", state.step, float(np.mean(losses)), figures)
             state.save(network, average, optimizer, schedule)
@@ -166,14 +167,16 @@ def train(
 
 
 @torch.inference_mode()
-def predict(network: torch.nn.Module, slices: SliceSet, size: int, device: torch.device) -> torch.Tensor:
+def predict(network: torch.nn.Module, slices: SliceSet, task: Task, device: torch.device) -> torch.Tensor:
     """Run a network over stored slices; float32 outputs on the CPU, shape ``(n, ...)``."""
     network.eval()
     dtype = choose_dtype(device)
     outputs = []
     for start in range(0, len(slices), 16):
         images = torch.from_numpy(slices.image[start : start + 16].astype(np.float32))[:, None].to(device)
-        images = torch.nn.functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+        images = torch.nn.functional.interpolate(images, (task.size, task.size), mode="bilinear", antialias=True)
+        lungs = torch.from_numpy(to_grid(slices.lungs[start : start + 16], task.size)).to(device)
+        images = task.prepare(images, lungs)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             outputs.append(network(images.to(memory_format=torch.channels_last)).float().cpu())
     return torch.cat(outputs)

@@ -13,6 +13,9 @@ _SMOOTH = 1.0
 INFECTION_WEIGHT = 3.0
 """Infected pixels are few; each counts this many times in the cross entropy."""
 
+SPOT_SHARE = 0.1
+"""A cell of a coarse grid holds opacity if at least this share of it does."""
+
 
 def soft_dice(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
     """One minus the soft Dice over a batch, known pixels only.
@@ -75,6 +78,26 @@ def opacity_loss(logits: torch.Tensor, opacities: torch.Tensor) -> torch.Tensor:
             truth = (opacities == value).float()
             loss = loss + 0.5 * soft_dice(probabilities[:, value], truth, has_class)
     return loss
+
+
+def spot_loss(spots: torch.Tensor, opacities: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of opacity in the cells of a coarse grid.
+
+    Parameters
+    ----------
+    spots
+        Logits, shape ``(n, cells, cells)``.
+    opacities
+        uint8, shape ``(n, y, x)``, as in `opacity_loss`; sides are multiples of ``cells``.
+    """
+    cell = opacities.shape[1] // spots.shape[1]
+    unknown = (opacities == UNKNOWN).float()
+    infected = (opacities > 0).float() * (1 - unknown)
+    share, hidden = (torch.nn.functional.avg_pool2d(mask[:, None], cell)[:, 0] for mask in (infected, unknown))
+    known = (hidden == 0).float()
+    truth = (share >= SPOT_SHARE).float()
+    entropy = binary_cross_entropy_with_logits(spots.float(), truth, reduction="none") * (1 + truth)
+    return (entropy * known).sum() / known.sum().clamp(min=1)
 
 
 def abnormal_loss(logits: torch.Tensor, abnormal: torch.Tensor, smoothing: float = 0.05) -> torch.Tensor:

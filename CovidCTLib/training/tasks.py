@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from CovidCTLib.models.card import ModelName
-from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE
+from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, SliceClassifier
+from CovidCTLib.slices.lung_crop import keep_lungs
 from CovidCTLib.training.augmentation import LABEL_LUNGS, LABEL_OPACITIES
-from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss
+from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, spot_loss
 from CovidCTLib.training.sampling import balanced_weights
 from CovidCTLib.training.slices import UNKNOWN, Framing, SliceSet
 
-Predict = Callable[[SliceSet], torch.Tensor]
-"""Gives float32 outputs of the network for a set of slices, on the network's grid."""
+SPOT_WEIGHT = 0.5
+"""Weight of each of the two coarse grids of opacity beside the verdict on the slice."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,10 @@ class Task:
         Mask of the slices that say something for this task.
     weights
         Chance of each slice to be shown.
+    prepare
+        From images ``(n, 1, size, size)`` and lung labels ``(n, size, size)`` to what the network sees.
     loss
-        From the network's output and a batch to a number.
+        From the network, prepared images and a batch to a number.
     judge
         From predictions on validation slices to figures; ``score`` is the one to raise.
     expects, gives, limits
@@ -50,11 +53,12 @@ class Task:
     framing: Framing
     usable: Callable[[SliceSet], NDArray[np.bool_]]
     weights: Callable[[SliceSet], NDArray[np.float64]]
-    loss: Callable[[torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
+    loss: Callable[[torch.nn.Module, torch.Tensor, Mapping[str, torch.Tensor]], torch.Tensor]
     judge: Callable[[torch.Tensor, SliceSet], dict[str, float]]
     expects: str
     gives: str
     limits: tuple[str, ...]
+    prepare: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = lambda images, _: images
 
 
 def to_grid(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -148,6 +152,13 @@ def _judge_slices(outputs: torch.Tensor, slices: SliceSet) -> dict[str, float]:
     return figures
 
 
+def _slice_loss(network: torch.nn.Module, images: torch.Tensor, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Loss of the verdict, and of where the opacity is, in slices whose masks are known."""
+    logits, *spots = cast(SliceClassifier, network).with_spots(images)
+    loss = abnormal_loss(logits, batch["abnormal"])
+    return loss + sum(SPOT_WEIGHT * spot_loss(spot, batch["label"][:, LABEL_OPACITIES]) for spot in spots)
+
+
 def _slice_groups(slices: SliceSet) -> NDArray[np.str_]:
     """Groups of the classifier: abnormal or normal, volumes or pictures."""
     state = np.where(slices.abnormal == 1, "abnormal", "normal")
@@ -170,7 +181,7 @@ LUNGS = Task(
     framing="body",
     usable=lambda s: (s.lungs != UNKNOWN).any(axis=(1, 2)),
     weights=lambda s: balanced_weights(s.source, {"volume": 1.0, "calibrated pictures": 0.6, "slice archive": 0.8}),
-    loss=lambda output, batch: lung_loss(output, batch["label"][:, LABEL_LUNGS]),
+    loss=lambda network, images, batch: lung_loss(network(images), batch["label"][:, LABEL_LUNGS]),
     judge=_judge_lungs,
     expects=_SHARED_INPUT + "a square around the body, 256 x 256.",
     gives="One logit a pixel: lung, diseased lung included; trachea and main bronchi excluded.",
@@ -197,7 +208,7 @@ OPACITIES = Task(
             "clear photographs": 0.02,
         },
     ),
-    loss=lambda output, batch: opacity_loss(output, batch["label"][:, LABEL_OPACITIES]),
+    loss=lambda network, images, batch: opacity_loss(network(images), batch["label"][:, LABEL_OPACITIES]),
     judge=_judge_opacities,
     expects=_SHARED_INPUT + "a square around both lungs, 256 x 256.",
     gives="Three logits a pixel: none, ground-glass opacity, consolidation.",
@@ -218,9 +229,10 @@ SLICES = Task(
         _slice_groups(s),
         {"abnormal volume": 1.0, "normal volume": 1.4, "abnormal picture": 0.4, "normal picture": 0.02},
     ),
-    loss=lambda output, batch: abnormal_loss(output, batch["abnormal"]),
+    prepare=lambda images, lungs: keep_lungs(images, lungs > 0),
+    loss=_slice_loss,
     judge=_judge_slices,
-    expects=_SHARED_INPUT + "a square around both lungs, 224 x 224.",
+    expects=_SHARED_INPUT + "a square around both lungs, 224 x 224, black outside the lungs but for a rim of 3 pixels.",
     gives="One logit a slice: abnormal (opacity) against normal.",
     limits=(
         "Few patients with normal slices were seen; bacterial pneumonia and other lung disease count as abnormal too.",

@@ -17,7 +17,7 @@ from CovidCTLib.models.weights import load_network
 from CovidCTLib.training.augmentation import RandLungNoised, make_augmentation
 from CovidCTLib.training.layout import find_cases
 from CovidCTLib.training.loop import TrainingOptions, train
-from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, soft_dice
+from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, soft_dice, spot_loss
 from CovidCTLib.training.sampling import SampledSlices, balanced_weights
 from CovidCTLib.training.slices import INFECTION, SIDE, UNKNOWN, Framing, SliceSet, load_slices
 from CovidCTLib.training.splits import validation_mask
@@ -248,3 +248,16 @@ def test_wrong_options_of_the_command_exit_with_two(
 ) -> None:
     assert main(["train", "lungs", str(data), "-o", str(tmp_path / "r"), *extra]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_spots_are_learned_where_masks_are_known_only() -> None:
+    opacities = torch.zeros(1, 32, 32, dtype=torch.uint8)
+    opacities[0, :8, :8] = INFECTION
+    opacities[0, 24:, 24:] = UNKNOWN
+    right = torch.full((1, 4, 4), -20.0)
+    right[0, 0, 0] = 20
+    assert float(spot_loss(right, opacities)) < 1e-6
+    elsewhere = right.clone()
+    elsewhere[0, 3, 3] = 20
+    assert float(spot_loss(elsewhere, opacities)) < 1e-6
+    assert float(spot_loss(-right, opacities)) > 10
