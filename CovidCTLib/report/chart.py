@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from CovidCTLib.analysis import CaseDecision, SliceMeasures
@@ -55,7 +57,7 @@ _STYLE: dict[str, Any] = {
     "axes.titlesize": "medium",
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.titlepad": 13,
+    "axes.titlepad": 15,
     "axes.labelweight": "bold",
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -65,6 +67,11 @@ _STYLE: dict[str, Any] = {
     "grid.color": _GRID,
     "grid.linewidth": 1,
 }
+
+
+def chart_style(width_px: int) -> AbstractContextManager[None]:
+    """Settings of matplotlib under which a chart of this width is made and drawn, whatever the user's own are."""
+    return style.context(["default", {**_STYLE, "font.size": 12 if width_px < _NARROW_PX else 13}])
 
 
 def slice_figure(slices: Sequence[SliceMeasures], case: CaseDecision, shown_index: int | None, width_px: int) -> Figure:
@@ -85,7 +92,7 @@ def slice_figure(slices: Sequence[SliceMeasures], case: CaseDecision, shown_inde
     -------
     Figure
         Two axes over the S coordinate in mm, feet to head: probability (0 to 1) above, areas in cm² below; and a
-        legend of all that is drawn. One inch of it is 72 CSS pixels.
+        legend of all that is drawn. One inch of it is 72 CSS pixels. Draw it under `chart_style`.
 
     Notes
     -----
@@ -95,26 +102,34 @@ def slice_figure(slices: Sequence[SliceMeasures], case: CaseDecision, shown_inde
     ordered = sorted(slices, key=lambda entry: entry.position_mm)
     narrow = width_px < _NARROW_PX
     height_px = NARROW_HEIGHT_PX if narrow else WIDE_HEIGHT_PX
-    with style.context(["default", {**_STYLE, "font.size": 11.5 if narrow else 13}]):
+    with chart_style(width_px):
         size = (width_px / _PT_PER_INCH, height_px / _PT_PER_INCH)
         figure = Figure(
             figsize=size, dpi=_PT_PER_INCH, layout=ConstrainedLayoutEngine(w_pad=_PAD_INCH, h_pad=_PAD_INCH)
         )
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
         # Markers of neighbouring slices should not cover each other.
-        marker_px = float(np.clip(0.55 * width_px / len(ordered), 2, 6.5))
+        marker_px = float(np.clip(0.55 * width_px / len(ordered), 3, 6.5))
         _draw_probability(upper, ordered, case.slice_threshold, marker_px)
         _draw_areas(lower, ordered)
         _mark_slices(upper, lower, ordered, shown_index)
+        # A curve or an area of nothing has an endless frame, for which no layout has room.
+        for artist in (*upper.lines, *lower.lines, *lower.collections):
+            artist.set_in_layout(False)
         upper.set_title("Probability (0 to 1)" if narrow else "Probability that the slice is abnormal (0 to 1)")
         lower.set_title("Area in the slice (cm²)")
         position = "S (mm)" if narrow else "Position of the slice, S (mm)"
         gap = " " * (6 if narrow else 20)
         lower.set_xlabel(f"← feet{gap}{position}{gap}head →")
-        lower.margins(x=0.015)
+        first_mm, last_mm = ordered[0].position_mm, ordered[-1].position_mm
+        # The whole scan, slices without lung too.
+        margin_mm = max(0.015 * (last_mm - first_mm), 0.5)
+        lower.set_xlim(first_mm - margin_mm, last_mm + margin_mm)
+        # Steps of 2.5 would need a digit more.
+        lower.xaxis.set_major_locator(MaxNLocator(5 if narrow else 10, steps=[1, 2, 5, 10]))
         figure.legend(
             loc="outside upper left", ncols=2 if narrow else 5, frameon=False, borderpad=0,
-            fontsize="small" if narrow else "medium", handlelength=1.8, handletextpad=0.6, columnspacing=1.2,
+            fontsize=11 if narrow else 13, handlelength=1.8, handletextpad=0.6, columnspacing=1.2,
         )  # fmt: skip
     return figure
 
@@ -137,8 +152,9 @@ def slice_chart(
         SVG in a ``data:`` URI, with its size in CSS pixels. The same slices give the same bytes.
     """
     buffer = io.BytesIO()
-    figure = slice_figure(slices, case, shown_index, width_px)
-    with style.context(["default", _STYLE]):
+    # Some of the text is made as late as the figure is saved.
+    with chart_style(width_px):
+        figure = slice_figure(slices, case, shown_index, width_px)
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     drawing = buffer.getvalue()
     # What stands before the drawing names the address of a document type, which nobody needs.
@@ -175,13 +191,18 @@ def _draw_areas(axes: Axes, slices: Sequence[SliceMeasures]) -> None:
     both = ggo + np.array([entry.consolidation_area_mm2 for entry in slices]) / MM2_PER_CM2
     looked = np.array([entry.localization_area_mm2 for entry in slices]) / MM2_PER_CM2
     largest = float(max(lungs.max(), both.max(), looked.max()))
-    axes.fill_between(positions, 0, lungs, facecolor=_LUNGS, edgecolor=_SOFT, linewidth=0.75, label="lungs")
-    for label, low, high in ((GGO, np.zeros_like(ggo), ggo), (CONSOLIDATION, ggo, both)):
+    zero = np.zeros_like(lungs)
+    bands = (
+        ("lungs", zero, lungs, _LUNGS),
+        (GGO.name, zero, ggo, _colour(GGO)),
+        (CONSOLIDATION.name, ggo, both, _colour(CONSOLIDATION)),
+    )
+    for name, low, high, colour in bands:
         # Where there is nothing no outline lies on the axis; the same for the localization.
+        there = _with_neighbours(high > low)
         axes.fill_between(
-            positions, low, high, where=_with_neighbours(high > low), facecolor=_colour(label),
-            edgecolor=_INK, linewidth=0.5, label=label.name,
-        )  # fmt: skip
+            positions, low, high, where=there, facecolor=colour, edgecolor=_SOFT, linewidth=0.75, label=name
+        )
     seen = np.where(_with_neighbours(looked > 0), looked, np.nan)
     axes.plot(positions, seen, color=_LOCALIZATION, linewidth=2, linestyle=(0, (4, 2)), label="localization")
     axes.set_ylim(0, max(1.05 * largest, LEAST_TOP_CM2))

@@ -27,7 +27,7 @@ RESEARCH_USE = "CovidCT is research software, not a medical device. Every number
 """Said once, plainly."""
 
 CHART_WIDE_PX = 900
-CHART_NARROW_PX = 316
+CHART_NARROW_PX = 310
 """Widths of the chart on a desktop and on a phone of 360 px."""
 
 
@@ -81,8 +81,8 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
         localization_level=LOCALIZATION_LEVEL,
         smallest_seen_mm=SMALLEST_SEEN_MM,
         charts=[
-            slice_chart(analysis.slices, analysis.case, shown, width, description)
-            for width in (CHART_WIDE_PX, CHART_NARROW_PX)
+            (css, slice_chart(analysis.slices, analysis.case, shown, width, description))
+            for css, width in (("wide", CHART_WIDE_PX), ("narrow", CHART_NARROW_PX))
             if analysis.slices
         ],
         pivots=content.pivots(analysis, definitions),

@@ -33,7 +33,8 @@ addEventListener("load", () => {
   const broken = images.filter(i => !i.complete || i.naturalWidth === 0).length;
   const fetched = performance.getEntriesByType("resource").filter(r => !r.name.startsWith("data:")).length;
   const numbers = [root.clientWidth, root.scrollWidth, images.length, broken, fetched];
-  parent.document.title = [...numbers, wide.join("|")].join(",");
+  const charts = [...document.querySelectorAll(".chart img")].filter(i => i.offsetWidth).map(i => i.className);
+  parent.document.title = [...numbers, charts.join("|"), wide.join("|")].join(",");
 });
 </script>"""
 
@@ -53,8 +54,10 @@ def a_report() -> str:
     return render_report(make_analysis())
 
 
-@pytest.mark.parametrize(("width", "height"), [(360, 800), (768, 1024), (1280, 900)])
-def test_the_page_never_scrolls_sideways(a_report: str, tmp_path: Path, width: int, height: int) -> None:
+@pytest.mark.parametrize(("width", "height", "chart"), [(360, 800, "narrow"), (768, 1024, "wide"), (1280, 900, "wide")])
+def test_the_page_never_scrolls_sideways_and_shows_one_chart(
+    a_report: str, tmp_path: Path, width: int, height: int, chart: str
+) -> None:
     # Windows of a browser have a least width, frames have not: the report is measured in a frame of the device's size.
     # The probe is a script, which the report itself forbids.
     probed = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", PROBE, a_report, count=1)
@@ -63,12 +66,13 @@ def test_the_page_never_scrolls_sideways(a_report: str, tmp_path: Path, width: i
     page = tmp_path / "frame.html"
     page.write_text(f"<!DOCTYPE html><html><head><title>none</title></head><body>{frame}</body></html>")
     dumped = browse(tmp_path, "--window-size=1400,1100", "--dump-dom", page.as_uri())
-    found = re.search(r"<title>(\d+),(\d+),(\d+),(\d+),(\d+),([^<]*)</title>", dumped)
+    found = re.search(r"<title>(\d+),(\d+),(\d+),(\d+),(\d+),([^<,]*),([^<]*)</title>", dumped)
     assert found is not None
     client, scroll, images, broken, fetched = (int(part) for part in found.groups()[:5])
     assert client == width
     assert scroll == width
-    assert found.group(6) == ""
+    assert found.group(6) == chart
+    assert found.group(7) == ""
     assert images > 13
     assert (broken, fetched) == (0, 0)
 
