@@ -13,9 +13,6 @@ from CovidCTLib.errors import ModelError
 ModelName = Literal["lungs", "opacities", "slices"]
 MODEL_NAMES: tuple[ModelName, ...] = ("lungs", "opacities", "slices")
 
-WEIGHTS_LICENCE = "CC BY-NC-SA 4.0"
-"""Licence of weights trained on the data for non-commercial research; the code is Apache-2.0."""
-
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -57,7 +54,7 @@ class ModelCard:
     training: Mapping[str, Any] = field(default_factory=dict)
     validation: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
-    licence: str = WEIGHTS_LICENCE
+    licence: str = "not stated"
 
     def to_json(self) -> str:
         """Text of the card's JSON file."""

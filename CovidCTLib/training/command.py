@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -64,14 +65,24 @@ def add_parser(subparsers: Any) -> None:
         metavar="A=B",
         help="volumes A and B are scans of one patient (may be given again)",
     )
+    parser.add_argument(
+        "--sources",
+        default="not stated",
+        metavar="TEXT",
+        help="where the data come from and what their licences allow, for the model card (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--licence",
+        default="not stated",
+        metavar="TEXT",
+        help="licence of the weights, for the model card (default: %(default)s)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out ``covidct train``."""
     from dataclasses import asdict
-
-    import torch
 
     from CovidCTLib.errors import OptionsError
     from CovidCTLib.models.device import choose_device
@@ -110,12 +121,14 @@ def run(arguments: argparse.Namespace) -> int:
         device=str(device),
     )
     initial = load_state(arguments.init) if arguments.init else None
-    torch.set_num_threads(max(1, torch.get_num_threads()))
     trained = train(task, training, validation, arguments.output, options, initial, say)
-    command = _command_line(arguments)
-    card = _card(
-        task, training, validation, trained.figures, {**asdict(options), "best_step": trained.step, "command": command}
-    )
+    made = {
+        "sources": arguments.sources,
+        "command": _command_line(arguments),
+        **asdict(options),
+        "best_step": trained.step,
+    }
+    card = _card(task, training, validation, trained.figures, made, arguments.licence)
     save_network(trained.network, card, arguments.output)
     say(f"Weights and card are in {arguments.output}")
     return 0
@@ -163,18 +176,23 @@ def _command_line(arguments: argparse.Namespace) -> str:
     words += [f"--same-patient {pair}" for pair in arguments.same_patient]
     if arguments.init:
         words.append(f"--init {arguments.init.name}")
+    words += [f"--{name} {shlex.quote(getattr(arguments, name))}" for name in ("sources", "licence")]
     return " ".join(words)
 
 
 def _card(
-    task: Task, training: SliceSet, validation: SliceSet, figures: dict[str, float], made: dict[str, Any]
+    task: Task,
+    training: SliceSet,
+    validation: SliceSet,
+    figures: dict[str, float],
+    made: dict[str, Any],
+    licence: str,
 ) -> ModelCard:
     """Write the model card of a run."""
     import torch
 
     from CovidCTLib.models.card import ModelCard
 
-    sources = sorted({str(source) for source in training.source})
     return ModelCard(
         name=task.name,
         version=CovidCTLib.__version__,
@@ -184,9 +202,9 @@ def _card(
         expects=task.expects,
         gives=task.gives,
         sha256="",
-        thresholds={"slice": 0.5, "case": 0.1} if task.name == "slices" else {},
+        thresholds=dict(task.thresholds),
         training={
-            "data": "Public CTs for non-commercial research: " + ", ".join(sources),
+            "kinds_of_data": sorted({str(source) for source in training.source}),
             "cases": sorted({str(case) for case in training.case}),
             "slices_and_patients": _count(training),
             "torch": torch.__version__,
@@ -199,4 +217,5 @@ def _card(
             **figures,
         },
         limits=task.limits,
+        licence=licence,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
@@ -18,6 +18,12 @@ from CovidCTLib.training.augmentation import LABEL_LUNGS, LABEL_OPACITIES
 from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, spot_loss
 from CovidCTLib.training.sampling import balanced_weights
 from CovidCTLib.training.slices import UNKNOWN, Framing, SliceSet
+
+SLICE_THRESHOLD = 0.5
+"""Probability at or above which a slice is called abnormal: where both mistakes cost the same."""
+
+CASE_THRESHOLD = 0.1
+"""Share of abnormal slices above which a case is called positive: the normal control must stay under it."""
 
 SPOT_WEIGHT = 0.5
 """Weight of each of the two coarse grids of opacity beside the verdict on the slice."""
@@ -45,6 +51,8 @@ class Task:
         From predictions on validation slices to figures; ``score`` is the one to raise.
     expects, gives, limits
         Sentences of the card.
+    thresholds
+        Operating points that the card names.
     """
 
     name: ModelName
@@ -59,6 +67,7 @@ class Task:
     gives: str
     limits: tuple[str, ...]
     prepare: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = lambda images, _: images
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 def to_grid(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -231,6 +240,7 @@ SLICES = Task(
     ),
     prepare=lambda images, lungs: keep_lungs(images, lungs > 0),
     loss=_slice_loss,
+    thresholds={"slice": SLICE_THRESHOLD, "case": CASE_THRESHOLD},
     judge=_judge_slices,
     expects=_SHARED_INPUT + "a square around both lungs, 224 x 224, black outside the lungs but for a rim of 3 pixels.",
     gives="One logit a slice: abnormal (opacity) against normal.",

@@ -231,10 +231,14 @@ def test_the_command_writes_weights_that_load(data: Path, tmp_path: Path, capsys
     run = tmp_path / "run"
     command = ["train", "lungs", str(data), "-o", str(run), "--steps", "2", "--batch", "2", "--judge-every", "1"]
     command += ["--folds", "3", "--workers", "0", "--device", "cpu", "--same-patient", "case_0=case_1"]
+    command += ["--sources", "own CTs", "--licence", "none"]
     assert main(command) == 0
     card = read_card(run / "lungs.json")
     load_network(card, run)
-    assert card.training["command"].endswith("--folds 3 --fold 0 --seed 0 --same-patient case_0=case_1")
+    assert card.training["command"].endswith(
+        "--folds 3 --fold 0 --seed 0 --same-patient case_0=case_1 --sources 'own CTs' --licence none"
+    )
+    assert card.licence == "none"
     assert str(tmp_path) not in card.to_json()
     assert "Weights and card are in" in capsys.readouterr().out
 
