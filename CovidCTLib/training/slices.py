@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from CovidCTLib.errors import CovidCTError, TrainingDataError
+from CovidCTLib.errors import CovidCTError, InputError, TrainingDataError
 from CovidCTLib.framing import Frame, body_frame, find_body, lung_frame
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.hu import AIR_HU, NETWORK_HIGH_HU, NETWORK_LOW_HU
@@ -173,9 +173,12 @@ def _make(
 
 def _read_labels(path: Path, like: Geometry, highest: int) -> NDArray[np.uint8]:
     """Read a mask, canonical axial, and hold it against its CT."""
+    from CovidCTLib.reading.integrity import check_complete
+
     try:
+        check_complete(path)
         image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
+    except (InputError, RuntimeError) as error:
         raise TrainingDataError(f"The mask {path.name} cannot be read. Export it again as NIfTI.") from error
     geometry = Geometry.from_image(image)
     if geometry.shape_zyx != like.shape_zyx or not np.allclose(geometry.ijk_to_lps, like.ijk_to_lps, atol=0.1):

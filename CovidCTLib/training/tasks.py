@@ -23,7 +23,7 @@ SLICE_THRESHOLD = 0.5
 """Probability at or above which a slice is called abnormal: where both mistakes cost the same."""
 
 CASE_THRESHOLD = 0.1
-"""Share of abnormal slices above which a case is called positive: the normal control must stay under it."""
+"""Share of abnormal slices above which a case is called positive: a first choice, not yet taken from a curve."""
 
 SPOT_WEIGHT = 0.5
 """Weight of each of the two coarse grids of opacity beside the verdict on the slice."""
@@ -247,6 +247,7 @@ SLICES = Task(
     limits=(
         "Few patients with normal slices were seen; bacterial pneumonia and other lung disease count as abnormal too.",
         "The probability is not calibrated for populations with rare disease.",
+        "The case threshold is a first choice: too few cases without disease were at hand to take it from a curve.",
     ),
 )
 

@@ -127,7 +127,7 @@ def _spoil(folder: Path, what: str) -> None:
     spoiled.CopyInformation(image)
     sitk.WriteImage(spoiled, str(path))
     if what == "corrupt":
-        path.write_bytes(path.read_bytes()[:200])
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 @pytest.mark.parametrize(
