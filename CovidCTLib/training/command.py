@@ -180,6 +180,13 @@ def _command_line(arguments: argparse.Namespace) -> str:
     return " ".join(words)
 
 
+def _thresholds(task: Task, figures: dict[str, float]) -> dict[str, float]:
+    """Operating points of a card; the slice threshold is the specific one of the held-out slices."""
+    if "slice" in task.thresholds and "specific_threshold" in figures:
+        return {**task.thresholds, "slice": round(figures["specific_threshold"], 3)}
+    return dict(task.thresholds)
+
+
 def _card(
     task: Task,
     training: SliceSet,
@@ -202,7 +209,7 @@ def _card(
         expects=task.expects,
         gives=task.gives,
         sha256="",
-        thresholds=dict(task.thresholds),
+        thresholds=_thresholds(task, figures),
         training={
             "kinds_of_data": sorted({str(source) for source in training.source}),
             "cases": sorted({str(case) for case in training.case}),

@@ -20,7 +20,11 @@ from CovidCTLib.training.sampling import balanced_weights
 from CovidCTLib.training.slices import UNKNOWN, Framing, SliceSet
 
 SLICE_THRESHOLD = 0.5
-"""Probability at or above which a slice is called abnormal: where both mistakes cost the same."""
+"""Probability at or above which a slice is called abnormal, where the validation gives no better one."""
+
+SPECIFICITY = 0.9
+"""Share of normal slices that the slice threshold of a card leaves uncalled: a case without disease must not be called
+positive because one slice in five is."""
 
 CASE_THRESHOLD = 0.1
 """Share of abnormal slices above which a case is called positive: a first choice, not yet taken from a curve."""
@@ -157,8 +161,33 @@ def _judge_slices(outputs: torch.Tensor, slices: SliceSet) -> dict[str, float]:
     for name, members in (("sensitivity", positive), ("specificity", ~positive)):
         if members.any():
             figures[name] = float((called[members] == (name == "sensitivity")).mean())
-    figures["score"] = float(np.mean([v for k, v in figures.items() if k != "score"])) if figures else 0.0
+    figures["score"] = float(np.mean(list(figures.values()))) if figures else 0.0
+    if np.isfinite(pooled):
+        figures.update(specific_point(probability[volumes], positive[volumes]))
     return figures
+
+
+def specific_point(probability: NDArray[np.float64], positive: NDArray[np.bool_]) -> dict[str, float]:
+    """Find the lowest threshold that leaves at least `SPECIFICITY` of the normal slices uncalled.
+
+    Parameters
+    ----------
+    probability, positive
+        Shape ``(n,)``; both classes must be present.
+
+    Returns
+    -------
+    dict
+        ``specific_threshold``, and sensitivity and specificity of calling positive at or above it.
+    """
+    normal = np.sort(probability[~positive])
+    allowed = int((1 - SPECIFICITY) * len(normal) + 1e-9)
+    limit = float(np.nextafter(normal[len(normal) - 1 - allowed], np.inf))
+    return {
+        "specific_threshold": limit,
+        "sensitivity_there": float((probability[positive] >= limit).mean()),
+        "specificity_there": float((normal < limit).mean()),
+    }
 
 
 def _slice_loss(network: torch.nn.Module, images: torch.Tensor, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:

@@ -21,7 +21,7 @@ from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, s
 from CovidCTLib.training.sampling import SampledSlices, balanced_weights
 from CovidCTLib.training.slices import INFECTION, SIDE, UNKNOWN, Framing, SliceSet, load_slices
 from CovidCTLib.training.splits import validation_mask
-from CovidCTLib.training.tasks import LUNGS, OPACITIES, SLICES, Task, area_under_curve, dice
+from CovidCTLib.training.tasks import LUNGS, OPACITIES, SLICES, Task, area_under_curve, dice, specific_point
 
 TINY = {"kind": "unet", "channels": [4, 8], "outputs": 1}
 
@@ -114,6 +114,14 @@ def test_dice_and_auc_follow_their_definitions() -> None:
     assert dice(a & False, b & False) == 1.0
     assert area_under_curve(np.array([0.1, 0.4, 0.4, 0.8]), np.array([0, 0, 1, 1], bool)) == pytest.approx(0.875)
     assert np.isnan(area_under_curve(np.ones(2), np.ones(2, bool)))
+
+
+def test_the_specific_point_leaves_nine_normal_slices_in_ten_uncalled() -> None:
+    normal = np.arange(20) / 100
+    point = specific_point(np.concatenate([normal, [0.05, 0.18, 0.6]]), np.arange(23) >= 20)
+    assert point["specific_threshold"] == pytest.approx(0.17)
+    assert point["specificity_there"] == pytest.approx(0.9)
+    assert point["sensitivity_there"] == pytest.approx(2 / 3)
 
 
 def test_losses_are_near_zero_for_right_answers_and_ignore_unknown_pixels() -> None:
