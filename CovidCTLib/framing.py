@@ -141,15 +141,18 @@ class Body:
 
     Parameters
     ----------
-    mask
-        bool, shape ``(z, y, x)`` of the coarse grid: tissue, without the air in it.
+    tissue
+        bool, shape ``(z, y, x)`` of the coarse grid: everything that is dense, thin chest walls and the table too.
+    trunk
+        Same shape: the largest piece of tissue once thin parts are taken off.
     step
         Voxels of the scan per voxel of the coarse grid, along z, y and x.
     shape
         Shape of the scan.
     """
 
-    mask: NDArray[np.bool_]
+    tissue: NDArray[np.bool_]
+    trunk: NDArray[np.bool_]
     step: tuple[int, int, int]
     shape: tuple[int, int, int]
 
@@ -167,17 +170,17 @@ class Body:
             bool, shape of the sub-grid: true with tissue on at least three of the four sides, so that a body that the
             picture cuts off at one side still encloses its lungs.
         """
-        sides = np.zeros(self.mask.shape, dtype=np.uint8)
+        sides = np.zeros(self.tissue.shape, dtype=np.uint8)
         for axis in (1, 2):
             for backwards in (False, True):
-                line = np.flip(self.mask, axis) if backwards else self.mask
+                line = np.flip(self.tissue, axis) if backwards else self.tissue
                 seen = np.maximum.accumulate(line, axis=axis)
                 sides += np.flip(seen, axis) if backwards else seen
         return (sides >= 3)[np.ix_(*(i // s for i, s in zip(index, self.step, strict=True)))]
 
 
 def find_body(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float]) -> Body:
-    """Find the body in a CT: its largest piece of tissue, without the table.
+    """Find the body in a CT, on a grid of about 4 mm.
 
     Parameters
     ----------
@@ -187,18 +190,18 @@ def find_body(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float])
         Spacing in mm.
     """
     step = [max(1, int(_COARSE_MM / s)) for s in spacing_zyx_mm]
-    coarse = hu[:: step[0], :: step[1], :: step[2]] >= BODY_HU
-    # Opening cuts the table off, which is thinner than the body.
-    body = _largest(ndimage.binary_opening(coarse, np.ones((1, 3, 3), bool), iterations=2))
-    return Body(body, (step[0], step[1], step[2]), (hu.shape[0], hu.shape[1], hu.shape[2]))
+    tissue = hu[:: step[0], :: step[1], :: step[2]] >= BODY_HU
+    # Opening cuts the table off, which is thinner than the body; in thin patients it takes the chest wall too.
+    trunk = _largest(ndimage.binary_opening(tissue, np.ones((1, 3, 3), bool), iterations=2))
+    return Body(tissue, trunk, (step[0], step[1], step[2]), (hu.shape[0], hu.shape[1], hu.shape[2]))
 
 
 def body_frame(body: Body, spacing_zyx_mm: tuple[float, float, float]) -> Frame:
     """Make the frame around the body, the same for all slices; where there is no body, the whole slice."""
     spacing_yx = (spacing_zyx_mm[1], spacing_zyx_mm[2])
-    if not body.mask.any():
+    if not body.trunk.any():
         return Frame.square((0, 0), (body.shape[1], body.shape[2]), spacing_yx)
-    silhouette = np.asarray(body.mask.any(axis=0))
+    silhouette = np.asarray(body.trunk.any(axis=0))
     return _frame_of(silhouette, body.step[1:], BODY_MARGIN_MM, body.shape[1:], spacing_yx)
 
 

@@ -63,14 +63,14 @@ def test_a_body_encloses_its_lungs_but_not_the_air_around_it() -> None:
     ring = np.zeros((2, 20, 20), bool)
     ring[:, 5:15, 5:15] = True
     ring[:, 8:12, 8:12] = False
-    body = Body(ring, (1, 2, 2), (2, 40, 40))
+    body = Body(ring, ring, (1, 2, 2), (2, 40, 40))
     index = (np.arange(2), np.arange(0, 40, 4), np.arange(0, 40, 4))
     inside = body.encloses(index)
     assert inside.shape == (2, 10, 10)
     assert inside[:, 4:6, 4:6].all()
     assert not inside[:, 0].any()
     assert not inside[:, :, 9].any()
-    cut = Body(ring[:, :, 8:], (1, 2, 2), (2, 40, 24))
+    cut = Body(ring[:, :, 8:], ring[:, :, 8:], (1, 2, 2), (2, 40, 24))
     assert cut.encloses((np.arange(2), np.array([20]), np.array([2]))).all()
 
 

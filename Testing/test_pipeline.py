@@ -198,3 +198,21 @@ def test_a_whole_hospital_ct_is_read_and_analyzed(shared_data: Path, models: Mod
     volume = analysis.measure("both_lungs", "volume_ml").value
     assert volume is not None
     assert 1500 < volume < 8000
+
+
+def test_the_normal_control_has_next_to_no_opacity(shared_data: Path, models: ModelStore) -> None:
+    analysis = analyze(read_scan(shared_data / "controls" / "normal_001_ct.nii.gz"), models=models)
+    share = analysis.measure("both_lungs", "opacity_percent").value
+    assert share is not None
+    assert share < 1
+    assert analysis.case.positive is False
+
+
+def test_a_thin_patient_among_blankets_keeps_both_lungs(shared_data: Path, models: ModelStore) -> None:
+    analysis = analyze(read_scan(shared_data / "controls" / "cap_001_ct.nii.gz"), models=models)
+    right, left = (analysis.measure(side, "volume_ml").value for side in ("right_lung", "left_lung"))
+    assert right is not None
+    assert left is not None
+    assert 2000 < right < 4500
+    assert 2000 < left < 4500
+    assert analysis.case.positive is True

@@ -42,7 +42,8 @@ def test_small_parts_are_removed_and_both_lungs_stay() -> None:
     both = mask.copy()
     mask[5, 2:4, 2:4] = True
     mask[9, 30:34, 30:34] = True
-    keep_large_parts(mask, Body(np.ones((10, 60, 60), bool), (1, 1, 1), (10, 60, 60)))
+    everywhere = np.ones((10, 60, 60), bool)
+    keep_large_parts(mask, Body(everywhere, everywhere, (1, 1, 1), (10, 60, 60)))
     assert np.array_equal(mask, both)
 
 
@@ -54,13 +55,23 @@ def test_air_outside_the_body_is_no_lung_however_large() -> None:
     body = np.zeros(mask.shape, bool)
     body[:, 10:34, 10:38] = True
     body &= ~lungs
-    keep_large_parts(mask, Body(body, (1, 1, 1), (10, 60, 60)))
+    keep_large_parts(mask, Body(body, body, (1, 1, 1), (10, 60, 60)))
     assert np.array_equal(mask, lungs)
+
+
+def test_lungs_behind_a_thin_chest_wall_stay(dark: LoadedNetwork) -> None:
+    hu = np.full((24, 128, 128), -1000, np.int16)
+    hu[:, 30:100, 14:114] = 40
+    truth = np.zeros(hu.shape, bool)
+    truth[3:21, 33:97, 17:58] = truth[3:21, 33:97, 70:111] = True
+    hu[truth] = -850
+    lungs = segment_lungs_by_network(hu, (5.0, 3.0, 3.0), dark)
+    assert 2 * (lungs & truth).sum() / (lungs.sum() + truth.sum()) > 0.95
 
 
 def test_an_empty_mask_stays_empty() -> None:
     mask = np.zeros((3, 10, 10), bool)
-    keep_large_parts(mask, Body(mask, (1, 1, 1), (3, 10, 10)))
+    keep_large_parts(mask, Body(mask, mask, (1, 1, 1), (3, 10, 10)))
     fill_small_holes(mask, 1.0)
     assert not mask.any()
 
