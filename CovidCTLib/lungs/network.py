@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 MIN_PART_SHARE = 0.02
 """Connected parts under this share of the largest one are no lungs (bowel gas)."""
 
-MIN_ENCLOSED_SHARE = 0.5
-"""Connected parts of which less lies inside the body are air in blankets or under the table."""
-
 MAX_HOLE_MM2 = 60.0
 """Holes in a slice up to this area are vessels or noise inside the lung and are filled."""
 
@@ -61,7 +58,7 @@ def segment_lungs_by_network(
 
 
 def keep_large_parts(mask: NDArray[np.bool_], body: Body) -> None:
-    """Remove, in place, connected parts that are too small for a lung or lie outside the body.
+    """Remove, in place, what lies outside the body (air in blankets), and parts that are too small for a lung.
 
     Parameters
     ----------
@@ -71,22 +68,26 @@ def keep_large_parts(mask: NDArray[np.bool_], body: Body) -> None:
         The body on the same scan.
     """
     thinned = mask[:, ::2, ::2]
+    index = (np.arange(thinned.shape[0]), np.arange(thinned.shape[1]) * 2, np.arange(thinned.shape[2]) * 2)
+    enclosed = body.encloses(index)
+    for k in np.flatnonzero((thinned & ~enclosed).any(axis=(1, 2))):
+        mask[k] &= _on_all_pixels(enclosed[k], mask.shape)
     labelled, count = ndimage.label(thinned, np.ones((3, 3, 3)))
     if count == 0:
         return
     sizes = np.bincount(labelled.ravel())
-    index = (np.arange(thinned.shape[0]), np.arange(thinned.shape[1]) * 2, np.arange(thinned.shape[2]) * 2)
-    enclosed = np.bincount(labelled[body.encloses(index)], minlength=len(sizes))
-    lung = enclosed >= MIN_ENCLOSED_SHARE * sizes
-    lung[0] = False
-    if lung.any():
-        lung &= sizes >= MIN_PART_SHARE * sizes[lung].max()
+    sizes[0] = 0
+    lung = sizes >= MIN_PART_SHARE * sizes.max()
     other = ~lung
     other[0] = False
     for k in np.flatnonzero(other[labelled].any(axis=(1, 2))):
         # Grown by one coarse pixel, so that a lung keeps the odd pixels of its rim.
-        kept = ndimage.binary_dilation(lung[labelled[k]])
-        mask[k] &= kept.repeat(2, axis=0).repeat(2, axis=1)[: mask.shape[1], : mask.shape[2]]
+        mask[k] &= _on_all_pixels(ndimage.binary_dilation(lung[labelled[k]]), mask.shape)
+
+
+def _on_all_pixels(thinned: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Bring a slice of every second pixel back to all pixels of a scan of the given shape."""
+    return thinned.repeat(2, axis=0).repeat(2, axis=1)[: shape[1], : shape[2]]
 
 
 def fill_small_holes(mask: NDArray[np.bool_], pixel_mm2: float) -> None:
