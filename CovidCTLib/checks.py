@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidCTLib.analysis import CaseDecision
 from CovidCTLib.errors import Notice, QualityError
 from CovidCTLib.geometry import CanonicalGrid
 from CovidCTLib.hu import NETWORK_HIGH_HU
@@ -17,6 +18,10 @@ MAX_SLICE_SPACING_MM = 5.5
 
 CUT_LUNG_SHARE = 0.10
 """Lungs count as cut off where the scan's first or last slice shows more than this share of the largest lung area."""
+
+DISAGREEMENT_PERCENT = 1.0
+"""Share of the lungs, in percent, at or above which the opacity network says disease and under which it does not; an
+opacity share under 1 % is the noise of the network in healthy lungs."""
 
 
 def check_scan(hu: NDArray[np.int16], grid: CanonicalGrid) -> tuple[Notice, ...]:
@@ -124,3 +129,34 @@ def check_lungs(lungs: NDArray[np.uint8], spacing_zyx_mm: tuple[float, float, fl
                 )
             )
     return tuple(notices)
+
+
+def check_agreement(case: CaseDecision, opacity_percent: float | None) -> tuple[Notice, ...]:
+    """Hold the two readings of the disease against each other: the slice classifier's and the opacity network's.
+
+    Parameters
+    ----------
+    case
+        The classifier's decision.
+    opacity_percent
+        The opacity network's share of both lungs, in percent; None where it is not defined.
+
+    Returns
+    -------
+    tuple of Notice
+        A warning if one says disease and the other does not.
+    """
+    if case.positive is None or opacity_percent is None or case.positive == (opacity_percent >= DISAGREEMENT_PERCENT):
+        return ()
+    verdict = "positive" if case.positive else "negative"
+    return (
+        Notice(
+            "readings-disagree",
+            f"The two readings disagree: the slice classifier calls the case {verdict}, but the opacity network finds "
+            f"{opacity_percent:.1f} % of the lungs opaque. Look at the pictures before you trust either.",
+            "warn",
+            round(opacity_percent, 2),
+            DISAGREEMENT_PERCENT,
+            "%",
+        ),
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
@@ -22,12 +22,13 @@ from CovidCTLib.analysis import (
     Analysis,
     AxialArrays,
     CancelCheck,
+    Measurement,
     ModelUsed,
     Progress,
     ProgressCallback,
     Stage,
 )
-from CovidCTLib.checks import check_lungs, check_scan
+from CovidCTLib.checks import check_agreement, check_lungs, check_scan
 from CovidCTLib.errors import CancelledError, Notice
 from CovidCTLib.geometry import CanonicalGrid
 from CovidCTLib.hu import LOWEST_HU
@@ -176,7 +177,7 @@ def analyze(
             axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry)
             measures = measure_regions(axial, options)
             slices = measure_slices(axial, findings, options)
-            notices.append(NO_EFFUSION)
+            notices += [*check_agreement(case, _opacity_percent(measures)), NO_EFFUSION]
             back = [grid.give_back(array) for array in (lungs, opacities)]
             own_localization = grid.give_back(localization, labels=False)
     finally:
@@ -221,6 +222,11 @@ def _find_lungs(
         mask = segment_lungs_by_network(hu, spacing_zyx_mm, network, tell)
     run.check()
     return split_sides(mask, spacing_zyx_mm, body_midline_x=find_body_midline(hu)), notices
+
+
+def _opacity_percent(measures: Sequence[Measurement]) -> float | None:
+    """Share of both lungs that is opaque, in percent."""
+    return next(m.value for m in measures if (m.region, m.name) == ("both_lungs", "opacity_percent"))
 
 
 def _given_thresholds(options: Options) -> dict[str, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from CovidCTLib.checks import MIN_LUNG_VOLUME_ML, check_lungs, check_scan
+from CovidCTLib.analysis import CaseDecision
+from CovidCTLib.checks import MIN_LUNG_VOLUME_ML, check_agreement, check_lungs, check_scan
 from CovidCTLib.errors import QualityError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 
@@ -70,3 +71,20 @@ def test_lungs_that_are_cut_off_are_told(cut: slice, code: str) -> None:
     (notice,) = check_lungs(_lungs()[cut], (5.0, 4.0, 4.0))
     assert notice.code == code
     assert notice.value == 100.0
+
+
+@pytest.mark.parametrize(
+    ("positive", "percent", "disagrees"),
+    [
+        (True, 5.0, False),
+        (False, 0.2, False),
+        (True, 0.2, True),
+        (False, 4.5, True),
+        (None, 4.5, False),
+        (True, None, False),
+    ],
+)
+def test_readings_that_disagree_are_told(positive: bool | None, percent: float | None, disagrees: bool) -> None:
+    case = CaseDecision(positive, 0.5, 1, 2, 0.5, 0.1)
+    codes = [notice.code for notice in check_agreement(case, percent)]
+    assert codes == (["readings-disagree"] if disagrees else [])
