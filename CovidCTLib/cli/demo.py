@@ -35,6 +35,12 @@ COMPARED = (
 )
 """Name for people, key of the phantom's volumes, region and measure."""
 
+DRAWN = (
+    "This chest is drawn, not scanned, and the networks learned from scanned ones: lungs can be held against their",
+    "true volume, but drawn opacities, dense ones above all, are recognized less well than real ones.",
+)
+"""What a reader of the comparison must know."""
+
 
 def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
@@ -111,4 +117,5 @@ def comparison_lines(analysis: Analysis, volumes_ml: Mapping[str, float]) -> lis
         measured = "-" if value is None else f"{value:.1f}"
         difference = "-" if value is None or true == 0 else f"{100 * (value - true) / true:+.1f} %"
         lines.append(f"{title:<22}{measured:>10}{true:>10.1f}{difference:>12}")
+    lines += ["", *DRAWN]
     return lines

@@ -59,7 +59,10 @@ def test_perfect_networks_would_come_within_a_few_percent_of_the_truth(perfect_n
     assert main(["demo", "-o", str(tmp_path / "out")]) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
-    rows = [line.rsplit(maxsplit=4) for line in captured.out.splitlines()[-4:]]
+    lines = captured.out.splitlines()
+    first = next(k for k, line in enumerate(lines) if line.startswith("volume in ml")) + 1
+    rows = [line.rsplit(maxsplit=4) for line in lines[first : first + 4]]
+    assert "drawn, not scanned" in lines[first + 5]
     assert [row[0] for row in rows] == ["right lung", "left lung", "ground-glass opacity", "consolidation"]
     # Voxels of 31 microlitres: coarse for a consolidation of 29 ml.
     assert all(abs(float(row[3])) < 5 for row in rows)
