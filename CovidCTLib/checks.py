@@ -16,6 +16,9 @@ MIN_LUNG_VOLUME_ML = 300.0
 MAX_SLICE_SPACING_MM = 5.5
 """Above this, small opacities fall between slices; 5 mm is a usual thick reconstruction."""
 
+SIDE_LUNG_SHARE = 0.001
+"""Lungs count as cut off at a side of the picture where more than this share of them lies on its outermost pixels."""
+
 CUT_LUNG_SHARE = 0.10
 """Lungs count as cut off where the scan's first or last slice shows more than this share of the largest lung area."""
 
@@ -128,6 +131,20 @@ def check_lungs(lungs: NDArray[np.uint8], spacing_zyx_mm: tuple[float, float, fl
                     "%",
                 )
             )
+    rim = np.concatenate([lungs[:, [0, -1]].ravel(), lungs[:, 1:-1][:, :, [0, -1]].ravel()])
+    share = float(np.count_nonzero(rim) / counts.sum())
+    if share > SIDE_LUNG_SHARE:
+        notices.append(
+            Notice(
+                "lungs-cut-at-side",
+                "The lungs reach the side of the picture, so the field of view may cut them off. Volumes are those of "
+                "the part in view, and right and left may be mistaken.",
+                "warn",
+                round(100 * share, 2),
+                100 * SIDE_LUNG_SHARE,
+                "%",
+            )
+        )
     return tuple(notices)
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BODY_HU = -300
 """Lower limit, inclusive, of what counts as body when it is looked for; skin and fat lie above it."""
 
+CUT_BODY_SHARE = 0.15
+"""A side of a picture cuts through the body where at least this share of it is tissue; tables and arms take less."""
+
 _COARSE_MM = 4.0
 """Voxel size at which the body is looked for."""
 
@@ -167,14 +170,15 @@ class Body:
         Returns
         -------
         ndarray
-            bool, shape of the sub-grid: true with tissue on at least three of the four sides, so that a body that the
-            picture cuts off at one side still encloses its lungs.
+            bool, shape of the sub-grid: true with tissue on at least three of the four sides. A side of the picture
+            that cuts through the body counts as tissue.
         """
         sides = np.zeros(self.tissue.shape, dtype=np.uint8)
         for axis in (1, 2):
             for backwards in (False, True):
                 line = np.flip(self.tissue, axis) if backwards else self.tissue
                 seen = np.maximum.accumulate(line, axis=axis)
+                seen |= np.expand_dims(line.take(0, axis=axis).mean(axis=1) >= CUT_BODY_SHARE, (1, 2))
                 sides += np.flip(seen, axis) if backwards else seen
         return (sides >= 3)[np.ix_(*(i // s for i, s in zip(index, self.step, strict=True)))]
 

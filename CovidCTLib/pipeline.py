@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -29,11 +29,11 @@ from CovidCTLib.analysis import (
     Stage,
 )
 from CovidCTLib.checks import check_agreement, check_lungs, check_scan
-from CovidCTLib.errors import CancelledError, Notice
-from CovidCTLib.geometry import CanonicalGrid
+from CovidCTLib.errors import CancelledError, InputError, Notice
+from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.hu import LOWEST_HU
 from CovidCTLib.options import Options
-from CovidCTLib.scan import Scan
+from CovidCTLib.scan import Scan, ScanFacts
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import ModelStore
@@ -86,9 +86,10 @@ class _Run:
 
 
 def analyze(
-    scan: Scan | sitk.Image,
+    scan: Scan | sitk.Image | NDArray[Any],
     options: Options | None = None,
     *,
+    geometry: Geometry | None = None,
     models: ModelStore | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelCheck | None = None,
@@ -98,9 +99,11 @@ def analyze(
     Parameters
     ----------
     scan
-        A scan, or a 3D SimpleITK image in HU, on any grid.
+        A scan, or a 3D SimpleITK image or array ``(z, y, x)`` in HU, on any grid.
     options
         How; None takes the defaults.
+    geometry
+        Grid of an array; scans and images bring their own.
     models
         Networks to use; None loads the shipped ones. Keep one store for many scans, so that they load once.
     progress
@@ -136,7 +139,7 @@ def analyze(
     from CovidCTLib.slices.localization import localize
 
     options = options if options is not None else Options()
-    scan = scan if isinstance(scan, Scan) else Scan.from_image(scan)
+    scan = _as_scan(scan, geometry)
     models = models if models is not None else ModelStore(device=options.device)
     run = _Run(progress, cancelled)
     threads_before = torch.get_num_threads()
@@ -180,6 +183,8 @@ def analyze(
             notices += [*check_agreement(case, _opacity_percent(measures)), NO_EFFUSION]
             back = [grid.give_back(array) for array in (lungs, opacities)]
             own_localization = grid.give_back(localization, labels=False)
+            # Interpolation of a resampled scan reaches a little beyond the lungs.
+            own_localization[back[0] == 0] = 0
     finally:
         torch.set_num_threads(threads_before)
     return Analysis(
@@ -197,6 +202,24 @@ def analyze(
         seconds=run.seconds,
         versions=_versions(),
     )
+
+
+def _as_scan(scan: Scan | sitk.Image | NDArray[Any], geometry: Geometry | None) -> Scan:
+    """Make a scan of what the caller has, and refuse what cannot be HU."""
+    from CovidCTLib.reading.plausibility import check_hu
+
+    if isinstance(scan, np.ndarray):
+        if geometry is None:
+            raise InputError(
+                "An array needs its grid, as volumes depend on the voxel size. Give geometry=Geometry(shape, spacing)."
+            )
+        scan = Scan.from_array(scan, geometry)
+    elif not isinstance(scan, Scan):
+        scan = Scan.from_image(scan)
+    if scan.facts.source_format == ScanFacts().source_format:
+        # Files were looked at when they were read.
+        check_hu(scan.hu)
+    return scan
 
 
 def _find_lungs(

@@ -12,7 +12,7 @@ from CovidCTLib.framing import BODY_MARGIN_MM, LUNG_MARGIN_MM, Body, Frame, body
 
 
 @given(
-    st.integers(-5, 15), st.integers(-5, 15), st.integers(4, 30), st.integers(4, 30), st.sampled_from([16, 32])
+    st.integers(-3, 15), st.integers(-3, 15), st.integers(4, 30), st.integers(4, 30), st.sampled_from([16, 32])
 )  # fmt: skip
 def test_a_smooth_picture_returns_to_its_pixels(top: int, left: int, rows: int, columns: int, size: int) -> None:
     y, x = np.mgrid[:24, :28]

@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from CovidCTLib import Analysis, Options, Scan, analyze, read_scan
 from CovidCTLib.analysis import Progress
 from CovidCTLib.errors import CancelledError, InputError, QualityError
+from CovidCTLib.geometry import Geometry
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.phantom import Phantom, make_chest_phantom
 
@@ -118,6 +119,24 @@ def test_an_oblique_scan_comes_back_on_its_own_grid(
     assert analysis.measure("both_lungs", "volume_ml").value == pytest.approx(straight, rel=0.03)
     own_ml = (analysis.lungs > 0).sum() * np.prod(image.GetSpacing()) / 1000
     assert own_ml == pytest.approx(straight, rel=0.03)
+
+    assert not analysis.localization[analysis.lungs == 0].any()
+
+
+def test_a_cut_field_of_view_keeps_its_lungs_and_is_told(phantom: Phantom, models: ModelStore) -> None:
+    part = np.ascontiguousarray(phantom.scan.hu[:, 60:140, 35:160])
+    true = phantom.lungs[:, 60:140, 35:160] > 0
+    geometry = Geometry(part.shape, phantom.scan.geometry.spacing_xyz_mm)  # type: ignore[arg-type]
+    analysis = analyze(part, geometry=geometry, models=models)
+    assert (analysis.lungs > 0).sum() == pytest.approx(true.sum(), rel=0.08)
+    assert "lungs-cut-at-side" in [notice.code for notice in analysis.notices]
+
+
+def test_arrays_need_their_grid_and_must_be_hu(phantom: Phantom, models: ModelStore) -> None:
+    with pytest.raises(InputError, match="An array needs its grid"):
+        analyze(phantom.scan.hu, models=models)
+    with pytest.raises(InputError, match="air near -1000"):
+        analyze(phantom.scan.hu + 1024, geometry=phantom.scan.geometry, models=models)
 
 
 def test_progress_rises_and_names_its_stages(phantom: Phantom, models: ModelStore) -> None:

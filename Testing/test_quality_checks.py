@@ -48,6 +48,13 @@ def test_oblique_axes_are_told() -> None:
     assert notice.value == pytest.approx(np.degrees(0.4))
 
 
+def test_lungs_at_the_side_of_the_picture_are_told() -> None:
+    (notice,) = check_lungs(_lungs()[:, :, 15:], (5.0, 4.0, 4.0))
+    assert notice.code == "lungs-cut-at-side"
+    assert notice.value is not None
+    assert notice.value > 1
+
+
 def test_no_lungs_in_view_is_refused() -> None:
     lungs = np.zeros((4, 20, 20), np.uint8)
     with pytest.raises(QualityError, match=f"at least {MIN_LUNG_VOLUME_ML:.0f} ml of lung was expected, but 0 ml"):

@@ -8,6 +8,9 @@ import torch
 
 from CovidCTLib.errors import OptionsError
 
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+"""Kinds of torch devices that networks can run on."""
+
 
 def choose_device(name: str) -> torch.device:
     """Choose a torch device.
@@ -28,6 +31,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in DEVICES:
+            raise RuntimeError(f"{device.type} does not compute")
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise OptionsError(

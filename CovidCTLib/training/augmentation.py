@@ -85,7 +85,7 @@ class RandRimd(Randomizable, MapTransform):  # type: ignore[misc]
         self.prob = prob
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x); what is hidden is unlabelled."""
+        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x); what is hidden counts as none."""
         sample = dict(data)
         if self.R.random() < self.prob:
             height, width = sample["image"].shape[1:]

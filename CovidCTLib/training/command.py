@@ -105,8 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     task = TASKS[arguments.what]
     device = choose_device(arguments.device)
     folder = find_cases(arguments.data, pairs)
-    find_lungs = None if task.framing == "body" else _lung_finder(arguments.models)
-    slices = load_slices(folder, task.framing, find_lungs, arguments.output / "cache", say)
+    find_lungs, lungs_from = (None, "") if task.framing == "body" else _lung_finder(arguments.models)
+    slices = load_slices(folder, task.framing, find_lungs, arguments.output / "cache", lungs_from, say)
     slices = slices.only(task.usable(slices))
     held_out = validation_mask(slices, arguments.fold, arguments.folds)
     training, validation = slices.only(~held_out), slices.only(held_out)
@@ -147,8 +147,8 @@ def _speaker(folder: Path) -> Callable[[str], None]:
     return say
 
 
-def _lung_finder(models: Path | None) -> LungFinder:
-    """Find lungs by the lung network, for volumes without lung masks."""
+def _lung_finder(models: Path | None) -> tuple[LungFinder, str]:
+    """Find lungs by the lung network, for volumes without lung masks; and the checksum of its weights."""
     from CovidCTLib.geometry import CanonicalGrid
     from CovidCTLib.hu import LOWEST_HU
     from CovidCTLib.lungs.network import segment_lungs_by_network
@@ -160,7 +160,7 @@ def _lung_finder(models: Path | None) -> LungFinder:
         grid = CanonicalGrid(scan.geometry)
         return segment_lungs_by_network(grid.take(scan.hu, LOWEST_HU), grid.geometry.spacing_zyx_mm, network)
 
-    return find
+    return find, network.card.sha256
 
 
 def _count(slices: SliceSet) -> str:

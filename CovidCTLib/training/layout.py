@@ -4,8 +4,8 @@ Anywhere below the folder, in any number:
 
 ``NAME_ct.nii.gz`` with ``NAME_lungs.nii.gz`` (1 = lung) and/or ``NAME_opacities.nii.gz`` (1 GGO, 2 consolidation)
     A CT volume in HU with its masks on the same grid. ``NAME_slices.csv`` (``slice_index,abnormal``) may stand for the
-    masks. A folder of DICOM files beside a ``*NAME_slices.csv`` (``sop_instance_uid,abnormal`` or
-    ``slice_location_mm,abnormal``) is the same. In a CT whose name begins with ``normal`` every slice is normal.
+    masks. A folder of DICOM files beside a ``*NAME_slices.csv`` (``slice_location_mm,abnormal``)
+    is the same. In a CT whose name begins with ``normal`` every slice is normal.
 ``FOLDER/images/*.png`` and ``FOLDER/labels/*.png`` (same names)
     Single axial slices as 8-bit pictures. With ``FOLDER/slices.csv`` (``slice,patient,air_value,soft_tissue_value``)
     the grey values are calibrated and the labels are 1 lung, 2 infection; without it they are 1 GGO,
@@ -17,8 +17,8 @@ Anywhere below the folder, in any number:
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -63,7 +63,6 @@ class TrainingFolder:
 
     root: Path
     cases: tuple[TrainingCase, ...]
-    same_patient: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_cases(root: Path, same_patient: Sequence[tuple[str, str]] = ()) -> TrainingFolder:
@@ -84,8 +83,7 @@ def find_cases(root: Path, same_patient: Sequence[tuple[str, str]] = ()) -> Trai
     """
     if not root.is_dir():
         raise TrainingDataError(f"The training folder does not exist: {root}. Give the folder that holds the cases.")
-    merged = {second: first for first, second in same_patient}
-    cases = [*_volumes(root, merged), *_dicom_folders(root), *_picture_folders(root), *_archives(root)]
+    cases = [*_volumes(root), *_dicom_folders(root), *_picture_folders(root), *_archives(root)]
     if not cases:
         raise TrainingDataError(
             f"No training case was found below {root}: expected NAME_ct.nii.gz with NAME_lungs.nii.gz or "
@@ -98,10 +96,19 @@ def find_cases(root: Path, same_patient: Sequence[tuple[str, str]] = ()) -> Trai
         seen: set[str] = set()
         twice = next(case.name for case in cases if case.name in seen or seen.add(case.name))  # type: ignore[func-returns-value]
         raise TrainingDataError(f"Two cases are named {twice}. Rename one, so that splits by patient stay clear.")
-    return TrainingFolder(root, tuple(sorted(cases, key=lambda case: case.name)), merged)
+    return TrainingFolder(root, tuple(sorted(_with_patients(cases, same_patient), key=lambda case: case.name)))
 
 
-def _volumes(root: Path, merged: Mapping[str, str]) -> list[TrainingCase]:
+def _with_patients(cases: list[TrainingCase], same_patient: Sequence[tuple[str, str]]) -> list[TrainingCase]:
+    """Give scans of one patient the same patient, also where they are named in a chain of pairs."""
+    patient = {case.name: case.patient for case in cases}
+    for first, second in same_patient:
+        kept, gone = patient[first], patient[second]
+        patient = {name: kept if owner == gone else owner for name, owner in patient.items()}
+    return [replace(case, patient=patient[case.name]) for case in cases]
+
+
+def _volumes(root: Path) -> list[TrainingCase]:
     """NIfTI volumes with their masks."""
     cases = []
     for image in sorted(root.rglob("*_ct.nii.gz")):
@@ -112,7 +119,7 @@ def _volumes(root: Path, merged: Mapping[str, str]) -> list[TrainingCase]:
                 name,
                 "volume",
                 image,
-                merged.get(name, name),
+                name,
                 lungs=_if_there(image.with_name(f"{name}_lungs.nii.gz")),
                 opacities=_if_there(image.with_name(f"{name}_opacities.nii.gz")),
                 slice_table=_if_there(table),

@@ -90,6 +90,7 @@ def load_slices(
     framing: Framing,
     find_lungs: LungFinder | None,
     cache: Path | None = None,
+    lungs_from: str = "",
     report: Callable[[str], None] = lambda _: None,
 ) -> SliceSet:
     """Cut all cases of a training folder into framed slices.
@@ -104,6 +105,8 @@ def load_slices(
         Finds lungs where no mask is given; None leaves such volumes out.
     cache
         Folder in which the slices are kept for the next run.
+    lungs_from
+        Checksum of what finds the lungs; slices that another one framed are not taken from the cache.
     report
         Takes one line a case.
 
@@ -113,10 +116,11 @@ def load_slices(
         If a file cannot be read, a mask has another grid than its image or labels out of range, or a mask is empty.
     """
     key = hashlib.sha256()
-    key.update(f"{_CACHE_VERSION} {framing} {SIDE} {find_lungs is not None} {sorted(folder.same_patient)}".encode())
+    key.update(f"{_CACHE_VERSION} {framing} {SIDE} {lungs_from}".encode())
     for case in folder.cases:
+        key.update(f"{case.name} {case.patient}".encode())
         for path in (case.image, case.lungs, case.opacities, case.slice_table):
-            key.update(f"{path} {path.stat().st_mtime_ns if path else ''}".encode())
+            key.update(_stamp(path).encode())
     stored = cache / f"slices-{framing}-{key.hexdigest()[:16]}.npz" if cache else None
     if stored and stored.exists():
         with np.load(stored) as archive:
@@ -136,6 +140,14 @@ def load_slices(
         np.savez(temporary, **{name: getattr(slices, name) for name in SliceSet.__dataclass_fields__})
         temporary.replace(stored)
     return slices
+
+
+def _stamp(path: Path | None) -> str:
+    """Write which files a case has, how large they are and when they were changed."""
+    if path is None:
+        return "none"
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return " ".join(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
 
 
 def _frame_labels(frame: Frame, labels: NDArray[np.uint8], outside: int) -> NDArray[np.uint8]:
@@ -160,10 +172,13 @@ def _make(
     image = np.concatenate(
         [frame.to_grid(hu[k : k + 16], SIDE)[:, 0].numpy().astype(np.float16) for k in range(0, count, 16)]
     )
+    framed_opacities = _frame_labels(frame, opacities, 0)
+    # What lies beyond a slice of which nothing is known is not known either.
+    framed_opacities[(opacities == UNKNOWN).all(axis=(1, 2))] = UNKNOWN
     return SliceSet(
         image,
         _frame_labels(frame, lungs, 0),
-        _frame_labels(frame, opacities, 0),
+        framed_opacities,
         abnormal.astype(np.int8),
         np.asarray(patients),
         np.asarray([case.name] * count),
@@ -263,7 +278,10 @@ def _labelled_slices(case: TrainingCase, grid: CanonicalGrid) -> NDArray[np.int8
     if by_index:
         own = np.zeros(grid.own.shape_zyx[0], np.int8) - 1
         for row in rows:
-            own[int(row["slice_index"])] = int(row["abnormal"])
+            k = int(row["slice_index"])
+            if not 0 <= k < len(own):
+                raise TrainingDataError(f"{table.name} names slice {k}, but the scan has slices 0 to {len(own) - 1}.")
+            own[k] = int(row["abnormal"])
         # The table counts slices of the file; the canonical order may run the other way.
         marks = np.broadcast_to(own[:, None, None], grid.own.shape_zyx)
         return np.asarray(grid.take(marks, -1)[:, 0, 0])

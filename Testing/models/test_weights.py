@@ -107,8 +107,9 @@ def test_own_models_take_the_place_of_shipped_ones(tmp_path: Path, saved: tuple[
 
 
 def test_unknown_devices_are_refused() -> None:
-    with pytest.raises(OptionsError, match="cannot be used on this machine"):
-        choose_device("abacus")
+    for name in ("abacus", "meta"):
+        with pytest.raises(OptionsError, match="cannot be used on this machine"):
+            choose_device(name)
     assert choose_device("cpu").type == "cpu"
     assert choose_device("auto").type in {"cpu", "cuda", "mps"}
 

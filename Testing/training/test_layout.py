@@ -56,7 +56,7 @@ def test_calibrated_pictures_become_hounsfield_units(data: Path) -> None:
 def test_slices_are_kept_for_the_next_run(data: Path, tmp_path: Path) -> None:
     first = load_slices(find_cases(data), "lungs", None, tmp_path / "cache")
     lines: list[str] = []
-    again = load_slices(find_cases(data), "lungs", None, tmp_path / "cache", lines.append)
+    again = load_slices(find_cases(data), "lungs", None, tmp_path / "cache", "", lines.append)
     assert lines == []
     assert np.array_equal(first.image, again.image)
 
@@ -69,6 +69,28 @@ def test_a_table_of_slices_stands_for_masks(tmp_path: Path) -> None:
     assert slices.abnormal.tolist() == [0, 0, 1, 1]
     assert (slices.opacities[:2] == 0).all()
     assert (slices.opacities[2:] == UNKNOWN).all()
+
+
+def test_patients_named_in_a_chain_are_one(data: Path) -> None:
+    for pairs in ([("case_0", "case_1"), ("case_1", "case_2")], [("case_0", "case_2"), ("case_1", "case_2")]):
+        patients = {case.patient for case in find_cases(data, pairs).cases if case.name.startswith("case_")}
+        assert len(patients) == 1
+
+
+def test_a_repainted_label_or_another_patient_is_not_taken_from_the_cache(data: Path, tmp_path: Path) -> None:
+    load_slices(find_cases(data), "lungs", None, tmp_path / "cache")
+    label = data / "photos" / "labels" / "000.png"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros(SHAPE[1:], np.uint8)), str(label))
+    again = load_slices(find_cases(data, [("case_0", "case_1")]), "lungs", None, tmp_path / "cache")
+    assert (again.abnormal[again.source == "photographs"] == 0).sum() == 1
+    assert set(again.patient[again.case == "case_1"]) == {"case_0"}
+
+
+def test_a_table_that_names_a_slice_off_the_scan_is_refused(tmp_path: Path) -> None:
+    write_volume(tmp_path, "ward", 1, lungs=True, opacities=False)
+    (tmp_path / "ward_slices.csv").write_text("slice_index,abnormal\n-1,1\n")
+    with pytest.raises(TrainingDataError, match="names slice -1, but the scan has slices 0 to 5"):
+        load_slices(find_cases(tmp_path), "lungs", None)
 
 
 def test_missing_and_empty_folders_are_refused(tmp_path: Path) -> None:
