@@ -225,7 +225,7 @@ def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stac
                 "several-series",
                 f"The folder holds {len(usable)} usable CT series; the largest axial one was read (series "
                 f"{chosen.summary.number} of the list, {chosen.summary.slices} slices).",
-                "note",
+                "warn",
                 len(usable),
             ),
         ),

@@ -37,7 +37,7 @@ def test_without_a_choice_the_largest_axial_series_is_read_and_the_number_said(t
     scan = read_scan(folder)
     assert scan.hu.shape[0] == 12
     (notice,) = scan.notices
-    assert (notice.code, notice.severity, notice.value) == ("several-series", "note", 2)
+    assert (notice.code, notice.severity, notice.value) == ("several-series", "warn", 2)
     assert "series 2 of the list, 12 slices" in notice.text
 
 
