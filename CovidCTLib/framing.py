@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidCTLib.hu import LOWEST_HU
+from CovidCTLib.hu import LOWEST_HU, scale_for_network
 
 if TYPE_CHECKING:
     import torch
@@ -87,11 +87,7 @@ class Frame:
         """
         import torch
 
-        from CovidCTLib.hu import NETWORK_HIGH_HU, NETWORK_LOW_HU
-
-        cut = np.clip(self.cut(slices, LOWEST_HU), NETWORK_LOW_HU, NETWORK_HIGH_HU).astype(np.float32)
-        cut -= np.float32(NETWORK_LOW_HU)
-        cut /= np.float32(NETWORK_HIGH_HU - NETWORK_LOW_HU)
+        cut = scale_for_network(self.cut(slices, LOWEST_HU))
         return torch.nn.functional.interpolate(
             torch.from_numpy(cut)[:, None], (size, size), mode="bilinear", antialias=self.rows > size
         )

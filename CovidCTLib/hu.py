@@ -22,9 +22,6 @@ OUTSIDE_SCAN_CIRCLE_HU = -2000
 LOWEST_HU = -1024
 """Everything lower (padding, scan circle) is set to this value, the air of 12-bit CT."""
 
-HIGHEST_HU = 3071
-"""Highest value of 12-bit CT (4095 - 1024); metal above it is kept only up to the int16 range."""
-
 NETWORK_LOW_HU = -1024
 NETWORK_HIGH_HU = 150
 """Range that the networks see. Much of the training data had been clipped at 150 HU."""

@@ -249,8 +249,7 @@ def _read_volume(case: TrainingCase, framing: Framing, find_lungs: LungFinder | 
         abnormal = np.full(len(hu), -1, np.int8)
     if where is not None and not case.lungs:
         # Lungs from a network serve the frame and the choice of slices, never as truth.
-        lungs_for_crop = (where > 0).astype(np.uint8)
-        lungs = lungs_for_crop if framing == "lungs" else lungs
+        lungs = (where > 0).astype(np.uint8)
     spacing = grid.geometry.spacing_zyx_mm
     frame = (
         body_frame(find_body(hu, spacing), spacing)
