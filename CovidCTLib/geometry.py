@@ -114,7 +114,10 @@ class Geometry:
             If the array's shape is not that of the grid.
         """
         if array.shape != self.shape_zyx:
-            raise InputError(f"The array has shape {array.shape}; the grid needs {self.shape_zyx}.")
+            raise InputError(
+                f"The array has shape {array.shape}; the grid needs {self.shape_zyx}. Give the two that belong "
+                "together."
+            )
         image = sitk.GetImageFromArray(np.ascontiguousarray(array))
         image.SetSpacing(self.spacing_xyz_mm)
         image.SetOrigin(self.origin_lps_mm)

@@ -22,7 +22,11 @@ MIN_IN_PLANE = 16
 
 @dataclass(frozen=True)
 class ScanFacts:
-    """Facts of the acquisition that identify nobody; ``study_date`` is filled only when the user asks for it."""
+    """Facts of the acquisition that identify nobody; ``study_date`` is filled only when the user asks for it.
+
+    ``spacing_known`` is false where the grid's spacing is nominal (pictures of a CT), so that lengths, areas and
+    volumes mean nothing.
+    """
 
     source_format: str = "array"
     slice_count: int | None = None
@@ -30,6 +34,28 @@ class ScanFacts:
     manufacturer: str | None = None
     slice_thickness_mm: float | None = None
     tube_voltage_kv: float | None = None
+    study_date: str | None = None
+    spacing_known: bool = True
+
+
+@dataclass(frozen=True)
+class Identifiers:
+    """Who was scanned, as DICOM says it; read only when the user asks for it, None where the file does not say.
+
+    Parameters
+    ----------
+    patient_name, patient_id
+        PatientName and PatientID.
+    birth_date, study_date
+        PatientBirthDate and StudyDate as ``YYYY-MM-DD``.
+    study_description
+        StudyDescription.
+    """
+
+    patient_name: str | None = None
+    patient_id: str | None = None
+    birth_date: str | None = None
+    study_description: str | None = None
     study_date: str | None = None
 
 
@@ -47,12 +73,15 @@ class Scan:
         Facts of the acquisition.
     notices
         What the reading found that a reader of the results must know.
+    identifiers
+        Who was scanned; None unless the user asked for it.
     """
 
     hu: NDArray[np.int16]
     geometry: Geometry
     facts: ScanFacts = field(default_factory=ScanFacts)
     notices: tuple[Notice, ...] = ()
+    identifiers: Identifiers | None = None
 
     @classmethod
     def from_array(
@@ -93,7 +122,9 @@ class Scan:
             )
         grid = geometry if geometry is not None else Geometry((hu.shape[0], hu.shape[1], hu.shape[2]))
         if grid.shape_zyx != hu.shape:
-            raise InputError(f"The array has shape {hu.shape}, but its grid says {grid.shape_zyx}.")
+            raise InputError(
+                f"The array has shape {hu.shape}, but its grid says {grid.shape_zyx}. Give the grid of this array."
+            )
         if hu.dtype.kind == "f" and not np.isfinite(hu).all():
             count = int(np.size(hu) - np.isfinite(hu).sum())
             raise InputError(

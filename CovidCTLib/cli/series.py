@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -11,23 +12,32 @@ from CovidCTLib.cli.arguments import add_command
 from CovidCTLib.cli.progress import say, write_json_line
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from CovidCTLib.cli.arguments import Commands
     from CovidCTLib.reading import SeriesSummary
 
+_PIPE_WIDTH = 240
+"""Columns where the output is no terminal: one line a series, for other programs."""
+
 _DESCRIPTION = """\
-List the series of a DICOM folder, so that 'covidct analyze FOLDER --series NUMBER' can choose one. No patient's name,
-number or date is shown."""
+List the series of a DICOM folder (or its DICOMDIR, or a ZIP archive of it): what each holds, and whether it can be
+used or why not, so that 'covidct analyze FOLDER --series NUMBER' can choose one. No patient's name, number or date is
+shown."""
 
 _EPILOG = """\
 examples:
   covidct series my_ct_folder
+  covidct series study.zip
   covidct series my_ct_folder --json      one JSON object a line, for programs"""
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "series", "list the series of a DICOM folder", _DESCRIPTION, _EPILOG)
-    parser.add_argument("folder", metavar="FOLDER", help="DICOM folder; folders in it are searched too")
+    parser.add_argument(
+        "folder", metavar="FOLDER", help="DICOM folder (folders in it are searched too), DICOMDIR or ZIP archive"
+    )
     parser.add_argument("--json", action="store_true", help="write one JSON object a line")
     parser.set_defaults(run=run)
 
@@ -57,12 +67,19 @@ def run(args: argparse.Namespace) -> int:
         for entry in found:
             write_json_line(asdict(entry))
         return 0
-    for line in series_lines(found):
-        say(line)
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_WIDTH
+    with console.capture() as captured:
+        console.print(series_table(found))
+    for line in captured.get().splitlines():
+        say(line.rstrip())
     return 0
 
 
-def series_lines(found: Sequence[SeriesSummary]) -> list[str]:
+def series_table(found: Sequence[SeriesSummary]) -> Table:
     """Set the series as a table.
 
     Parameters
@@ -72,17 +89,27 @@ def series_lines(found: Sequence[SeriesSummary]) -> list[str]:
 
     Returns
     -------
-    list of str
-        A heading and one line a series, in columns as wide as they need to be.
+    rich.table.Table
+        One row a series; spacing is along rows, columns and slices.
     """
-    rows: list[tuple[str, ...]] = [("number", "slices", "matrix", "spacing in mm", "plane", "kernel", "usable")]
-    rows += [_row(entry) for entry in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("number", "modality", "slices"):
+        table.add_column(name, justify="right" if name != "modality" else "left", no_wrap=True)
+    for name in ("matrix", "spacing in mm", "plane", "kernel"):
+        table.add_column(name)
+    table.add_column("usable", overflow="fold")
+    for entry in found:
+        # As Text: brackets in a kernel's name are no markup.
+        table.add_row(*(Text(cell) for cell in _row(entry)), style=None if entry.usable else "dim")
+    return table
 
 
 def _row(entry: SeriesSummary) -> tuple[str, ...]:
-    """The cells of one series; spacing is along rows, columns and slices."""
+    """Give the cells of one series."""
     spacing = "-"
     if entry.spacing_zyx_mm is not None:
         z, y, x = entry.spacing_zyx_mm
@@ -92,6 +119,7 @@ def _row(entry: SeriesSummary) -> tuple[str, ...]:
         usable = f"no: {entry.reason}"
     return (
         str(entry.number),
+        entry.modality or "-",
         str(entry.slices),
         f"{entry.columns} x {entry.rows}",
         spacing,

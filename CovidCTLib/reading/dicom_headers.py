@@ -2,54 +2,51 @@
 
 from __future__ import annotations
 
-import os
+import math
 import re
-import struct
-import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.tag import Tag
 
 from CovidCTLib.errors import InputError
+from CovidCTLib.reading.dicom_encoding import (
+    META_BYTES,
+    READ_FAILURES,
+    Encoding,
+    check_inflated_size,
+    find_pixels,
+    syntax_of,
+)
 from CovidCTLib.reading.quiet import quiet_pydicom
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 """Enhanced CT and Legacy Converted Enhanced CT (DICOM PS3.4, table B.5-1)."""
 
-READ_FAILURES = (
-    InvalidDicomError, OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
-    NotImplementedError, RuntimeError, OverflowError, struct.error, zlib.error,
-)  # fmt: skip
-"""What pydicom and its plugins raise on a damaged or truncated file."""
-
 LOCALIZER_WORDS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM"})
 PICTURE_WORDS = frozenset(
-    {"MIP", "MINIP", "MAX_IP", "MIN_IP", "MAXIMUM", "MINIMUM", "PROJECTION", "PROJECTION IMAGE", "VOLUME RENDERING",
-     "VRT", "SSD", "SCREEN SAVE", "DOSE", "DOSE_INFO", "PERFUSION", "MONITORING", "FILTERED_MAP", "PARAMETRIC_MAP"}
+    {"MIP", "MINIP", "MAX_IP", "MIN_IP", "MAXIMUM", "MINIMUM", "PROJECTION", "RENDERING", "RENDERED", "VRT", "SSD",
+     "SCREEN", "DOSE", "DOSE_INFO", "PERFUSION", "MONITORING", "FILTERED_MAP", "PARAMETRIC_MAP"}
 )  # fmt: skip
-"""Values of ImageType (0008,0008) and FrameType (0008,9007) of images that do not show HU of slices."""
+"""Words in ImageType (0008,0008) and FrameType (0008,9007) of images that do not show HU of slices; makers write some
+into longer values (``CT_SOM5 MIP``, ``SCREEN SAVE``, ``VOLUME RENDERING``)."""
 
-_PIXEL_DATA = (0x7FE0, 0x0010)
-_UNDEFINED_LENGTH = 0xFFFFFFFF
-_ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
-
-_DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-PREAMBLE_BYTES = 128
-_FIRST_GROUPS = (b"\x02\x00", b"\x08\x00")
+MAX_TEXT = 64
+"""Characters of a kernel or maker that are kept, the most that DICOM allows."""
 
 # Only these are taken from a file. No name, number, birth date or free text is among them.
-_TAGS = [
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality", "ImageType", "StudyDate",
-    "Manufacturer", "ConvolutionKernel", "KVP", "SliceThickness", "AcquisitionNumber", "Rows", "Columns",
-    "SamplesPerPixel", "NumberOfFrames", "BitsStored", "PixelRepresentation", "PixelSpacing", "PixelPaddingValue",
-    "PixelPaddingRangeLimit", "RescaleSlope", "RescaleIntercept", "ImagePositionPatient", "ImageOrientationPatient",
-    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+_KEYWORDS = [
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "Modality", "ImageType",
+    "StudyDate", "Manufacturer", "ConvolutionKernel", "KVP", "SliceThickness", "SpacingBetweenSlices", "SliceLocation",
+    "AcquisitionNumber", "InstanceNumber", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated",
+    "BitsStored", "HighBit", "PixelRepresentation", "PixelSpacing", "PixelPaddingValue", "PixelPaddingRangeLimit",
+    "RescaleSlope", "RescaleIntercept", "ImagePositionPatient", "ImageOrientationPatient",
+    "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DirectoryRecordSequence",
 ]  # fmt: skip
+_TAGS = [Tag(keyword) for keyword in _KEYWORDS]
 
 Kind = Literal["original", "derived", "localizer", "picture", "colour", "not CT"]
 
@@ -62,6 +59,8 @@ class Frame:
     ----------
     path, index
         The file, and the frame's number in it from 0.
+    study
+        StudyInstanceUID; never shown.
     instance
         SOPInstanceUID, to find copies of a file; never shown.
     kind
@@ -76,16 +75,21 @@ class Frame:
         PixelSpacing: distance of rows, distance of columns.
     slope, intercept
         Of the rescale to HU; None where the file has none.
-    bits_stored
-        Significant bits of a stored value.
+    encoding
+        How the file stores its pixels.
     padding
         Stored values from the first to the second, both inclusive, are padding.
-    acquisition
-        AcquisitionNumber.
+    acquisition, number
+        AcquisitionNumber and InstanceNumber.
+    kernel
+        ConvolutionKernel.
+    location_mm, distance_mm
+        SliceLocation, and SpacingBetweenSlices or else SliceThickness; only used where `assume_axial` is asked for.
     """
 
     path: Path
     index: int
+    study: str
     instance: str
     kind: Kind
     rows: int
@@ -95,9 +99,13 @@ class Frame:
     spacing_yx_mm: tuple[float, ...] | None
     slope: float | None
     intercept: float | None
-    bits_stored: int
+    encoding: Encoding
     padding: tuple[int, int] | None
     acquisition: int | None
+    number: int | None
+    kernel: str | None
+    location_mm: float | None
+    distance_mm: float | None
 
 
 @dataclass(frozen=True)
@@ -116,46 +124,6 @@ class FileHeader:
     complete: bool = True
 
 
-def looks_like_dicom(path: Path) -> bool:
-    """Tell by its first bytes (or, if it has none, its name) whether a file claims to be DICOM.
-
-    Notes
-    -----
-    Files without preamble begin with an element of group 0002 or 0008 (DICOM PS3.10 demands the preamble, old
-    archives lack it).
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(PREAMBLE_BYTES + 4)
-    except OSError:
-        return path.suffix.lower() in _DICOM_SUFFIXES
-    if start[PREAMBLE_BYTES:] == b"DICM":
-        return True
-    if start[:2] in _FIRST_GROUPS and start[3:4] == b"\x00" and len(start) > PREAMBLE_BYTES:
-        return True
-    return path.suffix.lower() in _DICOM_SUFFIXES
-
-
-def find_dicom_files(folder: Path, *, nested: bool = True) -> Iterator[Path]:
-    """Yield the files of a folder that look like DICOM, in the order of their names.
-
-    Parameters
-    ----------
-    folder
-        Where to look; links to folders are not followed.
-    nested
-        Whether to look into subfolders.
-    """
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        if not nested:
-            folders.clear()
-        for name in sorted(names):
-            path = Path(place, name)
-            if not name.startswith(".") and path.is_file() and looks_like_dicom(path):
-                yield path
-
-
 def read_header(path: Path) -> FileHeader | None:
     """Read the header of a DICOM file, without its pixels.
 
@@ -170,21 +138,21 @@ def read_header(path: Path) -> FileHeader | None:
         If the file is damaged or truncated.
     """
     try:
-        with quiet_pydicom():
-            with path.open("rb") as file:
-                dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=True)
-                # Lossless JPEG decoders fill a picture that is cut off, and say nothing.
-                complete = _pixels_are_whole(file, dataset)
-            if "SOPClassUID" not in dataset and "Rows" not in dataset and "DirectoryRecordSequence" not in dataset:
-                meta_class = dataset.file_meta.get("MediaStorageSOPClassUID")
-                if meta_class is None or str(meta_class) == CT_CLASS:
-                    raise EOFError
-                return None
+        with quiet_pydicom(), path.open("rb") as file:
+            check_inflated_size(file, file.read(META_BYTES))
+            file.seek(0)
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=True)
+            sop_class = str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or "")
             if "Rows" not in dataset:
-                if str(dataset.get("SOPClassUID", "")) in (CT_CLASS, *ENHANCED_CT_CLASSES):
+                nothing = not sop_class and "DirectoryRecordSequence" not in dataset
+                if nothing or sop_class in (CT_CLASS, *ENHANCED_CT_CLASSES):
                     raise EOFError
                 return None
-            return _header(path, dataset, complete)
+            start, length, complete = find_pixels(file, dataset)
+            encoding = _encoding(dataset, start, length)
+            if not sop_class and str(dataset.get("Modality", "")) == "CT":
+                sop_class = CT_CLASS
+            return _header(path, dataset, sop_class, encoding, complete)
     except READ_FAILURES:
         # Not chained: the messages of pydicom may quote values of the header.
         raise InputError(
@@ -192,49 +160,45 @@ def read_header(path: Path) -> FileHeader | None:
         ) from None
 
 
-def _header(path: Path, dataset: Any, complete: bool) -> FileHeader:
-    enhanced = str(dataset.get("SOPClassUID", "")) in ENHANCED_CT_CLASSES
-    frames = _enhanced_frames(path, dataset) if enhanced else (_classic_frame(path, dataset),)
+def _encoding(dataset: Any, start: int | None, length: int | None) -> Encoding:
+    syntax = syntax_of(dataset, native=length is not None)
+    bits_allocated = int(dataset.get("BitsAllocated", 16))
+    bits_stored = min(max(int(dataset.get("BitsStored", bits_allocated)), 1), bits_allocated)
+    high_bit = int(dataset.get("HighBit", bits_stored - 1))
+    if not bits_stored <= high_bit + 1 <= bits_allocated:
+        high_bit = bits_stored - 1
+    encapsulated = syntax.is_encapsulated
+    return Encoding(
+        syntax=str(syntax),
+        start=start if encapsulated or syntax.is_little_endian else None,
+        length=None if encapsulated else length,
+        frames=_integer(dataset.get("NumberOfFrames")) or 1,
+        bits_allocated=bits_allocated,
+        bits_stored=bits_stored,
+        high_bit=high_bit,
+        signed=bool(dataset.get("PixelRepresentation", 0)),
+    )
+
+
+def _header(path: Path, dataset: Any, sop_class: str, encoding: Encoding, complete: bool) -> FileHeader:
+    if sop_class in ENHANCED_CT_CLASSES:
+        frames = _enhanced_frames(path, dataset, encoding)
+    else:
+        kind = _kind(dataset, dataset.get("ImageType")) if sop_class == CT_CLASS else "not CT"
+        frames = (_frame(path, dataset, _Groups(dataset, 0), 0, kind, encoding),)
     groups = _Groups(dataset, 0)
-    kernel = groups.find("CTReconstructionSequence", "ConvolutionKernel")
     return FileHeader(
         series=str(dataset.get("SeriesInstanceUID", "")),
         series_number=_integer(dataset.get("SeriesNumber")),
         modality=re.sub(r"[^A-Z0-9]", "", str(dataset.get("Modality", "")).upper())[:4],
-        kernel=_text(kernel),
-        manufacturer=_text(dataset.get("Manufacturer")),
+        kernel=frames[0].kernel,
+        manufacturer=text_of(dataset.get("Manufacturer")),
         slice_thickness_mm=_number(groups.find("PixelMeasuresSequence", "SliceThickness")),
         tube_voltage_kv=_number(groups.find("CTXRayDetailsSequence", "KVP")),
-        study_date=_date(dataset.get("StudyDate")),
+        study_date=date_of(dataset.get("StudyDate")),
         frames=frames,
         complete=complete,
     )
-
-
-def _pixels_are_whole(file: BinaryIO, dataset: Any) -> bool:
-    """Tell whether all bytes of the pixel data are there, from the element's start on (DICOM PS3.5, A.4)."""
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if syntax is not None and syntax.is_deflated:
-        return True
-    implicit = bool(dataset.original_encoding[0])
-    order = "<" if dataset.original_encoding[1] else ">"
-    start = file.tell()
-    end = file.seek(0, os.SEEK_END)
-    file.seek(start)
-    head = file.read(8 if implicit else 12)
-    if len(head) < (8 if implicit else 12) or struct.unpack_from(f"{order}2H", head) != _PIXEL_DATA:
-        return False
-    (length,) = struct.unpack_from(f"{order}I", head, len(head) - 4)
-    if length != _UNDEFINED_LENGTH:
-        return file.tell() + length <= end
-    while len(item := file.read(8)) == 8:
-        tag, length = item[:4], int.from_bytes(item[4:], "little")
-        if tag != _ITEM:
-            return tag == _DELIMITER
-        if file.tell() + length > end:
-            return False
-        file.seek(length, os.SEEK_CUR)
-    return not item
 
 
 class _Groups:
@@ -254,29 +218,25 @@ class _Groups:
         return self._dataset.get(keyword)
 
 
-def _classic_frame(path: Path, dataset: Any) -> Frame:
-    modality_ct = str(dataset.get("SOPClassUID", "")) == CT_CLASS
-    kind = _kind(dataset, dataset.get("ImageType")) if modality_ct else "not CT"
-    return _frame(path, dataset, _Groups(dataset, 0), 0, kind)
-
-
-def _enhanced_frames(path: Path, dataset: Any) -> tuple[Frame, ...]:
-    count = _integer(dataset.get("NumberOfFrames")) or 1
+def _enhanced_frames(path: Path, dataset: Any, encoding: Encoding) -> tuple[Frame, ...]:
     described = len(dataset.get("PerFrameFunctionalGroupsSequence") or ())
-    if described != count:
-        raise ValueError(f"{count} frames, {described} described")
+    if described != encoding.frames:
+        raise ValueError(f"{encoding.frames} frames, {described} described")
     frames = []
-    for index in range(count):
+    for index in range(encoding.frames):
         groups = _Groups(dataset, index)
         frame_type = groups.find("CTImageFrameTypeSequence", "FrameType") or dataset.get("ImageType")
-        frames.append(_frame(path, dataset, groups, index, _kind(dataset, frame_type)))
+        frames.append(_frame(path, dataset, groups, index, _kind(dataset, frame_type), encoding))
     return tuple(frames)
 
 
-def _frame(path: Path, dataset: Any, groups: _Groups, index: int, kind: Kind) -> Frame:
+def _frame(path: Path, dataset: Any, groups: _Groups, index: int, kind: Kind, encoding: Encoding) -> Frame:
+    distance = groups.find("PixelMeasuresSequence", "SpacingBetweenSlices")
+    thickness = groups.find("PixelMeasuresSequence", "SliceThickness")
     return Frame(
         path=path,
         index=index,
+        study=str(dataset.get("StudyInstanceUID", "")),
         instance=str(dataset.get("SOPInstanceUID", "")),
         kind=kind,
         rows=int(dataset.Rows),
@@ -286,24 +246,28 @@ def _frame(path: Path, dataset: Any, groups: _Groups, index: int, kind: Kind) ->
         spacing_yx_mm=_numbers(groups.find("PixelMeasuresSequence", "PixelSpacing"), 2),
         slope=_number(groups.find("PixelValueTransformationSequence", "RescaleSlope")),
         intercept=_number(groups.find("PixelValueTransformationSequence", "RescaleIntercept")),
-        bits_stored=int(dataset.get("BitsStored", 16)),
+        encoding=encoding,
         padding=_padding(dataset),
         acquisition=_integer(
             groups.find("FrameContentSequence", "FrameAcquisitionNumber") or dataset.get("AcquisitionNumber")
         ),
+        number=_integer(dataset.get("InstanceNumber")),
+        kernel=text_of(groups.find("CTReconstructionSequence", "ConvolutionKernel")),
+        location_mm=_number(dataset.get("SliceLocation")),
+        distance_mm=_number(thickness if distance in (None, "") else distance),
     )
 
 
 def _kind(dataset: Any, image_type: Any) -> Kind:
-    words = [image_type] if isinstance(image_type, str) else list(image_type or ())
-    upper = {str(word).strip().upper() for word in words}
+    values = [image_type] if isinstance(image_type, str) else list(image_type or ())
+    words = {word for value in values for word in str(value).upper().split()}
     if int(dataset.get("SamplesPerPixel", 1)) != 1:
         return "colour"
-    if upper & LOCALIZER_WORDS:
+    if words & LOCALIZER_WORDS:
         return "localizer"
-    if upper & PICTURE_WORDS:
+    if words & PICTURE_WORDS:
         return "picture"
-    return "derived" if "DERIVED" in upper else "original"
+    return "derived" if "DERIVED" in words else "original"
 
 
 def _padding(dataset: Any) -> tuple[int, int] | None:
@@ -315,7 +279,10 @@ def _padding(dataset: Any) -> tuple[int, int] | None:
 
 
 def _number(value: Any) -> float | None:
-    return None if value is None or value == "" else float(value)
+    number = None if value is None or value == "" else float(value)
+    if number is not None and not math.isfinite(number):
+        raise ValueError("a number that is not finite")
+    return number
 
 
 def _integer(value: Any) -> int | None:
@@ -329,16 +296,16 @@ def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
     if value is None or value == "":
         return None
     numbers = tuple(float(v) for v in value)
-    return numbers if len(numbers) == count else None
+    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
 
 
-def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return (value or "").strip() or None
-    return "\\".join(str(v).strip() for v in value) or None
+def text_of(value: Any) -> str | None:
+    """Give a value as one line of printable characters; several values are joined by DICOM's backslash."""
+    joined = value if value is None or isinstance(value, str) else "\\".join(str(v).strip() for v in value)
+    return "".join(c for c in joined or "" if c.isprintable()).strip()[:MAX_TEXT] or None
 
 
-def _date(value: Any) -> str | None:
+def date_of(value: Any) -> str | None:
     """DICOM's ``YYYYMMDD`` as ``YYYY-MM-DD``."""
     found = re.fullmatch(r"(\d{4})\.?(\d{2})\.?(\d{2})", str(value or "").strip())
     return "-".join(found.groups()) if found else None

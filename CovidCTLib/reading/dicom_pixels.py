@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import groupby, pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
-from pydicom.pixels import iter_pixels
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.hu import LOWEST_HU, OUTSIDE_SCAN_CIRCLE_HU
-from CovidCTLib.reading.dicom_headers import PREAMBLE_BYTES, READ_FAILURES, Frame
+from CovidCTLib.reading.dicom_encoding import READ_FAILURES, FrameDecoder
+from CovidCTLib.reading.dicom_headers import Frame
 from CovidCTLib.reading.dicom_stack import Stack
 from CovidCTLib.reading.plausibility import check_range, looks_like_hu
-from CovidCTLib.reading.quiet import quiet_pydicom
+from CovidCTLib.reading.quiet import quiet_itk, quiet_pydicom
+
+MAX_WORKERS = 4
+"""Files are decoded side by side by at most so many threads; Python's own part of the work allows no more."""
+
+MAX_COMPRESSION = 200
+"""Largest factor by which slices are compressed. Lossless CT has 2 to 4, lossy up to 20, an empty slice some 100."""
 
 _HIGHEST_INT16 = int(np.iinfo(np.int16).max)
 
@@ -29,6 +35,7 @@ def stored_to_hu(
     slope: float = 1.0,
     intercept: float = 0.0,
     bits_stored: int = 16,
+    high_bit: int | None = None,
     padding: tuple[int, int] | None = None,
 ) -> tuple[NDArray[np.int16], tuple[int, int] | None]:
     """Convert the stored values of a slice to HU.
@@ -41,6 +48,9 @@ def stored_to_hu(
         ``hu = stored * slope + intercept`` (DICOM PS3.3, C.11.1).
     bits_stored
         Significant bits of a stored value; the ones above (old overlays) are dropped.
+    high_bit
+        Number of the highest significant bit, from 0; ``bits_stored - 1`` unless given. A higher one (files from
+        before 2014) is only believed where the bits under the significant ones are all 0.
     padding
         Stored values from the first to the second, both inclusive, are padding (DICOM PS3.3, C.7.5.1.1.2).
 
@@ -57,9 +67,12 @@ def stored_to_hu(
     signed = stored.view(f"i{stored.dtype.itemsize}")
     # The scan circle's -2000 is also written into images that call themselves unsigned, as its two's complement.
     outside = signed == OUTSIDE_SCAN_CIRCLE_HU if bits > 8 else np.zeros(stored.shape, dtype=bool)
+    highest = bits_stored - 1 if high_bit is None else high_bit
+    if highest >= bits_stored and (stored & stored.dtype.type((1 << highest + 1 - bits_stored) - 1)).any():
+        highest = bits_stored - 1
     if bits_stored < bits:
-        shift = stored.dtype.type(bits - bits_stored)
-        values = np.right_shift(np.left_shift(stored, shift), shift)
+        above, kept = stored.dtype.type(max(bits - 1 - highest, 0)), stored.dtype.type(bits - bits_stored)
+        values = np.right_shift(np.left_shift(stored, above), kept)
     else:
         values = stored
     if padding is not None:
@@ -110,27 +123,60 @@ def read_volume(stack: Stack) -> tuple[NDArray[np.int16], tuple[Notice, ...]]:
     """
     if any(frame.slope == 0 for frame in stack.frames):
         raise InputError("The rescale slope to HU must not be 0, but it is. Export the series again from the archive.")
+    _check_bytes(stack)
     volume = np.full(stack.geometry.shape_zyx, LOWEST_HU, dtype=np.int16)
-    damaged, low, high = 0, _HIGHEST_INT16, LOWEST_HU
     by_file = sorted(range(len(stack.frames)), key=lambda i: (str(stack.frames[i].path), stack.frames[i].index))
-    with quiet_pydicom():
-        for path, grouped in groupby(by_file, key=lambda i: stack.frames[i].path):
+    files = [list(members) for _, members in groupby(by_file, key=lambda i: stack.frames[i].path)]
+    workers = max(1, min(MAX_WORKERS, os.cpu_count() or 1, len(files)))
+    # ITK's messages are silenced for the process, so not from within the workers.
+    with quiet_pydicom(), quiet_itk(), ThreadPoolExecutor(workers) as pool:
+        found = list(pool.map(partial(_read_share, stack, volume), (files[k::workers] for k in range(workers))))
+    damaged = sum(share[0] for share in found)
+    if damaged:
+        raise InputError(
+            f"All files of the series must be readable, but {damaged} of {len(files)} are damaged, truncated or in an "
+            "unknown encoding. Copy or export the series again."
+        )
+    fill_missing(volume, stack.places)
+    return volume, _check_rescale(stack.frames, min(share[1] for share in found), max(share[2] for share in found))
+
+
+def _check_bytes(stack: Stack) -> None:
+    """Refuse a series whose headers claim far more voxels than its files could hold, before memory is taken."""
+    compressed = {frame.path for frame in stack.frames if frame.encoding.length is None}
+    voxels = stack.geometry.shape_zyx[1] * stack.geometry.shape_zyx[2] * len(stack.frames)
+    held = sum(path.stat().st_size for path in compressed if path.exists())
+    if compressed and 2 * voxels > MAX_COMPRESSION * held:
+        raise InputError(
+            f"Compressed slices were expected, but the headers claim {voxels} voxels and the files hold {held} bytes, "
+            f"more than {MAX_COMPRESSION} times less. The headers are damaged: copy or export the series again."
+        )
+
+
+def _read_share(stack: Stack, volume: NDArray[np.int16], files: list[list[int]]) -> tuple[int, int, int]:
+    """Decode some of the files, each given by its frames' numbers in the stack, into their planes of the volume.
+
+    Returns
+    -------
+    tuple of int
+        Damaged files, lowest and highest HU outside padding.
+    """
+    damaged, low, high = 0, _HIGHEST_INT16, LOWEST_HU
+    with FrameDecoder() as decoder:
+        for members in files:
+            first = stack.frames[members[0]]
+            indices = [stack.frames[i].index for i in members]
+            shape = (first.rows, first.columns)
             try:
-                for number, stored in _decoded(path, list(grouped), stack):
+                decoded = decoder.frames(first.path, first.encoding, shape, indices)
+                for number, stored in zip(members, decoded, strict=True):
                     hu, extremes = _to_hu(stored, stack.frames[number])
                     low, high = min(low, extremes[0]), max(high, extremes[1])
                     shift = None if stack.shifts_yx_px is None else stack.shifts_yx_px[number]
                     _place(volume[stack.places[number]], hu, shift)
             except READ_FAILURES:
                 damaged += 1
-    if damaged:
-        files = len({frame.path for frame in stack.frames})
-        raise InputError(
-            f"All files of the series must be readable, but {damaged} of {files} are damaged, truncated or in an "
-            "unknown encoding. Copy or export the series again."
-        )
-    fill_missing(volume, stack.places)
-    return volume, _check_rescale(stack.frames, low, high)
+    return damaged, low, high
 
 
 def fill_missing(volume: NDArray[np.int16], places: Sequence[int]) -> None:
@@ -178,7 +224,8 @@ def _to_hu(stored: NDArray[Any], frame: Frame) -> tuple[NDArray[np.int16], tuple
         stored,
         slope=1.0 if frame.slope is None else frame.slope,
         intercept=0.0 if frame.intercept is None else frame.intercept,
-        bits_stored=frame.bits_stored,
+        bits_stored=frame.encoding.bits_stored,
+        high_bit=frame.encoding.high_bit,
         padding=frame.padding,
     )
     return hu, (_HIGHEST_INT16, LOWEST_HU) if extremes is None else extremes
@@ -202,25 +249,3 @@ def _place(plane: NDArray[np.int16], hu: NDArray[np.int16], shift_yx_px: NDArray
             moved = lower * np.float32(part[axis]) + upper * np.float32(1 - part[axis])
     target = plane[whole[0] : whole[0] + moved.shape[0], whole[1] : whole[1] + moved.shape[1]]
     target[:] = np.rint(moved[: target.shape[0], : target.shape[1]]).astype(np.int16)
-
-
-def _decoded(path: Path, members: list[int], stack: Stack) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Decode the frames ``members`` of a stack, all in one file, one at a time, as stored.
-
-    Notes
-    -----
-    One thread: pylibjpeg holds Python's interpreter lock, and two threads took as long as one (148 files of JPEG
-    Lossless, 13 ms each).
-    """
-    with path.open("rb") as file:
-        file.seek(PREAMBLE_BYTES)
-        source: Any = path if file.read(4) == b"DICM" else None
-    if source is None:
-        source = pydicom.dcmread(path, force=True)
-        implicit = bool(source.original_encoding[0])
-        source.file_meta.TransferSyntaxUID = source.file_meta.get(
-            "TransferSyntaxUID", ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-        )
-    indices = [stack.frames[i].index for i in members]
-    frames = iter_pixels(source, raw=True, indices=indices, correct_unused_bits=False)
-    yield from zip(members, frames, strict=True)

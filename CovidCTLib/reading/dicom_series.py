@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from CovidCTLib.errors import InputError, Notice, SeriesChoiceError
+from CovidCTLib.reading.dicom_axial import assume_axial
+from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, read_directory
 from CovidCTLib.reading.dicom_headers import FileHeader, Frame, Kind, read_header
 from CovidCTLib.reading.dicom_pixels import read_volume
 from CovidCTLib.reading.dicom_stack import Orientation, Stack, plan_stack, plane_of
+from CovidCTLib.reading.identifiers import known_kernel, known_maker, read_identifiers, with_identifiers
 from CovidCTLib.scan import Scan, ScanFacts
 
 MIN_UID_ENDING = 4
@@ -46,7 +49,7 @@ class SeriesSummary:
     orientation
         ``"axial"``, ``"coronal"``, ``"sagittal"``, ``"oblique"``, or None where the images do not say.
     kernel
-        Reconstruction kernel, where given.
+        Reconstruction kernel, where given; "other" where it is none that CovidCT knows, as it is a free text.
     original
         False where all images were computed from other images.
     reason
@@ -98,19 +101,27 @@ class DicomFolder:
 
     series: tuple[Series, ...]
     damaged: tuple[Path, ...]
+    listed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """SOPInstanceUIDs that a DICOMDIR lists, by SeriesInstanceUID."""
 
 
-def gather_series(files: Iterable[Path]) -> DicomFolder:
+def gather_series(files: Iterable[Path], *, axial: bool = False) -> DicomFolder:
     """Read the headers of DICOM files and group them into series.
 
     Parameters
     ----------
     files
         Files that look like DICOM; those without images are left out.
+    axial
+        Whether slices are taken for axial ones, whatever orientation they give (`assume_axial`).
     """
     by_uid: dict[str, list[FileHeader]] = defaultdict(list)
+    listed: dict[str, frozenset[str]] = {}
     damaged = []
     for path in files:
+        if path.name.upper() == DIRECTORY_NAME:
+            listed.update(read_directory(path))
+            continue
         try:
             header = read_header(path)
         except InputError:
@@ -119,8 +130,8 @@ def gather_series(files: Iterable[Path]) -> DicomFolder:
         if header is not None:
             by_uid[header.series].append(header)
     ordered = sorted(by_uid, key=lambda uid: (by_uid[uid][0].series_number or 0, uid))
-    series = tuple(_series(number, uid, by_uid[uid]) for number, uid in enumerate(ordered, start=1))
-    return DicomFolder(series, tuple(damaged))
+    series = tuple(_series(number, uid, by_uid[uid], axial=axial) for number, uid in enumerate(ordered, start=1))
+    return DicomFolder(series, tuple(damaged), listed)
 
 
 def _slices_of(headers: list[FileHeader]) -> tuple[list[Frame], bool]:
@@ -132,7 +143,7 @@ def _slices_of(headers: list[FileHeader]) -> tuple[list[Frame], bool]:
     return [frame for frame in frames if frame.kind == "derived"], False
 
 
-def _series(number: int, uid: str, headers: list[FileHeader]) -> Series:
+def _series(number: int, uid: str, headers: list[FileHeader], *, axial: bool) -> Series:
     frames, original = _slices_of(headers)
     everything = [frame for header in headers for frame in header.frames]
     shown = (frames or everything)[0]
@@ -145,7 +156,10 @@ def _series(number: int, uid: str, headers: list[FileHeader]) -> Series:
         )
     elif frames:
         try:
-            stack = plan_stack(frames)
+            laid, assumed = assume_axial(frames) if axial else (frames, ())
+            shown = laid[0]
+            stack = plan_stack(laid)
+            stack = replace(stack, notices=(*assumed, *stack.notices))
         except InputError as error:
             reason = str(error)
     else:
@@ -161,7 +175,7 @@ def _series(number: int, uid: str, headers: list[FileHeader]) -> Series:
             columns=shown.columns,
             spacing_zyx_mm=stack.geometry.spacing_zyx_mm if stack else None,
             orientation=plane_of(shown.orientation_lps) if shown.orientation_lps else None,
-            kernel=headers[0].kernel,
+            kernel=known_kernel(headers[0].kernel),
             original=original,
             reason=reason,
         ),
@@ -171,7 +185,10 @@ def _series(number: int, uid: str, headers: list[FileHeader]) -> Series:
 
 def _why_no_slices(modality: str, frames: list[Frame]) -> str:
     kind = Counter(frame.kind for frame in frames).most_common(1)[0][0]
-    what = _WHY_LEFT_OUT.get(kind, f"{modality or 'unknown'} images, not CT slices")
+    other = f"{modality or 'unknown'} images, not CT slices"
+    if modality == "CT":
+        other = "images of another kind than CT slices (secondary captures?), although they call themselves CT"
+    what = _WHY_LEFT_OUT.get(kind, other)
     return f"CT slices were expected, but the series holds only {what}. Give the axial CT series."
 
 
@@ -269,7 +286,9 @@ def _find(series: tuple[Series, ...], wanted: str) -> Series:
     return found[0]
 
 
-def read_series(folder: DicomFolder, wanted: str | None = None, *, with_study_date: bool = False) -> Scan:
+def read_series(
+    folder: DicomFolder, wanted: str | None = None, *, with_study_date: bool = False, identified: bool = False
+) -> Scan:
     """Read one series of a folder as a scan.
 
     Parameters
@@ -280,6 +299,8 @@ def read_series(folder: DicomFolder, wanted: str | None = None, *, with_study_da
         See `choose_series`.
     with_study_date
         Whether the facts hold the study date.
+    identified
+        Whether the scan says who was scanned.
 
     Raises
     ------
@@ -305,15 +326,44 @@ def read_series(folder: DicomFolder, wanted: str | None = None, *, with_study_da
                 "scanner's.",
             ),
         )
+    notices = (*notices, *_doubts(folder, chosen))
     hu, found = read_volume(stack)
-    header = next(one for one in chosen.headers if stack.frames[0] in one.frames)
+    header = next(one for one in chosen.headers if one.frames[0].path == stack.frames[0].path)
     facts = ScanFacts(
         source_format="DICOM",
         slice_count=len(stack.frames),
-        kernel=header.kernel,
-        manufacturer=header.manufacturer,
+        kernel=known_kernel(header.kernel),
+        manufacturer=known_maker(header.manufacturer),
         slice_thickness_mm=header.slice_thickness_mm,
         tube_voltage_kv=header.tube_voltage_kv,
         study_date=header.study_date if with_study_date else None,
     )
-    return Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *found))
+    scan = Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *found))
+    return with_identifiers(scan, read_identifiers(header.frames[0].path)) if identified else scan
+
+
+def _doubts(folder: DicomFolder, chosen: Series) -> tuple[Notice, ...]:
+    """Say what contradicts the series: its Modality, or a DICOMDIR that lists more files."""
+    notices = []
+    if chosen.summary.modality not in ("CT", ""):
+        notices.append(
+            Notice(
+                "modality-contradicts",
+                f"The images are stored as CT, but their Modality is {chosen.summary.modality}; they were read as CT.",
+            )
+        )
+    there = {frame.instance for header in chosen.headers for frame in header.frames}
+    listed = folder.listed.get(chosen.uid, frozenset())
+    absent = len(listed - there)
+    # A DICOMDIR of another medium may lie beside the files.
+    if absent and listed & there:
+        notices.append(
+            Notice(
+                "listed-files-absent",
+                f"The DICOMDIR lists {len(listed)} images of the series, but {absent} of them are not there. Copy the "
+                "whole medium to be sure.",
+                value=absent,
+                unit="images",
+            )
+        )
+    return tuple(notices)

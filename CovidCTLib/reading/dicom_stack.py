@@ -5,8 +5,8 @@ SliceThickness and SpacingBetweenSlices are never used: thickness is not distanc
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.geometry import Geometry
+from CovidCTLib.reading.dicom_acquisitions import (
+    PARALLEL_TOLERANCE,
+    SPACING_TOLERANCE,
+    acquisition_at_each_place,
+    acquisitions_by_themselves,
+    count_doubled,
+    without_copies,
+    without_odd_images,
+)
 from CovidCTLib.reading.dicom_headers import Frame
 from CovidCTLib.reading.plausibility import check_size
 from CovidCTLib.scan import MIN_SLICES
-
-SAME_POSITION_MM = 0.01
-"""Slices nearer than this along the normal, in mm, lie at one place; positions are written to 0.1 mm or finer."""
 
 UNEVEN_TOLERANCE = 0.1
 """A slice may lie this share of the slice distance away from its even place, inclusive. Positions rounded to 0.1 mm
@@ -35,11 +41,6 @@ MAX_MISSING_SHARE = 0.25
 MAX_SLICE_DISTANCE_MM = 20.0
 """Largest distance of slices, in mm, inclusive: interspaced high-resolution CT of the chest has 10 to 20 mm."""
 
-PARALLEL_TOLERANCE = 1e-3
-"""Largest difference of a direction cosine between slices that count as parallel (about 0.06 degrees)."""
-
-SPACING_TOLERANCE = 1e-3
-"""Largest relative difference of the pixel spacing between slices of one stack."""
 
 DRIFT_TOLERANCE_PX = 0.5
 """A stack whose slices drift sideways by at most this, in pixels from end to end, is rectangular."""
@@ -107,7 +108,7 @@ def plan_stack(frames: Sequence[Frame]) -> Stack:
     ------
     InputError
         If there are fewer than `MIN_SLICES` slices; if they differ in size, pixel spacing or orientation, or have no
-        place in space; if several lie at one place and their acquisition numbers do not tell them apart; if they are
+        place in space; if several lie at one place and nothing tells them apart; if they are
         spaced unevenly or too far apart, or too many are missing; if they are shifted against each other;
         if the volume is too large.
 
@@ -116,10 +117,31 @@ def plan_stack(frames: Sequence[Frame]) -> Stack:
     DICOM PS3.3, C.7.6.2: the position is the centre of the first pixel, the orientation holds the directions of
     growing columns and of growing rows, and their cross product is the normal.
     """
+    unique, copied = without_copies(frames)
+    alike, odd = without_odd_images(unique)
+    try:
+        return _plan(alike, [*copied, *odd])
+    except InputError:
+        # Chest and head, say, as two acquisitions of one series.
+        for group, apart in acquisitions_by_themselves(alike):
+            with suppress(InputError):
+                return _plan(group, [*copied, *odd, *apart])
+        raise
+
+
+def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
     _check_count(len(frames))
     across, down, spacing_yx = _common_plane(frames)
     normal = np.cross(across, down)
-    frames, notices = _without_duplicates(frames, normal)
+    chosen = acquisition_at_each_place(frames, normal)
+    if chosen is None:
+        raise InputError(
+            f"Each slice must lie at its own place, but {count_doubled(frames, normal)} of {len(frames)} lie where "
+            "another one does, and neither their acquisition numbers nor kernels nor image numbers tell them apart "
+            "(several phases or reconstructions in one series?). Export one of them by itself."
+        )
+    frames, several = chosen
+    notices.extend(several)
     _check_count(len(frames))
     heights = np.array([np.dot(_position(frame), normal) for frame in frames])
     order = np.argsort(heights)
@@ -182,7 +204,8 @@ def _common_plane(
     if bare:
         raise InputError(
             "Every slice must say where it lies (ImagePositionPatient, ImageOrientationPatient, PixelSpacing), but "
-            f"{bare} of {len(frames)} slices do not. Export the series again from the archive."
+            f"{bare} of {len(frames)} slices do not. Export the series again from the archive; if it is an axial one "
+            "whose place was lost, ask to take it for axial (--assume-axial)."
         )
     sizes = {(frame.rows, frame.columns) for frame in frames}
     if len(sizes) > 1:
@@ -212,52 +235,11 @@ def _common_plane(
     if not np.allclose(lengths, 1, atol=1e-2) or abs(float(np.dot(across, down))) > 1e-2:
         raise InputError(
             "ImageOrientationPatient must hold two perpendicular unit vectors, but it does not. Export the series "
-            "again."
+            "again; if it is an axial one, ask to take it for axial (--assume-axial)."
         )
     across = across / lengths[0]
     down = down - np.dot(down, across) * across
     return across, down / np.linalg.norm(down), (float(spacings[0, 0]), float(spacings[0, 1]))
-
-
-def _groups_at_one_place(frames: Sequence[Frame], normal: NDArray[np.float64]) -> int:
-    """Count the slices that lie where another one lies."""
-    heights = np.sort([float(np.dot(_position(frame), normal)) for frame in frames])
-    return int((np.diff(heights) < SAME_POSITION_MM).sum())
-
-
-def _without_duplicates(frames: Sequence[Frame], normal: NDArray[np.float64]) -> tuple[tuple[Frame, ...], list[Notice]]:
-    """Drop copies of a file, and all but the largest acquisition where several show the same places."""
-    unique = {(frame.instance or str(frame.path), frame.index, frame.position_lps_mm): frame for frame in frames}
-    kept = tuple(unique.values())
-    notices = []
-    if len(kept) < len(frames):
-        copies = len(frames) - len(kept)
-        notices.append(
-            Notice("copied-files", f"{copies} files of the series were there twice and were read once.", "note", copies)
-        )
-    doubled = _groups_at_one_place(kept, normal)
-    if not doubled:
-        return kept, notices
-    by_acquisition: dict[int | None, list[Frame]] = defaultdict(list)
-    for frame in kept:
-        by_acquisition[frame.acquisition].append(frame)
-    clean = [group for group in by_acquisition.values() if not _groups_at_one_place(group, normal)]
-    if len(by_acquisition) < 2 or len(clean) < len(by_acquisition):
-        raise InputError(
-            f"Each slice must lie at its own place, but {doubled} of {len(kept)} lie where another one does, and their "
-            "acquisition numbers do not tell them apart (several phases or reconstructions in one series?). Export "
-            "one of them by itself."
-        )
-    largest = max(clean, key=len)
-    notices.append(
-        Notice(
-            "several-acquisitions",
-            f"The series holds {len(clean)} acquisitions of the same places; the largest, of {len(largest)} slices, "
-            "was read.",
-            value=len(clean),
-        )
-    )
-    return tuple(largest), notices
 
 
 def _even_places(heights_mm: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:

@@ -20,6 +20,9 @@ from CovidCTLib.reading.plausibility import check_size
 
 _CHUNK = 1 << 22
 _HEADER_BYTES = 1 << 16
+MAX_EXCESS_BYTES = 64 << 20
+"""A NIfTI file may hold so many bytes behind its voxels; a file that would inflate without end is given up then."""
+
 _NIFTI_1_BYTES, _NIFTI_2_BYTES = 348, 540
 _NIFTI_FLOATS = {16: "f4", 64: "f8"}
 _META_DIMENSIONS = 10
@@ -100,12 +103,18 @@ def _check_nifti(file: BinaryIO | gzip.GzipFile) -> None:
     length = len(start) + len(file.read(offset - len(start)))
     dtype = f"{order}{_NIFTI_FLOATS[kind]}" if kind in _NIFTI_FLOATS else None
     not_finite = 0
+    claimed = offset + math.prod(sizes_xyz) * bits // 8
     for chunk in _chunks(file):
         length += len(chunk)
+        if length > claimed + MAX_EXCESS_BYTES:
+            raise InputError(
+                f"A NIfTI file of {claimed} bytes was expected from its header, but it goes on for more than "
+                f"{MAX_EXCESS_BYTES >> 20} MiB. The header is damaged: export the scan again."
+            )
         if dtype is not None:
             whole = len(chunk) - len(chunk) % np.dtype(dtype).itemsize
             not_finite += int((~np.isfinite(np.frombuffer(chunk[:whole], dtype))).sum())
-    _check_length(offset + math.prod(sizes_xyz) * bits // 8, length)
+    _check_length(claimed, length)
     if not_finite:
         raise InputError(
             f"All voxels must be finite HU, but {not_finite} are NaN or infinite. Export the scan again, or replace "

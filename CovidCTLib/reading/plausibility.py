@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidCTLib.errors import InputError
+from CovidCTLib.errors import InputError, Notice
+from CovidCTLib.hu import AIR_HU
 
 HIGHEST_AIR_HU = -500
 """A chest CT has voxels at or under this value, in HU: lung and outside air lie far lower, all tissue lies above."""
@@ -80,22 +81,27 @@ def check_range(low: float, high: float) -> None:
     """
     if low <= HIGHEST_AIR_HU:
         return
-    found = f"the values run from {low:g} to {high:g}"
+    expected = f"HU of a chest CT were expected (air near -1000), but the values run from {low:g} to {high:g}"
     if low >= 0 and high <= HIGHEST_8_BIT:
-        raise InputError(
-            f"HU of a chest CT were expected (air near -1000), but {found}, like an 8-bit picture. "
-            "Give the original CT, or calibrate the pictures first."
+        raise _refuse(
+            "looks-8-bit",
+            f"{expected}, like an 8-bit picture. Give the original CT, or calibrate the pictures first.",
+            low,
         )
     if low >= 0 and high <= HIGHEST_STORED_12_BIT:
-        raise InputError(
-            f"HU of a chest CT were expected (air near -1000), but {found}: the offset of {LOST_OFFSET_HU} may have "
-            f"been lost. If so, subtract {LOST_OFFSET_HU} from all voxels, or export the CT again with its rescale "
-            "intercept."
+        raise _refuse(
+            "hu-offset-lost",
+            f"{expected}: the offset of {LOST_OFFSET_HU} may have been lost. If so, subtract {LOST_OFFSET_HU} from all "
+            "voxels, or export the CT again with its rescale intercept.",
+            low,
         )
-    raise InputError(
-        f"HU of a chest CT were expected (air near -1000), but {found}. Give the original CT in HU, not normalized or "
-        "windowed values."
-    )
+    divided = f", as if HU had been divided by about {AIR_HU / low:.3g}" if HIGHEST_AIR_HU / 2 < low < 0 else ""
+    raise _refuse("not-hu", f"{expected}{divided}. Give the original CT in HU, not normalized or windowed values.", low)
+
+
+def _refuse(code: str, text: str, lowest: float) -> InputError:
+    """Make the error of values without air."""
+    return InputError(text, notice=Notice(code, text, "refuse", float(lowest), float(HIGHEST_AIR_HU), "HU"))
 
 
 def check_hu(hu: NDArray[np.int16]) -> None:
@@ -115,10 +121,13 @@ def check_hu(hu: NDArray[np.int16]) -> None:
     if low >= 0:
         distinct = _distinct_values(hu)
         if distinct is not None:
-            raise InputError(
+            alike = "a mask, or values normalized to 0 to 1" if high == 1 else "a mask or labelmap"
+            text = (
                 f"HU of a chest CT were expected (air near -1000), but the image holds only {distinct} different "
-                f"values from {low} to {high}, like a mask or labelmap. Give the CT itself."
+                f"values from {low} to {high}, like {alike}. Give the CT itself."
             )
+            notice = Notice("looks-like-labels", text, "refuse", float(distinct), float(MAX_LABEL_VALUES), "values")
+            raise InputError(text, notice=notice)
     check_range(low, high)
 
 

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from CovidCTLib.errors import InputError
-from CovidCTLib.reading.dicom_headers import find_dicom_files, looks_like_dicom, read_header
-from CovidCTLib.reading.dicom_series import SeriesSummary, gather_series, read_series
+from CovidCTLib.reading.archive import is_archive, unpacked
+from CovidCTLib.reading.dicom_axial import scan_as_axial
+from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, count_links_out, find_dicom_files, is_dicom_file
+from CovidCTLib.reading.dicom_headers import read_header
+from CovidCTLib.reading.dicom_series import DicomFolder, SeriesSummary, gather_series, read_series
+from CovidCTLib.reading.identifiers import with_identifiers
 from CovidCTLib.reading.volume_files import FORMATS, format_of, read_volume_file
-from CovidCTLib.scan import Scan
+from CovidCTLib.scan import Identifiers, Scan
+
+_LONGEST_SHOWN = 200
+"""Characters of a path that a message shows; it is the end that tells files apart."""
 
 
-def read_scan(path: str | os.PathLike[str], *, series: str | None = None, with_study_date: bool = False) -> Scan:
+def read_scan(
+    path: str | os.PathLike[str],
+    *,
+    series: str | None = None,
+    with_study_date: bool = False,
+    assume_axial: bool = False,
+    identified: bool = False,
+) -> Scan:
     """Read a chest CT.
 
     Parameters
     ----------
     path
-        A folder with DICOM files (nested, other files among them), one DICOM file of a series, or a NIfTI (``.nii``,
-        ``.nii.gz``), NRRD (``.nrrd``, ``.nhdr``) or MetaImage (``.mha``, ``.mhd``) file.
+        A folder with DICOM files (nested, other files among them), its DICOMDIR, a ZIP archive of it, one DICOM file
+        of a series, or a NIfTI (``.nii``, ``.nii.gz``), NRRD (``.nrrd``, ``.nhdr``) or MetaImage (``.mha``, ``.mhd``)
+        file. Links that lead out of the folder are not followed.
     series
         Which series of a DICOM folder: its number in `list_series`, its SeriesInstanceUID or a unique ending of it.
         None takes the usable axial series with the most slices.
     with_study_date
         Whether ``facts.study_date`` is filled from DICOM.
+    assume_axial
+        Whether the slices are taken for axial ones, whatever orientation the headers give: for files whose
+        orientation a converter lost. A notice says so.
+    identified
+        Whether `Scan.identifiers` is filled from DICOM: patient data, which then go into the results. A notice says so.
 
     Returns
     -------
@@ -38,38 +60,39 @@ def read_scan(path: str | os.PathLike[str], *, series: str | None = None, with_s
     SeriesChoiceError
         If the series asked for is not there or ambiguous.
     """
-    place = Path(path)
-    _check_exists(place)
-    if place.is_dir():
-        folder = gather_series(find_dicom_files(place))
-        if not folder.series and not folder.damaged:
-            raise InputError(_why_nothing(place))
-        return read_series(folder, series, with_study_date=with_study_date)
+    place = _existing(path)
+    if place.is_dir() or place.name.upper() == DIRECTORY_NAME or is_archive(place):
+        with _gathered(place, axial=assume_axial) as folder:
+            return read_series(folder, series, with_study_date=with_study_date, identified=identified)
     if format_of(place) is not None:
         if series is not None:
             raise InputError(
                 "A series can only be chosen from a DICOM folder, but a single file was given. Leave it out."
             )
-        return read_volume_file(place)
-    if looks_like_dicom(place):
+        scan = read_volume_file(place)
+        scan = scan_as_axial(scan) if assume_axial else scan
+        return with_identifiers(scan, Identifiers()) if identified else scan
+    if is_dicom_file(place):
         header = read_header(place)
         if header is None:
             raise InputError("A DICOM CT image was expected, but this DICOM file holds no image. Give the CT's folder.")
-        folder = gather_series(find_dicom_files(place.parent, nested=False))
-        return read_series(folder, series or header.series, with_study_date=with_study_date)
+        folder = gather_series(find_dicom_files(place.parent, nested=False), axial=assume_axial)
+        return read_series(folder, series or header.series, with_study_date=with_study_date, identified=identified)
     raise InputError(
-        f"A DICOM folder or file, or one of {', '.join(FORMATS)}, was expected, but the file is of another type. "
-        "Export the CT in one of these."
+        f"A DICOM folder or file, a ZIP archive, or one of {', '.join(FORMATS)}, was expected, but the file is of "
+        "another type. Export the CT in one of these."
     )
 
 
-def list_series(folder: str | os.PathLike[str]) -> tuple[SeriesSummary, ...]:
+def list_series(folder: str | os.PathLike[str], *, assume_axial: bool = False) -> tuple[SeriesSummary, ...]:
     """List the series of a DICOM folder, usable or not, without patient data.
 
     Parameters
     ----------
     folder
-        A folder with DICOM files, nested, other files among them.
+        A folder with DICOM files, nested, other files among them; its DICOMDIR; or a ZIP archive of it.
+    assume_axial
+        As for `read_scan`.
 
     Returns
     -------
@@ -81,27 +104,52 @@ def list_series(folder: str | os.PathLike[str]) -> tuple[SeriesSummary, ...]:
     InputError
         If there is no such folder, or it holds no DICOM images.
     """
-    place = Path(folder)
-    _check_exists(place)
-    if not place.is_dir():
+    place = _existing(folder)
+    if not (place.is_dir() or place.name.upper() == DIRECTORY_NAME or is_archive(place)):
         raise InputError("A folder with DICOM files was expected, but a single file was given. Give its folder.")
-    found = gather_series(find_dicom_files(place)).series
-    if not found:
+    with _gathered(place, axial=assume_axial) as found:
+        if not found.series:
+            raise InputError(_why_nothing(place))
+        return tuple(series.summary for series in found.series)
+
+
+@contextmanager
+def _gathered(place: Path, *, axial: bool) -> Iterator[DicomFolder]:
+    """Gather the series of a folder, a DICOMDIR's folder, or an archive that stays unpacked meanwhile."""
+    if place.is_file() and place.name.upper() != DIRECTORY_NAME:
+        with unpacked(place) as folder:
+            yield _gather(place, folder, axial=axial)
+        return
+    yield _gather(place, place if place.is_dir() else place.parent, axial=axial)
+
+
+def _gather(place: Path, folder: Path, *, axial: bool) -> DicomFolder:
+    found = gather_series(find_dicom_files(folder), axial=axial)
+    if not found.series and not found.damaged:
         raise InputError(_why_nothing(place))
-    return tuple(series.summary for series in found)
+    return found
 
 
-def _check_exists(place: Path) -> None:
+def _existing(path: str | os.PathLike[str]) -> Path:
+    """Give the path of a folder or regular file, with links resolved: what it names is what the user asked for."""
+    place = Path(path)
     try:
         there = place.exists()
     except (OSError, ValueError):
         there = False
     if not there:
-        raise InputError(f"A file or folder was expected at {os.fspath(place)!r}, but there is none. Check the path.")
+        given = os.fspath(path)
+        shown = given if len(given) <= _LONGEST_SHOWN else f"...{given[-_LONGEST_SHOWN:]}"
+        raise InputError(f"A file or folder was expected at {shown!r}, but there is none. Check the path.")
+    if not (place.is_dir() or place.is_file()):
+        raise InputError("A file or folder was expected, but this is a pipe or device. Save the CT to a file first.")
+    return place.resolve() if place.is_symlink() else place
 
 
 def _why_nothing(place: Path) -> str:
     """Say what a folder without DICOM images holds instead."""
+    if not place.is_dir():
+        return "The DICOM images of a CT were expected, but the archive or medium holds none. Check the file."
     names = [entry for entry in place.iterdir() if not entry.name.startswith(".")]
     if not names:
         return "A folder with the DICOM files of a CT was expected, but the folder is empty. Check the path."
@@ -110,5 +158,11 @@ def _why_nothing(place: Path) -> str:
         return (
             f"A folder with DICOM files was expected, but this one holds none; it holds {volumes} volume files (NIfTI, "
             "NRRD or MetaImage). Give one of these files itself."
+        )
+    links = count_links_out(place)
+    if links:
+        return (
+            f"A folder with the DICOM images of a CT was expected, but this one holds none, and {links} links that "
+            "lead out of it are not followed. Give the folder that they lead to."
         )
     return "A folder with the DICOM images of a CT was expected, but this one holds none. Check the path."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from CovidCTLib.errors import InputError
+from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.hu import LOWEST_HU
 from CovidCTLib.reading.integrity import check_complete
+from CovidCTLib.reading.photo_origin import origin_from_description
 from CovidCTLib.reading.plausibility import check_hu, check_size
 from CovidCTLib.reading.quiet import quiet_itk
 from CovidCTLib.scan import Scan, ScanFacts
@@ -60,7 +62,7 @@ def read_volume_file(path: Path) -> Scan:
         )
     check_complete(path)
     with quiet_itk():
-        reader = _open(path, kind)
+        reader = open_volume(path, kind)
         size = reader.GetSize()
         check_size(size)
         if reader.GetDimension() == 4:
@@ -78,13 +80,37 @@ def read_volume_file(path: Path) -> Scan:
             ) from None
     geometry = Geometry.from_image(image)
     hu = _as_int16(sitk.GetArrayViewFromImage(image))
-    scan = Scan.from_array(hu, geometry, ScanFacts(source_format=kind, slice_count=geometry.shape_zyx[0]))
+    facts = ScanFacts(source_format=kind, slice_count=geometry.shape_zyx[0])
+    notices: tuple[Notice, ...] = ()
+    origin = origin_from_description(_description(reader))
+    if origin is not None:
+        facts = replace(facts, source_format=f"{kind} from pictures", spacing_known=origin.spacing_known)
+        notices = origin.notices
+    scan = Scan.from_array(hu, geometry, facts, notices)
     check_hu(scan.hu)
     return scan
 
 
-def _open(path: Path, kind: str) -> sitk.ImageFileReader:
-    """Read the header; refuse what is not one 3D image of single values."""
+def _description(reader: sitk.ImageFileReader) -> str:
+    """Free text of a NIfTI header; it is only compared, never shown, as it may name the patient."""
+    return str(reader.GetMetaData("descrip")) if reader.HasMetaDataKey("descrip") else ""
+
+
+def open_volume(path: Path, kind: str) -> sitk.ImageFileReader:
+    """Read the header of a volume file; refuse what is not one 3D image of single values.
+
+    Parameters
+    ----------
+    path
+        The file.
+    kind
+        Its format, as `format_of` names it.
+
+    Raises
+    ------
+    InputError
+        If the header is damaged, or the image has colours, or not three dimensions.
+    """
     reader = sitk.ImageFileReader()
     # By name: ITK would know neither upper-case endings nor refuse a picture that is named like a volume.
     reader.SetImageIO(_IMAGE_IO[kind])

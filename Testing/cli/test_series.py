@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import types
 from pathlib import Path
@@ -22,21 +23,37 @@ def two_series(monkeypatch):
 
     module = types.ModuleType("CovidCTLib.reading")
     module.list_series = lambda folder: (
-        SeriesSummary(1, "CT", 300, 512, 400, (1.25, 0.7, 0.8), "axial", "B31f", True, None),
+        SeriesSummary(1, "CT", 300, 512, 400, (1.25, 0.7, 0.8), "axial", "[red]B31f", True, None),
         SeriesSummary(2, "CT", 60, 512, 512, (5.0, 0.7, 0.7), "coronal", None, False, None),
-        SeriesSummary(3, "CT", 1, 512, 512, None, None, None, True, "one slice makes no volume"),
+        SeriesSummary(3, "", 1, 512, 512, None, None, None, True, "one slice makes no volume"),
     )
     monkeypatch.setitem(sys.modules, "CovidCTLib.reading", module)
 
 
 def test_series_are_a_table_with_the_number_that_chooses_them(two_series, capsys):
     assert main(["series", "folder"]) == 0
-    assert capsys.readouterr().out.splitlines() == [
-        "number  slices  matrix     spacing in mm       plane    kernel  usable",
-        "1       300     400 x 512  0.80 x 0.70 x 1.25  axial    B31f    yes",
-        "2       60      512 x 512  0.70 x 0.70 x 5.00  coronal  -       yes (computed from other images)",
-        "3       1       512 x 512  -                   -        -       no: one slice makes no volume",
+    lines = [re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert lines[0] == ["number", "modality", "slices", "matrix", "spacing in mm", "plane", "kernel", "usable"]
+    assert lines[2:] == [
+        ["1", "CT", "300", "400 x 512", "0.80 x 0.70 x 1.25", "axial", "[red]B31f", "yes"],
+        ["2", "CT", "60", "512 x 512", "0.70 x 0.70 x 5.00", "coronal", "-", "yes (computed from other images)"],
+        ["3", "-", "1", "512 x 512", "-", "-", "-", "no: one slice makes no volume"],
     ]
+
+
+def test_the_table_fits_a_narrow_terminal_and_its_reason_is_wrapped(two_series):
+    from rich.console import Console
+
+    from CovidCTLib.cli.series import series_table
+    from CovidCTLib.reading import list_series
+
+    with (console := Console(width=80, color_system=None)).capture() as captured:
+        console.print(series_table(list_series("folder")))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    words = " ".join(captured.get().split())
+    for word in ("one", "slice", "makes", "no", "volume"):
+        assert word in words
 
 
 def test_series_are_json_lines_on_request(two_series, capsys):
@@ -67,7 +84,7 @@ def test_a_missing_folder_is_refused_by_the_real_reader(tmp_path, capsys):
 @pytest.mark.skipif(not DICOM.is_dir(), reason="the shared DICOM data is not beside the repository")
 def test_a_real_series_is_listed_without_patient_data(capsys):
     assert main(["series", str(DICOM / "covid_P001")]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert lines[1].split()[:5] == ["1", "148", "512", "x", "512"]
-    assert "axial" in lines[1]
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert len(lines) == 3
+    assert lines[2].split()[:6] == ["1", "CT", "148", "512", "x", "512"]
+    assert "axial" in lines[2]

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pydicom
+import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
+STUDY = "1.2.826.0.1.3680043.8.498.1"
 SECRET = "DOE^JANE"
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -47,7 +49,7 @@ def slice_dataset(
     dataset.SOPClassUID = sop_class
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     dataset.SeriesInstanceUID = series
-    dataset.StudyInstanceUID = generate_uid()
+    dataset.StudyInstanceUID = STUDY
     dataset.PatientName = SECRET
     dataset.PatientID = "4711-SECRET"
     dataset.StudyDate = "20200317"
@@ -160,3 +162,62 @@ def edit(path: Path, **elements: Any) -> None:
         else:
             setattr(dataset, keyword, value)
     dataset.save_as(path)
+
+
+def compress_series(folder: Path, syntax: UID | None) -> None:
+    """Write the files of a folder again in another transfer syntax; None leaves them as they are."""
+    for path in sorted(folder.iterdir()):
+        if syntax is None:
+            return
+        dataset = pydicom.dcmread(path)
+        if syntax == JPEGLosslessSV1:
+            dataset.PixelData = jpeg_lossless(dataset.pixel_array, path.with_suffix(".encoded.dcm"))
+            dataset["PixelData"].is_undefined_length = True
+            dataset.file_meta.TransferSyntaxUID = syntax
+        elif syntax.is_encapsulated:
+            dataset.compress(syntax, generate_instance_uid=False)
+        elif syntax == ExplicitVRBigEndian:
+            dataset.PixelData = dataset.pixel_array.astype(dataset.pixel_array.dtype.newbyteorder(">")).tobytes()
+        dataset.file_meta.TransferSyntaxUID = syntax
+        pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+
+
+def jpeg_lossless(stored: NDArray[Any], path: Path) -> bytes:
+    """Encode a slice as JPEG Lossless by GDCM, by way of a file that is removed again."""
+    writer = sitk.ImageFileWriter()
+    writer.SetFileName(str(path))
+    writer.SetImageIO("GDCMImageIO")
+    writer.SetCompressor("JPEG")
+    writer.UseCompressionOn()
+    writer.Execute(sitk.GetImageFromArray(stored[None]))
+    encoded = pydicom.dcmread(path)
+    path.unlink()
+    assert encoded.file_meta.TransferSyntaxUID == JPEGLosslessSV1
+    return bytes(encoded.PixelData)
+
+
+def write_directory(folder: Path) -> Path:
+    """Write a DICOMDIR that lists the images of a folder by their UIDs."""
+    patient = Dataset()
+    patient.DirectoryRecordType, patient.PatientName, patient.PatientID = "PATIENT", SECRET, "4711-SECRET"
+    records, known = [patient], set()
+    for path in sorted(folder.rglob("*.dcm")):
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        if dataset.SeriesInstanceUID not in known:
+            known.add(dataset.SeriesInstanceUID)
+            series = Dataset()
+            series.DirectoryRecordType, series.SeriesInstanceUID = "SERIES", dataset.SeriesInstanceUID
+            records.append(series)
+        image = Dataset()
+        image.DirectoryRecordType = "IMAGE"
+        image.ReferencedFileID = "ELSEWHERE"
+        image.ReferencedSOPInstanceUIDInFile = dataset.SOPInstanceUID
+        records.append(image)
+    directory = Dataset()
+    directory.file_meta = FileMetaDataset()
+    directory.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    directory.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.1.3.10"
+    directory.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    directory.DirectoryRecordSequence = Sequence(records)
+    directory.save_as(folder / "DICOMDIR", enforce_file_format=True)
+    return folder / "DICOMDIR"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from dicom_maker import AXIAL, chest_like, edit, enhanced_dataset, save, slice_dataset, write_series
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
+from dicom_maker import AXIAL, chest_like, compress_series, edit, enhanced_dataset, save, slice_dataset, write_series
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
 from CovidCTLib.errors import InputError
 from CovidCTLib.reading import list_series, read_scan
@@ -230,3 +230,82 @@ def test_a_shifted_slice_is_interpolated_between_pixels(tmp_path):
     np.testing.assert_array_equal(scan.hu[1, 5, 1:24], np.arange(1, 24) * 40 - 1020)
     np.testing.assert_array_equal(scan.hu[2, 5, 1:25], hu[2, 5])
     assert scan.hu[2, 5, 0] == scan.hu[2, 5, 25] == -1024
+
+
+def test_an_element_of_a_length_that_fits_no_number_is_damage(tmp_path):
+    # Found by mutation: pydicom raises an error of its own that is no ValueError.
+    write_series(tmp_path)
+    path = tmp_path / "im002.dcm"
+    content = path.read_bytes()
+    at = content.index(b"\x28\0\x03\x01US\x02\0")
+    path.write_bytes(content[: at + 6] + b"\x03\0" + content[at + 8 :])
+    with pytest.raises(InputError, match=r"1 DICOM files beside its 11 slices are damaged"):
+        read_scan(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["1e400", "nan"])
+@pytest.mark.filterwarnings("ignore")
+def test_numbers_that_are_not_finite_are_damage(tmp_path, value):
+    write_series(tmp_path)
+    content = (tmp_path / "im002.dcm").read_bytes()
+    at = content.index(b"\x28\0\x52\x10DS")
+    length = int.from_bytes(content[at + 6 : at + 8], "little")
+    new = value.encode().ljust(length)[:length]
+    (tmp_path / "im002.dcm").write_bytes(content[: at + 8] + new + content[at + 8 + length :])
+    with pytest.raises(InputError, match=r"1 DICOM files beside its 11 slices are damaged"):
+        read_scan(tmp_path)
+
+
+def test_a_deflated_file_that_inflates_to_too_much_is_refused_before_it_is(tmp_path, monkeypatch):
+    write_series(tmp_path)
+    compress_series(tmp_path, DeflatedExplicitVRLittleEndian)
+    np.testing.assert_array_equal(read_scan(tmp_path).hu, chest_like())
+    monkeypatch.setattr("CovidCTLib.reading.dicom_encoding.MAX_INFLATED_BYTES", 500)
+    monkeypatch.setattr(pydicom, "dcmread", lambda *_, **__: pytest.fail("it was inflated"))
+    with pytest.raises(InputError, match=r"no readable DICOM image \(12 damaged files\)"):
+        read_scan(tmp_path)
+
+
+def test_headers_that_claim_more_than_compressed_files_can_hold_are_refused_before_memory_is_taken(
+    tmp_path, monkeypatch
+):
+    write_series(tmp_path)
+    compress_series(tmp_path, RLELossless)
+    for path in tmp_path.iterdir():
+        edit(path, Rows=12000, Columns=12000)
+    monkeypatch.setattr(np, "full", lambda *_, **__: pytest.fail("memory was taken"))
+    with pytest.raises(InputError, match=r"the headers claim 1728000000 voxels and the files hold \d+ bytes"):
+        read_scan(tmp_path)
+
+
+def test_headers_that_claim_more_than_plain_files_hold_are_damage(tmp_path):
+    write_series(tmp_path)
+    for path in tmp_path.iterdir():
+        edit(path, Rows=40)
+    with pytest.raises(InputError, match=r"must be readable, but 12 of 12 are damaged"):
+        read_scan(tmp_path)
+
+
+@pytest.mark.parametrize("modality", ["MR", "PT"])
+def test_a_modality_that_contradicts_the_ct_class_is_said(tmp_path, modality):
+    write_series(tmp_path, modality=modality)
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    (notice,) = scan.notices
+    assert (notice.code, notice.severity) == ("modality-contradicts", "warn")
+    assert f"their Modality is {modality}" in notice.text
+    assert list_series(tmp_path)[0].modality == modality
+
+
+def test_a_missing_sop_class_is_taken_from_the_meta_header_or_the_modality(tmp_path):
+    write_series(tmp_path, SOPClassUID=None)
+    assert read_scan(tmp_path).notices == ()
+
+
+@pytest.mark.parametrize(
+    "words", [("DERIVED", "SECONDARY", "AXIAL", "CT_SOM5 MIP"), ("DERIVED", "SECONDARY", "VOLUME RENDERING")]
+)
+def test_pictures_are_known_by_words_inside_longer_values(tmp_path, words):
+    write_series(tmp_path, image_type=words)
+    with pytest.raises(InputError, match=r"holds only projections, dose sheets or maps computed from a CT"):
+        read_scan(tmp_path)

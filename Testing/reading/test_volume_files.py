@@ -133,6 +133,18 @@ def test_values_that_cannot_be_hu_are_refused(tmp_path, low, high, message):
         read_scan(write(tmp_path / "ct.nrrd", values))
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "code"),
+    [(0, 255, "looks-8-bit"), (24, 2000, "hu-offset-lost"), (0, 30000, "not-hu"), (-64, 100, "not-hu")],
+)
+def test_values_that_cannot_be_hu_are_refused_with_code_value_and_limit(low, high, code):
+    with pytest.raises(InputError) as caught:
+        check_range(low, high)
+    notice = caught.value.notice
+    assert (notice.code, notice.severity, notice.value, notice.limit) == (code, "refuse", low, -500)
+    assert ("divided by about 15.6" in notice.text) == (low == -64)
+
+
 def test_values_normalized_to_one_are_refused(tmp_path):
     values = np.linspace(0, 1, int(np.prod(SHAPE))).reshape(SHAPE).astype(np.float32)
     with pytest.raises(InputError, match=r"only 2 different values from 0 to 1"):
@@ -374,3 +386,12 @@ def test_a_nifti_of_any_axis_order_and_flip_becomes_canonical_and_comes_back(tmp
     np.testing.assert_allclose(grid.geometry.origin_lps_mm, (-10, -20, -300), atol=1e-4)
     np.testing.assert_allclose(grid.geometry.spacing_xyz_mm, spacing_lps, atol=1e-6)
     np.testing.assert_array_equal(grid.give_back(body), stored)
+
+
+def test_a_compressed_nifti_that_goes_on_without_end_is_given_up(tmp_path, monkeypatch):
+    path = write(tmp_path / "ct.nii", chest_like())
+    with gzip.open(tmp_path / "ct.nii.gz", "wb") as file:
+        file.write(path.read_bytes() + bytes(9 << 20))
+    monkeypatch.setattr("CovidCTLib.reading.integrity.MAX_EXCESS_BYTES", 1 << 20)
+    with pytest.raises(InputError, match=r"A NIfTI file of 11872 bytes was expected .* goes on for more than 1 MiB"):
+        read_scan(tmp_path / "ct.nii.gz")

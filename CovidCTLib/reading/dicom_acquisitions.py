@@ -1,0 +1,249 @@
+"""Which images of a series belong to one volume: copies, odd images, and several acquisitions told apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidCTLib.errors import Notice
+from CovidCTLib.reading.dicom_headers import Frame
+
+SAME_POSITION_MM = 0.01
+"""Slices nearer than this along the normal, in mm, lie at one place; positions are written to 0.1 mm or finer."""
+
+PARALLEL_TOLERANCE = 1e-3
+"""Largest difference of a direction cosine between slices that count as parallel (about 0.06 degrees)."""
+
+SPACING_TOLERANCE = 1e-3
+"""Largest relative difference of the pixel spacing between slices of one stack."""
+
+MAX_ODD_IMAGES = 3
+MAX_ODD_SHARE = 0.1
+"""So many images, or this share of a series, both inclusive, may be of another size, spacing or orientation than the
+rest and are left out: scout views and result sheets that do not say what they are."""
+
+MIN_SHARE_OF_LARGEST = 0.5
+"""Runs of InstanceNumber are acquisitions only if each has at least this share of the largest one's slices."""
+
+MAX_SHARED_STEPS = 2
+"""Ranges of two acquisitions that share more than so many slice distances are acquisitions of the same region."""
+
+_CHUNK = 1 << 16
+
+MIN_ACQUISITION_SLICES = 10
+"""A smaller acquisition is not read in place of a series that fits together badly as a whole."""
+
+
+def without_copies(frames: Sequence[Frame]) -> tuple[tuple[Frame, ...], tuple[Notice, ...]]:
+    """Drop the images of files that are there several times."""
+    unique = {(frame.instance or str(frame.path), frame.index, frame.position_lps_mm): frame for frame in frames}
+    copies = len(frames) - len(unique)
+    if not copies:
+        return tuple(frames), ()
+    text = f"{copies} files of the series were there twice and were read once."
+    return tuple(unique.values()), (Notice("copied-files", text, "note", copies),)
+
+
+def without_odd_images(frames: Sequence[Frame]) -> tuple[tuple[Frame, ...], tuple[Notice, ...]]:
+    """Leave out the few images of another size, pixel spacing or orientation than the rest.
+
+    Returns
+    -------
+    tuple
+        The images of the largest group and a notice; all of them, without notice, where the others are too many, or
+        are acquisitions of their own.
+    """
+    groups: list[list[Frame]] = []
+    for frame in frames:
+        same = next((group for group in groups if _in_one_plane(frame, group[0])), None)
+        if same is None:
+            groups.append([frame])
+        else:
+            same.append(frame)
+    if len(groups) < 2:
+        return tuple(frames), ()
+    largest = max(groups, key=len)
+    odd = len(frames) - len(largest)
+    if odd <= max(MAX_ODD_IMAGES, MAX_ODD_SHARE * len(frames)) and odd < len(largest):
+        text = (
+            f"{odd} of {len(frames)} images of the series have another size, pixel spacing or orientation (a scout "
+            "view or result sheet?) and were left out."
+        )
+        return tuple(largest), (Notice("odd-images", text, value=odd, unit="images"),)
+    numbers = [{frame.acquisition for frame in group} for group in groups]
+    if any(one & other for one, other in combinations(numbers, 2)):
+        return tuple(frames), ()
+    return tuple(largest), (_several(len(groups), len(largest), "sizes, spacings or orientations"),)
+
+
+def _in_one_plane(frame: Frame, other: Frame) -> bool:
+    return (
+        (frame.rows, frame.columns) == (other.rows, other.columns)
+        and _near(frame.spacing_yx_mm, other.spacing_yx_mm, SPACING_TOLERANCE, relative=True)
+        and _near(frame.orientation_lps, other.orientation_lps, PARALLEL_TOLERANCE, relative=False)
+    )
+
+
+def _near(one: Sequence[float] | None, other: Sequence[float] | None, tolerance: float, *, relative: bool) -> bool:
+    if one is None or other is None:
+        return one is other
+    return all(abs(a - b) <= tolerance * (abs(b) if relative else 1) for a, b in zip(one, other, strict=True))
+
+
+def _several(count: int, kept: int, what: str) -> Notice:
+    return Notice(
+        "several-acquisitions",
+        f"The series holds {count} acquisitions ({what}); the largest, of {kept} slices, was read.",
+        value=count,
+    )
+
+
+def count_doubled(frames: Sequence[Frame], normal: NDArray[np.float64]) -> int:
+    """Count the slices that lie where another one lies."""
+    return int((np.diff(np.sort(_heights(frames, normal))) < SAME_POSITION_MM).sum())
+
+
+def _heights(frames: Sequence[Frame], normal: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([frame.position_lps_mm for frame in frames], dtype=float) @ normal
+
+
+def acquisition_at_each_place(
+    frames: Sequence[Frame], normal: NDArray[np.float64]
+) -> tuple[tuple[Frame, ...], tuple[Notice, ...]] | None:
+    """Keep one acquisition where several show the same region.
+
+    Parameters
+    ----------
+    frames
+        Parallel slices with positions.
+    normal
+        Unit vector along which they are stacked.
+
+    Returns
+    -------
+    tuple or None
+        The slices of the largest acquisition (of the lowest number among equals) and a notice; all slices where there
+        is one acquisition; None where slices lie at one place and nothing tells them apart.
+
+    Notes
+    -----
+    They are told apart by the study (careless anonymizers give the series of all patients one UID), else by
+    AcquisitionNumber, else by the kernel, else by InstanceNumber: where it grows and the
+    position jumps back, another run begins. One or two slices in common, where acquisitions meet, and slices with the
+    same pixels, are dropped.
+    """
+    by_number = _grouped(frames, lambda frame: frame.acquisition)
+    doubled = count_doubled(frames, normal)
+    if not doubled:
+        if len(by_number) > 1 and _share_a_region(by_number, normal):
+            return _largest(by_number), (_several(len(by_number), max(map(len, by_number)), "of the same region"),)
+        return tuple(frames), ()
+    if doubled <= MAX_SHARED_STEPS and len(by_number) > 1 and not _share_a_region(by_number, normal):
+        return _once_at_each_place(frames, normal, lambda _, __: True, "where two acquisitions meet")
+    by_study = _grouped(frames, lambda frame: frame.study)
+    partitions = (by_study, by_number, _grouped(frames, lambda frame: frame.kernel), _runs(frames, normal))
+    for groups in partitions:
+        if len(groups) > 1 and not any(count_doubled(group, normal) for group in groups):
+            return _largest(groups), (_several(len(groups), max(map(len, groups)), "of the same places"),)
+    alike = _once_at_each_place(frames, normal, _same_pixels, "with the same pixels")
+    return None if count_doubled(alike[0], normal) else alike
+
+
+def _once_at_each_place(
+    frames: Sequence[Frame], normal: NDArray[np.float64], doubles: Callable[[Frame, Frame], bool], what: str
+) -> tuple[tuple[Frame, ...], tuple[Notice, ...]]:
+    """Drop slices that lie where the one before lies and are its doubles."""
+    heights = _heights(frames, normal)
+    kept: list[int] = []
+    for i in np.argsort(heights, kind="stable").tolist():
+        there = bool(kept) and heights[i] - heights[kept[-1]] < SAME_POSITION_MM
+        if not (there and doubles(frames[kept[-1]], frames[i])):
+            kept.append(i)
+    dropped = len(frames) - len(kept)
+    text = f"{dropped} slices lie where another one does ({what}); one at each place was read."
+    return tuple(frames[i] for i in kept), (Notice("doubled-slices", text, "note", dropped, unit="slices"),)
+
+
+def _same_pixels(one: Frame, other: Frame) -> bool:
+    """Tell whether two files of a single image hold the same pixel data; damaged ones do not."""
+    starts = one.encoding.start, other.encoding.start
+    if None in starts or one.encoding.frames > 1 or (one.slope, one.intercept) != (other.slope, other.intercept):
+        return False
+    try:
+        with one.path.open("rb") as first, other.path.open("rb") as second:
+            first.seek(starts[0] or 0)
+            second.seek(starts[1] or 0)
+            while chunk := first.read(_CHUNK):
+                if chunk != second.read(_CHUNK):
+                    return False
+            return not second.read(1)
+    except OSError:
+        return False
+
+
+def acquisitions_by_themselves(frames: Sequence[Frame]) -> tuple[tuple[tuple[Frame, ...], tuple[Notice, ...]], ...]:
+    """List the acquisitions of a series that does not fit together, the largest first, each with a notice.
+
+    Parameters
+    ----------
+    frames
+        Slices.
+
+    Returns
+    -------
+    tuple
+        Those of at least `MIN_ACQUISITION_SLICES` slices; empty if there is one acquisition only.
+    """
+    groups = _grouped(frames, lambda frame: frame.acquisition)
+    if len(groups) < 2:
+        return ()
+    large = sorted((group for group in groups if len(group) >= MIN_ACQUISITION_SLICES), key=len, reverse=True)
+    return tuple((tuple(group), (_several(len(groups), len(group), "apart from each other"),)) for group in large)
+
+
+def _grouped(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:
+    groups: dict[Hashable, list[Frame]] = defaultdict(list)
+    for frame in frames:
+        groups[key(frame)].append(frame)
+    return [groups[name] for name in sorted(groups, key=lambda name: (name is not None, name))]
+
+
+def _largest(groups: Sequence[list[Frame]]) -> tuple[Frame, ...]:
+    sizes = [len(group) for group in groups]
+    return tuple(groups[sizes.index(max(sizes))])
+
+
+def _share_a_region(groups: Sequence[Sequence[Frame]], normal: NDArray[np.float64]) -> bool:
+    """Tell whether the ranges of two acquisitions, each of several slices, lie over one another."""
+    ranges = []
+    for group in groups:
+        heights = _heights(group, normal)
+        if len(group) > MAX_SHARED_STEPS:
+            ranges.append((heights.min(), heights.max(), float(np.ptp(heights)) / (len(group) - 1)))
+    return any(
+        min(one[1], other[1]) - max(one[0], other[0]) > MAX_SHARED_STEPS * min(one[2], other[2])
+        for one, other in combinations(ranges, 2)
+    )
+
+
+def _runs(frames: Sequence[Frame], normal: NDArray[np.float64]) -> list[list[Frame]]:
+    """Split a series at the places where InstanceNumber goes on and the position turns back."""
+    numbers = [frame.number for frame in frames]
+    if None in numbers or len(set(numbers)) < len(numbers):
+        return [list(frames)]
+    ordered = sorted(frames, key=lambda frame: frame.number or 0)
+    heights = _heights(ordered, normal)
+    runs, way = [[ordered[0]]], 0.0
+    for before, frame in enumerate(ordered[1:]):
+        step = float(np.sign(heights[before + 1] - heights[before]))
+        if len(runs[-1]) > 1 and step != way:
+            runs.append([frame])
+        else:
+            runs[-1].append(frame)
+            way = step
+    sizes = [len(run) for run in runs]
+    return runs if min(sizes) >= MIN_SHARE_OF_LARGEST * max(sizes) else [list(frames)]
