@@ -46,6 +46,8 @@ class AxialArrays:
         float32 in [0, 1]: where the slice classifier looked, zero outside the lungs and in slices that it calls normal.
     geometry
         Grid of the arrays.
+    spacing_known
+        Whether the grid's spacing is the true one; where not, lengths, areas and volumes mean nothing.
     """
 
     hu: NDArray[np.int16]
@@ -53,6 +55,7 @@ class AxialArrays:
     opacities: NDArray[np.uint8]
     localization: NDArray[np.float32]
     geometry: Geometry
+    spacing_known: bool = True
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class SliceMeasures:
     """One axial slice, counted from the feet (``index`` 0) in the canonical orientation.
 
     Areas are in mm2, ``position_mm`` is the slice centre's S coordinate (positive to the head), ratios are None
-    where the slice shows no lung.
+    where the slice shows no lung. Where the spacing is not known (`CovidCTLib.scan.ScanFacts.spacing_known`) areas and
+    position are those of the nominal grid; they serve to compare slices, and tables and reports leave them out.
     """
 
     index: int
@@ -119,11 +123,23 @@ class CaseDecision:
 
 @dataclass(frozen=True)
 class ModelUsed:
-    """A network that took part: its name, version and the SHA-256 of its weights."""
+    """A network that took part.
+
+    Parameters
+    ----------
+    name, version, sha256
+        Its name, version and the SHA-256 of its weights.
+    role
+        What it was used for: ``"lungs"``, ``"opacities"`` or ``"slices"``.
+    own
+        Whether it is a user's, not one that ships with CovidCT.
+    """
 
     name: str
     version: str
     sha256: str
+    role: str = ""
+    own: bool = False
 
 
 @dataclass(frozen=True)

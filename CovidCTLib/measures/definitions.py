@@ -31,6 +31,12 @@ POPULATION_SOURCE = "population study of 1,294 scans (InRad open data)"
 NO_UNIT = ""
 """Unit of numbers without one (skewness, kurtosis) and of columns that hold no number."""
 
+SIZE_UNITS = frozenset({"mm", "mm2", "ml", "cm3", "g"})
+"""Units of what cannot be told where the spacing is not known; shares, HU and points can."""
+
+SPACING_REASON = "the spacing of the slices and their pixels is not known"
+"""Reason for their absence."""
+
 
 @dataclass(frozen=True)
 class MeasureDefinition:
@@ -291,3 +297,10 @@ DEFINITIONS: Mapping[str, MeasureDefinition] = definitions_for(Options())
 
 SLICE_DEFINITIONS: Mapping[str, MeasureDefinition] = slice_definitions_for(Options())
 """Columns of the table of slices by name, with the default limits."""
+
+
+def absent_columns(spacing_known: bool) -> frozenset[str]:
+    """Name the columns of the table of slices that cannot be told: lengths and areas where the spacing is not known."""
+    if spacing_known:
+        return frozenset()
+    return frozenset(name for name, entry in SLICE_DEFINITIONS.items() if entry.unit in SIZE_UNITS)

@@ -8,7 +8,7 @@ from CovidCTLib.analysis import AxialArrays, Measurement
 from CovidCTLib.labels import OPACITY_EFFUSION
 from CovidCTLib.measures.checks import check_axial
 from CovidCTLib.measures.counts import RegionCounts, add_counts, count_zones
-from CovidCTLib.measures.definitions import band_measure_names, definitions_for
+from CovidCTLib.measures.definitions import SIZE_UNITS, SPACING_REASON, band_measure_names, definitions_for
 from CovidCTLib.measures.hu_statistics import hu_statistics, mass_g
 from CovidCTLib.measures.regions import REGIONS, ZONES, ZONES_OF_REGION
 from CovidCTLib.measures.severity import zone_severity
@@ -56,7 +56,8 @@ def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, 
     Notes
     -----
     All regions are sums of the same whole-number counts in six zones: right and left add up to both lungs, and the
-    thirds to their lung. If only one lung was found, the measures of both lungs are those of this lung.
+    thirds to their lung. If only one lung was found, the measures of both lungs are those of this lung. Where the
+    spacing is not known, volumes, mass and Corona Score are None, with the reason.
     """
     check_axial(axial)
     definitions = definitions_for(options)
@@ -73,12 +74,19 @@ def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, 
         if region == WHOLE:
             values["severity_0_24"] = _six_zone_severity(zones)
             values["pleural_effusion_volume_ml"] = _effusion_ml(axial, voxel_ml)
+        if not axial.spacing_known:
+            values = {name: _without_size(value, definitions[name].unit) for name, value in values.items()}
         table += [
             _measurement(region, name, values[name], definition.unit)
             for name, definition in definitions.items()
             if name in values
         ]
     return tuple(table)
+
+
+def _without_size(value: float | str, unit: str) -> float | str:
+    """Put the reason in place of a value that needs the spacing."""
+    return SPACING_REASON if unit in SIZE_UNITS and not isinstance(value, str) else value
 
 
 def _measurement(region: str, name: str, value: float | str, unit: str) -> Measurement:

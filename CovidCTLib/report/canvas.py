@@ -87,7 +87,8 @@ def paint(
         _blend_heat(picture, plane, fine)
     image = Image.fromarray(np.rint(picture * 255).astype(np.uint8)).reduce(_OVERSAMPLING)
     _mark_sides(image, plane.sides)
-    _draw_scale_bar(image, scale)
+    if plane.spacing_known:
+        _draw_scale_bar(image, scale)
     for axis, distance_mm in enumerate(cuts_mm):
         _draw_ticks(image, axis, distance_mm * scale)
     if overlay == "localization":

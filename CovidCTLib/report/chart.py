@@ -74,7 +74,13 @@ def chart_style(width_px: int) -> AbstractContextManager[None]:
     return style.context(["default", {**_STYLE, "font.size": 12 if width_px < _NARROW_PX else 13}])
 
 
-def slice_figure(slices: Sequence[SliceMeasures], case: CaseDecision, shown_index: int | None, width_px: int) -> Figure:
+def slice_figure(
+    slices: Sequence[SliceMeasures],
+    case: CaseDecision,
+    shown_index: int | None,
+    width_px: int,
+    spacing_known: bool = True,
+) -> Figure:
     """Draw probability and areas of every slice over its position.
 
     Parameters
@@ -87,6 +93,8 @@ def slice_figure(slices: Sequence[SliceMeasures], case: CaseDecision, shown_inde
         Index of the slice that the pictures show, marked as such; None marks none.
     width_px
         Width of the chart in CSS pixels; text has a fixed size, so narrow screens get a chart of their own.
+    spacing_known
+        Whether positions and areas have a scale; where not, the chart has none either.
 
     Returns
     -------
@@ -117,8 +125,11 @@ def slice_figure(slices: Sequence[SliceMeasures], case: CaseDecision, shown_inde
         for artist in (*upper.lines, *lower.lines, *lower.collections):
             artist.set_in_layout(False)
         upper.set_title("Probability (0 to 1)" if narrow else "Probability that the slice is abnormal (0 to 1)")
-        lower.set_title("Area in the slice (cm²)")
+        lower.set_title("Area in the slice (cm²)" if spacing_known else "Area in the slice (no scale)")
         position = "S (mm)" if narrow else "Position of the slice, S (mm)"
+        if not spacing_known:
+            position = "slices"
+            lower.tick_params(labelbottom=False, labelleft=False)
         gap = " " * (6 if narrow else 20)
         lower.set_xlabel(f"← feet{gap}{position}{gap}head →")
         first_mm, last_mm = ordered[0].position_mm, ordered[-1].position_mm
@@ -135,13 +146,18 @@ def slice_figure(slices: Sequence[SliceMeasures], case: CaseDecision, shown_inde
 
 
 def slice_chart(
-    slices: Sequence[SliceMeasures], case: CaseDecision, shown_index: int | None, width_px: int, alt: str
+    slices: Sequence[SliceMeasures],
+    case: CaseDecision,
+    shown_index: int | None,
+    width_px: int,
+    alt: str,
+    spacing_known: bool = True,
 ) -> Picture:
     """Draw `slice_figure` as a picture for the report.
 
     Parameters
     ----------
-    slices, case, shown_index, width_px
+    slices, case, shown_index, width_px, spacing_known
         As in `slice_figure`.
     alt
         What the chart shows, with numbers, for those who cannot see it.
@@ -154,7 +170,7 @@ def slice_chart(
     buffer = io.BytesIO()
     # Some of the text is made as late as the figure is saved.
     with chart_style(width_px):
-        figure = slice_figure(slices, case, shown_index, width_px)
+        figure = slice_figure(slices, case, shown_index, width_px, spacing_known)
         figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     drawing = buffer.getvalue()
     # What stands before the drawing names the address of a document type, which nobody needs.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from CovidCTLib.analysis import Analysis, Measurement, SliceMeasures
 from CovidCTLib.errors import Notice
@@ -86,13 +86,7 @@ def as_sentence(text: str | None) -> str:
 
 def notice_numbers(notice: Notice) -> str:
     """Say the value and the limit of a notice; empty where it has none."""
-    unit = f" {pretty_unit(notice.unit)}" if notice.unit else ""
-    parts = []
-    if notice.value is not None:
-        parts.append(f"found {format_number(notice.value)}{unit}")
-    if notice.limit is not None:
-        parts.append(f"limit {format_number(notice.limit)}{unit}")
-    return ", ".join(parts)
+    return replace(notice, unit=pretty_unit(notice.unit) if notice.unit else None).numbers
 
 
 def case_number(analysis: Analysis) -> KeyNumber:
@@ -181,10 +175,12 @@ def _cell(entry: Measurement | None, reasons: list[str]) -> Cell:
 
 
 def slice_rows(
-    slices: tuple[SliceMeasures, ...], definitions: Mapping[str, MeasureDefinition]
+    slices: tuple[SliceMeasures, ...],
+    definitions: Mapping[str, MeasureDefinition],
+    absent: frozenset[str] = frozenset(),
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, ...], ...]]:
-    """Arrange the slices as a table: columns (label, unit) and rows of text, from the head to the feet."""
-    names = [part.name for part in fields(SliceMeasures)]
+    """Arrange the slices as a table without absent columns: columns (label, unit) and rows of text, head to feet."""
+    names = [part.name for part in fields(SliceMeasures) if part.name not in absent]
     columns = tuple(
         (definitions[name].label, pretty_unit(definitions[name].unit)) if name in definitions else (name, "")
         for name in names
@@ -207,6 +203,24 @@ def _slice_cell(name: str, value: object) -> str:
     return str(value)
 
 
+IDENTIFIED = "This report names the patient, because that was asked for (--with-identifiers). Do not pass it on."
+
+
+def identifier_facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
+    """List who was scanned; empty unless the user asked for it."""
+    found = analysis.scan.identifiers
+    if found is None:
+        return ()
+    rows = (
+        ("Patient", found.patient_name),
+        ("Patient number", found.patient_id),
+        ("Birth date", found.birth_date),
+        ("Study", found.study_description),
+        ("Study date", found.study_date),
+    )
+    return tuple((label, "not stated" if value is None else value) for label, value in rows)
+
+
 def study_facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     """List the facts of the acquisition and the grid; none of them identifies anybody."""
     facts, grid = analysis.scan.facts, analysis.scan.geometry
@@ -217,7 +231,7 @@ def study_facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         ("Study date", facts.study_date),
         ("Slices", facts.slice_count),
         ("Voxels (x × y × z)", shape),
-        ("Spacing (x × y × z)", f"{spacing} mm"),
+        ("Spacing (x × y × z)", f"{spacing} mm" if facts.spacing_known else "not known"),
         ("Slice thickness", None if facts.slice_thickness_mm is None else f"{facts.slice_thickness_mm:g} mm"),
         ("Kernel", facts.kernel),
         ("Tube voltage", None if facts.tube_voltage_kv is None else f"{facts.tube_voltage_kv:g} kV"),

@@ -13,7 +13,7 @@ from CovidCTLib.analysis import Analysis, SliceMeasures
 from CovidCTLib.errors import InputError, OutputError
 from CovidCTLib.hu import READING_WINDOW
 from CovidCTLib.labels import LUNG_LABELS
-from CovidCTLib.measures.definitions import definitions_for, slice_definitions_for
+from CovidCTLib.measures.definitions import absent_columns, definitions_for, slice_definitions_for
 from CovidCTLib.report import content
 from CovidCTLib.report.canvas import heat_colours
 from CovidCTLib.report.chart import MM2_PER_CM2, slice_chart
@@ -54,14 +54,17 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
     _check(analysis)
     definitions = definitions_for(analysis.options)
     slice_definitions = slice_definitions_for(analysis.options)
+    known = analysis.scan.facts.spacing_known
     place = worst_place(analysis)
     box = lung_box(analysis.axial)
     description = _chart_in_words(analysis)
-    columns, rows = content.slice_rows(analysis.slices, slice_definitions)
+    columns, rows = content.slice_rows(analysis.slices, slice_definitions, absent_columns(known))
     shown = place.z if analysis.slices else None
     return _template().render(
         title=title,
         research_use=RESEARCH_USE,
+        identifiers=content.identifier_facts(analysis),
+        identified=content.IDENTIFIED,
         notices=content.sorted_notices(analysis.notices),
         notice_numbers=content.notice_numbers,
         severity_words=content.SEVERITY_WORDS,
@@ -81,7 +84,7 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
         localization_level=LOCALIZATION_LEVEL,
         smallest_seen_mm=SMALLEST_SEEN_MM,
         charts=[
-            (css, slice_chart(analysis.slices, analysis.case, shown, width, description))
+            (css, slice_chart(analysis.slices, analysis.case, shown, width, description, known))
             for css, width in (("wide", CHART_WIDE_PX), ("narrow", CHART_NARROW_PX))
             if analysis.slices
         ],
@@ -188,8 +191,13 @@ def _chart_in_words(analysis: Analysis) -> str:
     opacity = max(slices, key=opacity_area_mm2)
     looked = max(slices, key=lambda entry: entry.localization_area_mm2)
     seen = [entry for entry in slices if entry.probability is not None]
+    extent = f" from S {positions[0]:.1f} to {positions[-1]:.1f} mm" if analysis.scan.facts.spacing_known else ""
+
+    known = analysis.scan.facts.spacing_known
 
     def where(entry: SliceMeasures, area_mm2: float) -> str:
+        if not known:
+            return f"in slice {entry.index}"
         return f"{area_mm2 / MM2_PER_CM2:.1f} cm² in slice {entry.index}"
 
     probability = "no slice has a probability"
@@ -200,7 +208,7 @@ def _chart_in_words(analysis: Analysis) -> str:
             f"{sum(entry.positive for entry in seen)} slices reach the threshold {analysis.case.slice_threshold:.2f}"
         )
     return (
-        f"Chart of {len(slices)} slices from S {positions[0]:.1f} to {positions[-1]:.1f} mm: {probability}. "
+        f"Chart of {len(slices)} slices{extent}: {probability}. "
         f"Largest areas: lungs {where(lungs, lungs.lung_area_mm2)}, "
         f"opacity {where(opacity, opacity_area_mm2(opacity))}, "
         f"localization {where(looked, looked.localization_area_mm2)}."

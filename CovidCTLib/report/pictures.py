@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from CovidCTLib.analysis import Analysis, SliceMeasures
@@ -117,9 +118,10 @@ def _plane_row(analysis: Analysis, place: Place, box: Box, name: PlaneName) -> R
     axial = analysis.axial
     index = place.along(name)
     plane = cut(axial, name, index, box)
-    where = f"{_COORDINATE[name]} {position_mm(axial, name, index):.1f} mm"
+    where = f"{_COORDINATE[name]} {position_mm(axial, name, index):.1f} mm" if axial.spacing_known else ""
     if name == "axial":
-        where = f"slice {index}, {where}"
+        where = f"slice {index}, {where}" if where else f"slice {index}"
+    where = where or f"voxel {index}"
     pictures = []
     for overlay in _OVERLAYS:
         image = paint(plane, overlay, *PLANE_PX, cuts_mm=_cuts(plane, place, box, name))
@@ -149,16 +151,23 @@ def _overlay_in_words(plane: Plane, overlay: Overlay) -> str:
             return " with the localization, which is zero in this plane"
         return (
             f" with the localization as a heat map: largest value {largest:.2f}, at least 0.5 on "
-            f"{plane.area_cm2(plane.localization >= 0.5):.1f} cm²"
+            f"{_area_in_words(plane, plane.localization >= 0.5)}"
         )
-    lungs_cm2 = plane.area_cm2(plane.lungs > 0)
-    return f" with outlines of the lungs ({lungs_cm2:.0f} cm²) and the opacities: {_areas_in_words(plane)}"
+    lungs = f" ({plane.area_cm2(plane.lungs > 0):.0f} cm²)" if plane.spacing_known else ""
+    return f" with outlines of the lungs{lungs} and the opacities: {_areas_in_words(plane)}"
+
+
+def _area_in_words(plane: Plane, mask: NDArray[np.bool_]) -> str:
+    """An area in cm², or as a share of the lungs in the plane where the spacing is not known."""
+    if plane.spacing_known:
+        return f"{plane.area_cm2(mask):.1f} cm²"
+    return f"{100 * int(np.count_nonzero(mask)) / max(1, int(np.count_nonzero(plane.lungs))):.0f} % of the lungs' area"
 
 
 def _areas_in_words(plane: Plane) -> str:
     """Area of each kind of opacity in a plane."""
     found = [
-        f"{label.name} {plane.area_cm2(plane.opacities == value):.1f} cm²"
+        f"{label.name} {_area_in_words(plane, plane.opacities == value)}"
         for value, label in enumerate(OPACITY_LABELS, start=1)
         if np.any(plane.opacities == value)
     ]
@@ -169,10 +178,11 @@ def _tile(analysis: Analysis, entry: SliceMeasures, rank: int, box: Box) -> Pict
     plane = cut(analysis.axial, "axial", entry.index, box)
     image = paint(plane, "findings", *TILE_PX)
     probability = "no probability" if entry.probability is None else f"probability {entry.probability:.2f}"
-    area = f"opacity {opacity_area_mm2(entry) / 100:.1f} cm²"
-    if entry.opacity_percent is not None:
-        area += f" ({entry.opacity_percent:.0f} %)"
-    where = f"lice {entry.index}, S {entry.position_mm:.1f} mm"
+    percent = "" if entry.opacity_percent is None else f"{entry.opacity_percent:.0f} %"
+    area, where = f"opacity {percent}", f"lice {entry.index}"
+    if analysis.axial.spacing_known:
+        area = f"opacity {opacity_area_mm2(entry) / 100:.1f} cm²" + (f" ({percent})" if percent else "")
+        where += f", S {entry.position_mm:.1f} mm"
     alt = f"Axial CT, number {rank} of the worst slices, s{where}: {_areas_in_words(plane)}; {probability}."
     return _picture(image, alt, f"S{where}", f"{area}, {probability}")
 
@@ -196,7 +206,7 @@ def _volumes_in_words(analysis: Analysis) -> str:
     for value, label in enumerate(OPACITY_LABELS, start=1):
         voxels = np.count_nonzero(analysis.axial.opacities == value)
         if voxels:
-            found.append(f"{label.name} {voxels * ml:.0f} ml")
+            found.append(f"{label.name} {voxels * ml:.0f} ml" if analysis.axial.spacing_known else label.name)
     return ", ".join(found) if found else "no opacity"
 
 

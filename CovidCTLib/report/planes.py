@@ -63,6 +63,8 @@ class Plane:
         Height and width of a pixel, in mm.
     sides
         Letters of the patient's sides at the left and the right of the picture.
+    spacing_known
+        Whether `pixel_mm` is the true size.
     """
 
     hu: NDArray[np.int16]
@@ -71,6 +73,7 @@ class Plane:
     localization: NDArray[np.float32]
     pixel_mm: tuple[float, float]
     sides: tuple[str, str]
+    spacing_known: bool = True
 
     @property
     def size_mm(self) -> tuple[float, float]:
@@ -211,6 +214,7 @@ def cut(axial: AxialArrays, plane: PlaneName, index: int, box: Box) -> Plane:
         axial.localization[where][rows],
         (pixel[0], pixel[1]),
         _SIDES[plane],
+        axial.spacing_known,
     )
 
 

@@ -63,7 +63,7 @@ def check_output_folder(folder: str | os.PathLike[str]) -> Path:
         else:
             _require_writable(_nearest_existing(out.parent))
     except OSError as error:
-        raise _explained(error) from error
+        raise explained(error) from error
     except ValueError as error:
         raise OutputError(
             "The output folder must be a valid path, but this one holds a zero character. Correct it."
@@ -98,10 +98,10 @@ def new_output_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
         created = _create_parents(out.parent)
         home = out if _must_stay(out) else out.parent
         remove_stale_folders(home)
-        temporary = home / _temporary_name()
+        temporary = home / temporary_name()
         temporary.mkdir()
         yield temporary
-        _push_to_disk(temporary)
+        push_to_disk(temporary)
         _put_in_place(temporary, out)
     except BaseException as error:
         if temporary is not None:
@@ -111,7 +111,7 @@ def new_output_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 parent.rmdir()
         if isinstance(error, OSError):
-            raise _explained(error) from error
+            raise explained(error) from error
         raise
 
 
@@ -164,7 +164,7 @@ def _this_computer() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
-def _temporary_name() -> str:
+def temporary_name() -> str:
     """Name that no other run takes."""
     return f"{TEMPORARY_PREFIX}{_this_computer()}-{os.getpid()}-{secrets.token_hex(4)}"
 
@@ -193,7 +193,7 @@ def _require_writable(home: Path) -> None:
             "The output folder must lie in a folder, but part of its path is a file. Choose another folder with -o."
         )
     if not os.access(home, os.W_OK | os.X_OK):
-        raise _explained(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+        raise explained(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def _create_parents(parent: Path) -> list[Path]:
@@ -254,7 +254,7 @@ def _move_files(temporary: Path, out: Path) -> None:
         raise
 
 
-def _push_to_disk(folder: Path) -> None:
+def push_to_disk(folder: Path) -> None:
     """Make sure that the files are on the disk before anyone sees them under their final name."""
     for file in folder.iterdir():
         # Windows flushes only handles that may write.
@@ -276,7 +276,7 @@ def _push_folder_to_disk(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _explained(error: OSError) -> OutputError:
+def explained(error: OSError) -> OutputError:
     """Say in plain words why the operating system refused, without the path."""
     if error.errno in _FULL:
         return OutputError(

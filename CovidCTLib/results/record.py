@@ -15,7 +15,7 @@ from CovidCTLib import __version__
 from CovidCTLib.analysis import Analysis, Measurement
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.labels import LABELS
-from CovidCTLib.measures.definitions import MeasureDefinition, definitions_for, slice_definitions_for
+from CovidCTLib.measures.definitions import MeasureDefinition, absent_columns, definitions_for, slice_definitions_for
 from CovidCTLib.measures.regions import REGIONS
 
 SCHEMA_VERSION = 1
@@ -37,13 +37,15 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
     -------
     dict
         Holds no NaN and no infinity: open ends of aeration bands and undefined values are None. Lengths are in mm,
-        coordinates LPS. Neither the input's path nor patient data is in it; the study date only if the scan
-        carries it, which it does only when the user asked for it.
+        coordinates LPS. Neither the input's path nor patient data is in it; ``identifiers`` and the study date only
+        if the scan carries them, which it does only when the user asked for it.
     """
+    absent = dict.fromkeys(absent_columns(analysis.scan.facts.spacing_known))
     record = {
         "schema_version": SCHEMA_VERSION,
         "made_by": f"CovidCT {__version__}",
         "intended_use": "Research software, not a medical device.",
+        "identifiers": None if analysis.scan.identifiers is None else asdict(analysis.scan.identifiers),
         "scan": asdict(analysis.scan.facts),
         "geometry": _geometry(analysis.scan.geometry),
         "case": asdict(analysis.case),
@@ -51,7 +53,7 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
         "regions": dict(REGIONS),
         "measures": [_measurement(entry) for entry in analysis.measures],
         "measure_definitions": _definitions(definitions_for(analysis.options)),
-        "slices": [asdict(entry) for entry in analysis.slices],
+        "slices": [{**asdict(entry), **absent} for entry in analysis.slices],
         "slice_definitions": _definitions(slice_definitions_for(analysis.options)),
         "labels": {str(label.value): label.name for label in LABELS},
         "options": asdict(analysis.options),

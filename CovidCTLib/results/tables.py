@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from CovidCTLib.analysis import Analysis, Measurement, SliceMeasures
-from CovidCTLib.measures.definitions import MeasureDefinition, definitions_for
+from CovidCTLib.measures.definitions import MeasureDefinition, absent_columns, definitions_for
 from CovidCTLib.results.record import NOT_FINITE
 
 MEASURE_COLUMNS = ("region", "measure", "value", "unit", "reason", "label", "definition", "source")
@@ -46,7 +46,10 @@ def write_slices(path: Path, analysis: Analysis) -> None:
     OSError
         If the file cannot be written.
     """
-    rows = ([_cell(getattr(entry, name)) for name in SLICE_COLUMNS] for entry in analysis.slices)
+    absent = absent_columns(analysis.scan.facts.spacing_known)
+    rows = (
+        [_cell(None if name in absent else getattr(entry, name)) for name in SLICE_COLUMNS] for entry in analysis.slices
+    )
     _write(path, SLICE_COLUMNS, rows)
 
 

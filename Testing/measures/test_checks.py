@@ -62,9 +62,11 @@ def test_a_band_without_a_name_is_refused(an_axial):
         measure_regions(an_axial, Options(aeration_bands=(AerationBand(" ", -1000, -500),)))
 
 
-def test_a_limit_that_is_no_number_is_refused(an_axial):
+def test_a_limit_that_is_no_number_is_refused():
     with pytest.raises(OptionsError, match="must be a number, not NaN"):
-        measure_regions(an_axial, Options(high_opacity_hu=float("nan")))
+        first_integer_hu(float("nan"))
+    with pytest.raises(OptionsError, match="high opacity must be a finite number of HU, not nan"):
+        Options(high_opacity_hu=float("nan"))
 
 
 @pytest.mark.parametrize(

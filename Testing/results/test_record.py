@@ -58,7 +58,7 @@ def test_how_it_was_made_is_there(analysis):
     assert record["schema_version"] == 1
     assert record["case"]["positive"] is True
     assert record["case"]["case_threshold"] == 0.2
-    assert record["models"] == [{"name": "lungs", "version": "1", "sha256": "ab" * 32}]
+    assert record["models"] == [{"name": "lungs", "version": "1", "sha256": "ab" * 32, "role": "", "own": False}]
     assert record["seconds"] == {"lungs": 0.5, "opacities": 0.25}
     assert record["versions"] == {"covidct": "0.1.0"}
     assert record["notices"][0]["code"] == "thick-slices"
