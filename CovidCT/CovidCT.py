@@ -23,7 +23,7 @@ if importlib.util.find_spec("CovidCTLib") is None:
     # Run from the source tree the library lies beside this folder; installed, it is on the path already.
     sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from CovidCTPanel import PYTORCH_REQUIREMENT, Panel, missingRequirements, summaryLines
+from CovidCTPanel import PYTORCH_REQUIREMENT, Panel, missingRequirements, noticeLines, summaryLines
 from CovidCTScene import ResultNodes, addAnalysisToScene, refusalOfVolumeNode, scanFromVolumeNode, showAnalysis
 
 from CovidCTLib.analysis import Analysis, Progress
@@ -141,7 +141,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 volumeNode = self._parameterNode.inputVolume
                 nodes, analysis = self.logic.process(volumeNode, progress=self.onProgress)
                 showAnalysis(slicer.mrmlScene, volumeNode, nodes)
-                self.panel.showSummary(summaryLines(analysis))
+                self.panel.showSummary(summaryLines(analysis), noticeLines(analysis))
             finally:
                 self.panel.endWork()
 

@@ -12,7 +12,19 @@ Severity = Literal["refuse", "warn", "note"]
 
 
 class CovidCTError(Exception):
-    """Base of every error that CovidCT raises on purpose; the terminal prints it as one line, exit code 1."""
+    """Base of every error that CovidCT raises on purpose; the terminal prints it as one line, exit code 1.
+
+    Parameters
+    ----------
+    *args
+        The message.
+    notice
+        The quality check that refused, with its code, value and limit, where it was one.
+    """
+
+    def __init__(self, *args: object, notice: Notice | None = None) -> None:
+        super().__init__(*args)
+        self.notice = notice
 
 
 class InputError(CovidCTError):
@@ -69,3 +81,10 @@ class Notice:
     value: float | None = None
     limit: float | None = None
     unit: str | None = None
+
+    @property
+    def numbers(self) -> str:
+        """Value and limit in words, with up to two decimals; empty where there is neither."""
+        unit = f" {self.unit}" if self.unit else ""
+        said = (("found", self.value), ("limit", self.limit))
+        return ", ".join(f"{word} {round(number, 2):.10g}{unit}" for word, number in said if number is not None)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from CovidCTPanel.panel import Panel
 from CovidCTPanel.requirements import PYTORCH_REQUIREMENT, missingRequirements
-from CovidCTPanel.summary import summaryLines
+from CovidCTPanel.summary import noticeLines, summaryLines
 
-__all__ = ["PYTORCH_REQUIREMENT", "Panel", "missingRequirements", "summaryLines"]
+__all__ = ["PYTORCH_REQUIREMENT", "Panel", "missingRequirements", "noticeLines", "summaryLines"]

@@ -57,9 +57,10 @@ class Panel:
         self._ui.progressBar.visible = False
         self._showButton()
 
-    def showSummary(self, lines: list[str]) -> None:
-        """Show the result as plain text, a line each."""
+    def showSummary(self, lines: list[str], details: list[str]) -> None:
+        """Show the result as plain text, a line each, and details as its tooltip."""
         self._ui.summaryLabel.text = "\n".join(lines)
+        self._ui.summaryLabel.toolTip = "\n".join(details)
         self._ui.summaryLabel.visible = True
 
     def _showButton(self) -> None:

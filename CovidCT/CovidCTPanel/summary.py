@@ -5,13 +5,14 @@ from __future__ import annotations
 from slicer.i18n import tr as _
 
 from CovidCTLib.analysis import Analysis
+from CovidCTLib.errors import Notice
 
 LUNGS = "both_lungs"
 
 
 def summaryLines(analysis: Analysis) -> list[str]:
     """Say in a few lines what came out, warnings first; an undefined value is given with its reason."""
-    warnings = [notice.text for notice in analysis.notices if notice.severity != "note"]
+    warnings = [_notice(notice) for notice in analysis.notices if notice.severity != "note"]
     return [
         *warnings,
         _("Case: {decision}").format(decision=_decision(analysis)),
@@ -19,6 +20,15 @@ def summaryLines(analysis: Analysis) -> list[str]:
         _("Percentage of opacity: {value}").format(value=_value(analysis, "opacity_percent", 1)),
         _("Opacity volume (U-Net): {value}").format(value=_value(analysis, "opacity_volume_ml", 0)),
     ]
+
+
+def noticeLines(analysis: Analysis) -> list[str]:
+    """Give every quality check that found something, notes included, with its code; for a tooltip."""
+    return [f"{notice.code}: {_notice(notice)}" for notice in analysis.notices]
+
+
+def _notice(notice: Notice) -> str:
+    return f"{notice.text} ({notice.numbers})" if notice.numbers else notice.text
 
 
 def _decision(analysis: Analysis) -> str:

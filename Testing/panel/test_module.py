@@ -258,3 +258,9 @@ def test_the_terminology_loads_into_slicer_and_holds_every_term(application):
 def test_every_connected_widget_has_its_parameter(application):
     assert parameter_names() == ["inputVolume"]
     assert application.module.CovidCTParameterNode(None) is not None
+
+
+def test_every_quality_check_stands_in_the_tooltip_with_value_and_limit(ready, volume, pipeline):
+    ready.opened()
+    ready.ui.analyzeButton.click()
+    assert ready.ui.summaryLabel.toolTip == "thick-slices: Slices are 4 mm apart. (found 4 mm, limit 3 mm)"

@@ -1,0 +1,177 @@
+"""The checks that need the lungs: are they in view, whole and of a likely size, and does the rest of the chest fit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidCTLib.checks.sample import refuse
+from CovidCTLib.checks.surroundings import check_surroundings
+from CovidCTLib.errors import Notice
+from CovidCTLib.hu import LOWEST_HU
+
+MIN_LUNG_VOLUME_ML = 300.0
+"""Less lung than this is no chest in view, and no adult's: sinuses, bowel gas, or the lung bases of an abdomen."""
+
+MIN_LUNG_SHARE = 0.04
+"""Share of its largest slice that an adult's lungs take at least, where no volume is known; usual are 15 to 50 %."""
+
+SMALL_LUNGS_ML = 1000.0
+"""Warned under: adults have 2,000 to 7,000 ml on a CT in inspiration, and seldom under 1,500 ml when gravely ill."""
+
+LARGE_LUNGS_ML = 10_000.0
+"""Warned above: hardly any total lung capacity is larger, so the spacing is wrong, or more than lung was found."""
+
+SIDE_LUNG_SHARE = 0.001
+"""Lungs count as cut off at a side of the picture where more than this share of them lies on its outermost pixels."""
+
+CUT_LUNG_SHARE = 0.10
+"""Lungs count as cut off where the scan's first or last slice shows more than this share of the largest lung area."""
+
+_RING_PX_OF_512 = 3.0
+
+
+def check_lungs(
+    lungs: NDArray[np.uint8],
+    spacing_zyx_mm: tuple[float, float, float],
+    spacing_known: bool = True,
+    hu: NDArray[np.int16] | None = None,
+) -> tuple[Notice, ...]:
+    """Look at the lungs that were found, and at what surrounds them.
+
+    Parameters
+    ----------
+    lungs
+        Canonical axial: 0 background, 1 right, 2 left.
+    spacing_zyx_mm
+        Spacing in mm.
+    spacing_known
+        Whether it is the true one; where not, lungs are in view if they take `MIN_LUNG_SHARE` of a slice.
+    hu
+        The scan on the same grid, HU; without it, only the mask is looked at.
+
+    Returns
+    -------
+    tuple of Notice
+        A side that is missing, lungs of an unlikely size, lungs that the scan cuts off; with ``hu`` also blurred edges,
+        contrast medium, and axes that may run the wrong way.
+
+    Raises
+    ------
+    QualityError
+        If there is less lung than `MIN_LUNG_VOLUME_ML` (or, without a known spacing, than `MIN_LUNG_SHARE`).
+    """
+    counts = np.stack([np.count_nonzero(lungs == side, axis=(1, 2)) for side in (1, 2)])
+    volume_ml = float(counts.sum()) * float(np.prod(spacing_zyx_mm)) / 1000
+    _check_in_view(volume_ml if spacing_known else None, float(counts.sum(axis=0).max()) / lungs[0].size)
+    notices = [*_check_sides(counts), *(_check_size(volume_ml) if spacing_known else ())]
+    ends = _check_ends(counts.sum(axis=0))
+    notices += [*ends, *_check_rim(lungs, hu, int(counts.sum()))]
+    if hu is not None:
+        cut_at_apex = any(notice.code == "lungs-cut-at-apex" for notice in ends)
+        notices += check_surroundings(hu, lungs, spacing_zyx_mm, cut_at_apex=cut_at_apex)
+    return tuple(notices)
+
+
+def _check_in_view(volume_ml: float | None, largest_share: float) -> None:
+    """Refuse a scan without lungs; the volume is None where the spacing is not known."""
+    if volume_ml is None:
+        if largest_share < MIN_LUNG_SHARE:
+            raise refuse(
+                "no-lungs",
+                f"No lungs in view: pictures of a chest CT with lungs on at least {MIN_LUNG_SHARE:.0%} of a slice were "
+                f"expected, but the most is {largest_share:.1%}. Give pictures of the chest, and check their "
+                "references.",
+                round(100 * largest_share, 2),
+                100 * MIN_LUNG_SHARE,
+                "%",
+            )
+    elif volume_ml < MIN_LUNG_VOLUME_ML:
+        raise refuse(
+            "no-lungs",
+            f"No lungs in view: a chest CT with at least {MIN_LUNG_VOLUME_ML:.0f} ml of lung was expected, but "
+            f"{volume_ml:.0f} ml were found. Give a chest CT, the whole of it, in HU.",
+            round(volume_ml, 1),
+            MIN_LUNG_VOLUME_ML,
+            "ml",
+        )
+
+
+def _check_sides(counts: NDArray[np.int_]) -> list[Notice]:
+    """Warn of a lung that was not found."""
+    found = []
+    right, left = (int(count) for count in counts.sum(axis=1))
+    if right == 0:
+        text = "No right lung was found; its measures are not available."
+        found.append(Notice("no-right-lung", text, "warn", 0.0, None, "voxels"))
+    if left == 0:
+        text = "No left lung was found; its measures are not available."
+        found.append(Notice("no-left-lung", text, "warn", 0.0, None, "voxels"))
+    return found
+
+
+def _check_size(volume_ml: float) -> list[Notice]:
+    """Warn of lungs that no adult has."""
+    if volume_ml < SMALL_LUNGS_ML:
+        text = (
+            f"Only {volume_ml:.0f} ml of lung were found; an adult has 2,000 ml and more. Part of it is out of view "
+            "or was missed, or this is a child, for whom the networks were not made."
+        )
+        return [Notice("small-lungs", text, "warn", round(volume_ml), SMALL_LUNGS_ML, "ml")]
+    if volume_ml > LARGE_LUNGS_ML:
+        text = (
+            f"{volume_ml:.0f} ml of lung were found, more than anybody has. The voxel size in the header may be wrong; "
+            "volumes are in doubt, percentages are not."
+        )
+        return [Notice("large-lungs", text, "warn", round(volume_ml), LARGE_LUNGS_ML, "ml")]
+    return []
+
+
+def _check_ends(area: NDArray[np.int_]) -> list[Notice]:
+    """Warn where the scan begins or ends inside the lungs; ``area`` is in pixels, a slice each, feet first."""
+    found = []
+    base, apex = (100 * float(area[end]) / float(area.max()) for end in (0, -1))
+    text = (
+        "The scan ends inside the lungs at the {}: its last slice there shows {:.0f} % of the largest lung area. "
+        "Volumes are those of the part in view."
+    )
+    if base > 100 * CUT_LUNG_SHARE:
+        found.append(
+            Notice("lungs-cut-at-base", text.format("base", base), "warn", round(base, 1), 100 * CUT_LUNG_SHARE, "%")
+        )
+    if apex > 100 * CUT_LUNG_SHARE:
+        found.append(
+            Notice("lungs-cut-at-apex", text.format("apex", apex), "warn", round(apex, 1), 100 * CUT_LUNG_SHARE, "%")
+        )
+    return found
+
+
+def _check_rim(lungs: NDArray[np.uint8], hu: NDArray[np.int16] | None, voxels: int) -> list[Notice]:
+    """Warn of lungs that reach the side of the picture, or the rim of the scan circle where that is in the picture."""
+    on_rim = sum(int(np.count_nonzero(lungs[:, row])) for row in (0, -1))
+    on_rim += sum(int(np.count_nonzero(lungs[:, 1:-1, column])) for column in (0, -1))
+    share = on_rim / voxels
+    if hu is not None and (ring := _scan_circle(hu)) is not None:
+        share = max(share, float(np.count_nonzero(lungs[:, ring[0], ring[1]])) / voxels / _RING_PX_OF_512)
+    if share <= SIDE_LUNG_SHARE:
+        return []
+    text = (
+        "The lungs reach the side of the picture, so the field of view may cut them off. Volumes are those of the part "
+        "in view, and right and left may be mistaken."
+    )
+    return [Notice("lungs-cut-at-side", text, "warn", round(100 * share, 2), 100 * SIDE_LUNG_SHARE, "%")]
+
+
+def _scan_circle(hu: NDArray[np.int16]) -> tuple[NDArray[np.intp], NDArray[np.intp]] | None:
+    """Give the pixels (rows, columns) just inside the scan circle; None if the picture is filled to its corners."""
+    rows, columns = hu.shape[1:]
+    if rows != columns or (hu[:, [0, 0, -1, -1], [0, -1, 0, -1]] > LOWEST_HU).any():
+        return None
+    y, x = np.ogrid[:rows, :columns]
+    radius = np.hypot(y - (rows - 1) / 2, x - (columns - 1) / 2)
+    outside = radius > rows / 2 + 1
+    if (hu[:: max(1, len(hu) // 8), outside] > LOWEST_HU).any():
+        return None
+    width = max(1.0, _RING_PX_OF_512 * rows / 512)
+    ring = np.nonzero((radius <= rows / 2 - 1) & (radius > rows / 2 - 1 - width))
+    return ring[0], ring[1]
