@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import CovidCTLib
+from CovidCTLib.training.arguments import add_data_arguments, read_folder
 
 if TYPE_CHECKING:
     from CovidCTLib.models.card import ModelCard
@@ -39,7 +41,6 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("what", choices=("lungs", "opacities", "slices"), help="what to train")
-    parser.add_argument("data", type=Path, metavar="DATA", help="the training folder")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="RUN", help="folder of the run; continued if it exists"
     )
@@ -49,22 +50,28 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--judge-every", type=int, default=150, help="steps between validations (default %(default)s)")
     parser.add_argument("--folds", type=int, default=5, help="number of patient-wise folds (default %(default)s)")
     parser.add_argument(
-        "--fold", type=int, default=0, help="fold held out for validation, from 0 (default %(default)s)"
+        "--fold",
+        type=_fold,
+        default=0,
+        metavar="N",
+        help="fold held out for validation, from 0, or 'none': train on all patients and take the last weights "
+        "(default %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and samples (default %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes that augment (default %(default)s)")
     parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="weights to start from (a state dict)")
     parser.add_argument(
+        "--freeze",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --init: the first N stages of an EfficientNet keep the given weights (default %(default)s)",
+    )
+    parser.add_argument(
         "--models", type=Path, metavar="FOLDER", help="folder of models whose lung network frames the lungs"
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default %(default)s)")
-    parser.add_argument(
-        "--same-patient",
-        action="append",
-        default=[],
-        metavar="A=B",
-        help="volumes A and B are scans of one patient (may be given again)",
-    )
+    add_data_arguments(parser)
     parser.add_argument(
         "--sources",
         default="not stated",
@@ -84,33 +91,26 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out ``covidct train``."""
     from dataclasses import asdict
 
-    from CovidCTLib.errors import OptionsError
     from CovidCTLib.models.device import choose_device
     from CovidCTLib.models.weights import load_state, save_network
-    from CovidCTLib.training.layout import find_cases
     from CovidCTLib.training.loop import TrainingOptions, train
     from CovidCTLib.training.slices import load_slices
     from CovidCTLib.training.splits import validation_mask
     from CovidCTLib.training.tasks import TASKS
 
-    pairs = []
-    for text in arguments.same_patient:
-        first, found, second = text.partition("=")
-        if not (found and first and second):
-            raise OptionsError(f"--same-patient takes two names as A=B, not {text!r}.")
-        pairs.append((first, second))
-    if arguments.steps < 1 or arguments.batch < 2:
-        raise OptionsError("Training needs --steps of at least 1 and --batch of at least 2.")
+    _check_numbers(arguments)
     say = _speaker(arguments.output)
     task = TASKS[arguments.what]
     device = choose_device(arguments.device)
-    folder = find_cases(arguments.data, pairs)
+    folder = read_folder(arguments)
     find_lungs, lungs_from = (None, "") if task.framing == "body" else _lung_finder(arguments.models)
     slices = load_slices(folder, task.framing, find_lungs, arguments.output / "cache", lungs_from, say)
     slices = slices.only(task.usable(slices))
-    held_out = validation_mask(slices, arguments.fold, arguments.folds)
-    training, validation = slices.only(~held_out), slices.only(held_out)
-    say(f"{_count(training)} to train on, {_count(validation)} held out")
+    training, validation = slices, None
+    if arguments.fold is not None:
+        held_out = validation_mask(slices, arguments.fold, arguments.folds)
+        training, validation = slices.only(~held_out), slices.only(held_out)
+    say(f"{_count(training)} to train on, {_count(validation) if validation else 'none'} held out")
     options = TrainingOptions(
         steps=arguments.steps,
         batch=arguments.batch,
@@ -119,6 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         workers=arguments.workers,
         device=str(device),
+        freeze=arguments.freeze,
     )
     initial = load_state(arguments.init) if arguments.init else None
     trained = train(task, training, validation, arguments.output, options, initial, say)
@@ -134,11 +135,46 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+_LEAST = {"steps": 1, "batch": 2, "judge_every": 1, "folds": 2, "workers": 0, "freeze": 0}
+"""Smallest value of each number."""
+
+
+def _check_numbers(arguments: argparse.Namespace) -> None:
+    """Refuse numbers that no training can use."""
+    from CovidCTLib.errors import OptionsError
+
+    for name, least in _LEAST.items():
+        found = getattr(arguments, name)
+        if found < least:
+            raise OptionsError(f"--{name.replace('_', '-')} must be at least {least}, but is {found}. Correct it.")
+    if not 0 < arguments.learning_rate < math.inf:
+        raise OptionsError(f"--learning-rate must be a positive number, but is {arguments.learning_rate}. Correct it.")
+    if arguments.freeze and not arguments.init:
+        raise OptionsError("--freeze keeps given weights: give them by --init, or leave --freeze out.")
+
+
+def _fold(text: str) -> int | None:
+    """Read the number of a fold, or ``none``."""
+    if text == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"the number of a fold or 'none' was expected, not {text!r}") from error
+
+
 def _speaker(folder: Path) -> Callable[[str], None]:
     """Say lines on the terminal and keep them in the run's log."""
-    folder.mkdir(parents=True, exist_ok=True)
+    from CovidCTLib.errors import OutputError
+
+    if any(part.exists() and not part.is_dir() for part in (folder, *folder.parents)):
+        raise OutputError(
+            "The run must be a folder, but a file is at its path or at part of it. Choose another folder with -o."
+        )
 
     def say(line: str) -> None:
+        # Not before: a training that cannot begin leaves nothing behind.
+        folder.mkdir(parents=True, exist_ok=True)
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
         with (folder / "log.txt").open("a", encoding="utf-8") as file:
@@ -172,10 +208,12 @@ def _command_line(arguments: argparse.Namespace) -> str:
     """Write the command that makes these weights, without the paths of this machine."""
     words = [f"covidct train {arguments.what} DATA -o RUN"]
     for name in ("steps", "batch", "learning_rate", "judge_every", "folds", "fold", "seed"):
-        words.append(f"--{name.replace('_', '-')} {getattr(arguments, name)}")
+        value = getattr(arguments, name)
+        words.append(f"--{name.replace('_', '-')} {'none' if value is None else value}")
     words += [f"--same-patient {pair}" for pair in arguments.same_patient]
+    words += [f"--reversed-table {name}" for name in arguments.reversed_table]
     if arguments.init:
-        words.append(f"--init {arguments.init.name}")
+        words.append(f"--init {arguments.init.name} --freeze {arguments.freeze}")
     words += [f"--{name} {shlex.quote(getattr(arguments, name))}" for name in ("sources", "licence")]
     return " ".join(words)
 
@@ -190,7 +228,7 @@ def _thresholds(task: Task, figures: dict[str, float]) -> dict[str, float]:
 def _card(
     task: Task,
     training: SliceSet,
-    validation: SliceSet,
+    validation: SliceSet | None,
     figures: dict[str, float],
     made: dict[str, Any],
     licence: str,
@@ -213,16 +251,24 @@ def _card(
         training={
             "kinds_of_data": sorted({str(source) for source in training.source}),
             "cases": sorted({str(case) for case in training.case}),
+            "patients": sorted({str(patient) for patient in training.patient}),
             "slices_and_patients": _count(training),
             "torch": torch.__version__,
             **{key: value for key, value in made.items() if key != "device"},
         },
-        validation={
-            "slices_and_patients": _count(validation),
-            "volumes": sorted({str(c) for c in validation.case[validation.source == "volume"]}),
-            "chosen_by": "best score on these patients, so slightly optimistic",
-            **figures,
-        },
+        validation=_validation(validation, figures),
         limits=task.limits,
         licence=licence,
     )
+
+
+def _validation(validation: SliceSet | None, figures: dict[str, float]) -> dict[str, Any]:
+    """What a card says of the patients that were held out."""
+    if validation is None:
+        return {}
+    return {
+        "slices_and_patients": _count(validation),
+        "volumes": sorted({str(c) for c in validation.case[validation.source == "volume"]}),
+        "chosen_by": "best score on these patients, so slightly optimistic",
+        **figures,
+    }

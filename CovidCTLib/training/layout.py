@@ -45,6 +45,8 @@ class TrainingCase:
         Patient of a volume; pictures and archives hold many patients and say whose each slice is.
     all_normal
         Every slice is known to be without disease.
+    table_reversed
+        The labels of the slice table stand in the opposite order: its first one belongs to the last slice.
     """
 
     name: str
@@ -55,6 +57,7 @@ class TrainingCase:
     opacities: Path | None = None
     slice_table: Path | None = None
     all_normal: bool = False
+    table_reversed: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,9 @@ class TrainingFolder:
     cases: tuple[TrainingCase, ...]
 
 
-def find_cases(root: Path, same_patient: Sequence[tuple[str, str]] = ()) -> TrainingFolder:
+def find_cases(
+    root: Path, same_patient: Sequence[tuple[str, str]] = (), reversed_tables: Sequence[str] = ()
+) -> TrainingFolder:
     """Find everything that can be trained on below a folder.
 
     Parameters
@@ -74,12 +79,14 @@ def find_cases(root: Path, same_patient: Sequence[tuple[str, str]] = ()) -> Trai
         The training folder.
     same_patient
         Pairs of volume names that are scans of one patient; they never come into different splits.
+    reversed_tables
+        Names of volumes whose slice tables were written from the wrong end, as looking at the slices shows.
 
     Raises
     ------
     TrainingDataError
         If the folder is missing, holds nothing of the layout, a mask has no image, a picture has no label, or a name
-        of `same_patient` does not exist.
+        of `same_patient` or `reversed_tables` does not exist.
     """
     if not root.is_dir():
         raise TrainingDataError(f"The training folder does not exist: {root}. Give the folder that holds the cases.")
@@ -91,7 +98,16 @@ def find_cases(root: Path, same_patient: Sequence[tuple[str, str]] = ()) -> Trai
         )
     names = {case.name for case in cases}
     for name in {n for pair in same_patient for n in pair} - names:
-        raise TrainingDataError(f"There is no volume named {name} below {root}, but --same-patient names it.")
+        raise TrainingDataError(
+            f"There is no volume named {name} below {root}, but --same-patient names it. Correct the name."
+        )
+    with_table = {case.name for case in cases if case.slice_table and case.kind == "volume"}
+    for name in sorted(set(reversed_tables) - with_table):
+        raise TrainingDataError(
+            f"There is no volume named {name} with a slice table below {root}, but --reversed-table names it. "
+            "Correct the name."
+        )
+    cases = [replace(case, table_reversed=case.name in reversed_tables) for case in cases]
     if len(names) < len(cases):
         seen: set[str] = set()
         twice = next(case.name for case in cases if case.name in seen or seen.add(case.name))  # type: ignore[func-returns-value]
@@ -126,6 +142,13 @@ def _volumes(root: Path) -> list[TrainingCase]:
                 all_normal=name.startswith("normal"),
             )
         )
+    for case in cases:
+        if not (case.lungs or case.opacities or case.slice_table or case.all_normal):
+            raise TrainingDataError(
+                f"The CT {case.image.relative_to(root)} has nothing that says what it shows. Put "
+                f"{case.name}_lungs.nii.gz, {case.name}_opacities.nii.gz or {case.name}_slices.csv beside it, or take "
+                "it out of the folder."
+            )
     with_image = {(case.image.parent, case.name) for case in cases}
     for suffix in ("_lungs.nii.gz", "_opacities.nii.gz"):
         for mask in sorted(root.rglob(f"*{suffix}")):
@@ -154,7 +177,10 @@ def _picture_folders(root: Path) -> list[TrainingCase]:
         folder = images.parent
         labels = folder / "labels"
         if not labels.is_dir():
-            raise TrainingDataError(f"{images.relative_to(root)} has no folder 'labels' beside it.")
+            raise TrainingDataError(
+                f"{images.relative_to(root)} has no folder 'labels' beside it. Add the labels, or take the pictures "
+                "out."
+            )
         image_names, label_names = ({p.name for p in d.glob("*.png")} for d in (images, labels))
         for name in sorted(image_names ^ label_names):
             has, lacks = ("image", "label") if name in image_names else ("label", "image")

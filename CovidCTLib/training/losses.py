@@ -10,11 +10,36 @@ from CovidCTLib.training.slices import INFECTION, UNKNOWN
 _SMOOTH = 1.0
 """Pixels added to both sides of a Dice, so that an empty mask found empty counts as right."""
 
-INFECTION_WEIGHT = 3.0
+INFECTION_WEIGHT = 1.5
 """Infected pixels are few; each counts this many times in the cross entropy."""
+
+CLEAR_WEIGHT = 0.5
+CLEAR_PIXELS = 100.0
+"""A slice without infection costs this weight times a / (a + 100), a being the pixels called infected: also the last
+few vessels and dependent lung must go."""
 
 SPOT_SHARE = 0.1
 """A cell of a coarse grid holds opacity if at least this share of it does."""
+
+
+def soft_dice_of_slices(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """One minus the soft Dice of each slice, the mean over slices that show what is looked for.
+
+    Parameters
+    ----------
+    probability, truth, known
+        Shape ``(n, y, x)``; probabilities, 0/1, 0/1.
+
+    Notes
+    -----
+    Dice over a whole batch forgets small lesions beside large ones. A slice without the truth has no Dice; the cross
+    entropy teaches it.
+    """
+    overlap = (probability * truth * known).sum(dim=(1, 2))
+    total = ((probability + truth) * known).sum(dim=(1, 2))
+    shown = ((truth * known).sum(dim=(1, 2)) > 0).float()
+    loss = 1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)
+    return (loss * shown).sum() / shown.sum().clamp(min=1)
 
 
 def soft_dice(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
@@ -28,6 +53,19 @@ def soft_dice(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tenso
     overlap = (probability * truth * known).sum()
     total = ((probability + truth) * known).sum()
     return 1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)
+
+
+def clear_loss(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+    """What is found in slices that are known to hold nothing, between 0 and 1, the mean over those slices.
+
+    Parameters
+    ----------
+    probability, truth, known
+        Shape ``(n, y, x)``; probabilities, 0/1, 0/1.
+    """
+    clear = ((truth * known).sum(dim=(1, 2)) == 0).float() * (known.amax(dim=(1, 2)) > 0).float()
+    found = (probability * known).sum(dim=(1, 2))
+    return (clear * found / (found + CLEAR_PIXELS)).sum() / clear.sum().clamp(min=1)
 
 
 def lung_loss(logits: torch.Tensor, lungs: torch.Tensor) -> torch.Tensor:
@@ -65,7 +103,9 @@ def opacity_loss(logits: torch.Tensor, opacities: torch.Tensor) -> torch.Tensor:
     entropy = binary_cross_entropy_with_logits(infection, infected, reduction="none")
     weight = known * (1 + (INFECTION_WEIGHT - 1) * infected)
     loss = (entropy * weight).sum() / weight.sum().clamp(min=1)
-    loss = loss + soft_dice(infection.sigmoid(), infected, known)
+    chance = infection.sigmoid()
+    loss = loss + 0.5 * soft_dice(chance, infected, known) + soft_dice_of_slices(chance, infected, known)
+    loss = loss + CLEAR_WEIGHT * clear_loss(chance, infected, known)
     probabilities = logits.softmax(dim=1)
     has_class = ((opacities != UNKNOWN) & (opacities != INFECTION)).float()
     classed = has_class * infected
@@ -76,7 +116,7 @@ def opacity_loss(logits: torch.Tensor, opacities: torch.Tensor) -> torch.Tensor:
         loss = loss - (right * classed).sum() / classed.sum()
         for value in (1, 2):
             truth = (opacities == value).float()
-            loss = loss + 0.5 * soft_dice(probabilities[:, value], truth, has_class)
+            loss = loss + 0.5 * soft_dice_of_slices(probabilities[:, value], truth, has_class)
     return loss
 
 

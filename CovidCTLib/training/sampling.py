@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from CovidCTLib.training.augmentation import make_augmentation
-from CovidCTLib.training.slices import Framing, SliceSet
+from CovidCTLib.training.augmentation import LABEL_OPACITIES, make_augmentation
+from CovidCTLib.training.slices import INFECTION, Framing, SliceSet
 
 
 class SampledSlices(Dataset[dict[str, Any]]):
@@ -31,6 +31,8 @@ class SampledSlices(Dataset[dict[str, Any]]):
         Any whole number.
     first, count
         Number of the first sample, and how many.
+    pasted
+        Chance of a made-up opacity in a slice.
     """
 
     def __init__(
@@ -42,10 +44,11 @@ class SampledSlices(Dataset[dict[str, Any]]):
         seed: int,
         first: int,
         count: int,
+        pasted: float = 0.1,
     ) -> None:
         self.slices = slices
         self.cumulative = np.cumsum(weights / weights.sum())
-        self.augmentation = make_augmentation(size, framing)
+        self.augmentation = make_augmentation(size, framing, pasted)
         self.seed = seed
         self.first = first
         self.count = count
@@ -67,8 +70,12 @@ class SampledSlices(Dataset[dict[str, Any]]):
         return {
             "image": torch.as_tensor(sample["image"]).clamp_(0, 1),
             "label": torch.as_tensor(sample["label"]).to(torch.uint8),
-            "abnormal": int(self.slices.abnormal[k]),
+            "abnormal": 1 if self._has_new(sample["label"][LABEL_OPACITIES], k) else int(self.slices.abnormal[k]),
         }
+
+    def _has_new(self, label: torch.Tensor, k: int) -> bool:
+        """Whether a made-up opacity was painted into a normal slice, which is abnormal then."""
+        return bool(self.slices.abnormal[k] == 0 and (label == INFECTION).any())
 
 
 def balanced_weights(groups: NDArray[np.str_], shares: Mapping[str, float]) -> NDArray[np.float64]:

@@ -57,6 +57,8 @@ class Task:
         Sentences of the card.
     thresholds
         Operating points that the card names.
+    pasted
+        Chance of a made-up opacity in a training slice.
     """
 
     name: ModelName
@@ -72,6 +74,7 @@ class Task:
     limits: tuple[str, ...]
     prepare: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = lambda images, _: images
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    pasted: float = 0.1
 
 
 def to_grid(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -238,11 +241,11 @@ OPACITIES = Task(
     weights=lambda s: balanced_weights(
         _opacity_groups(s),
         {
-            "infected volume": 1.0,
-            "clear volume": 0.6,
-            "infected calibrated pictures": 0.8,
+            "infected volume": 0.8,
+            "clear volume": 1.0,
+            "infected calibrated pictures": 1.8,
             "clear calibrated pictures": 0.02,
-            "infected photographs": 0.7,
+            "infected photographs": 0.6,
             "clear photographs": 0.02,
         },
     ),
@@ -268,6 +271,8 @@ SLICES = Task(
         {"abnormal volume": 1.0, "normal volume": 1.4, "abnormal picture": 0.4, "normal picture": 0.02},
     ),
     prepare=lambda images, lungs: keep_lungs(images, lungs > 0),
+    # Disease on the CTs of people without it teaches that the scanner says nothing.
+    pasted=0.3,
     loss=_slice_loss,
     thresholds={"slice": SLICE_THRESHOLD, "case": CASE_THRESHOLD},
     judge=_judge_slices,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from CovidCTLib.models.networks import SLICE_ARCHITECTURE, SliceClassifier, build_network
 
+RESNET = {"kind": "resnet", "layers": [3, 4, 6, 3], "widths": [8, 16, 32, 64], "hidden": 64}
 
-def test_classifier_ends_its_stages_at_28_and_14() -> None:
-    network = build_network(SLICE_ARCHITECTURE).eval()
+
+@pytest.mark.parametrize("architecture", [SLICE_ARCHITECTURE, RESNET])
+def test_classifier_ends_its_stages_at_28_and_14(architecture: dict[str, object]) -> None:
+    network = build_network(architecture).eval()
     assert isinstance(network, SliceClassifier)
     with torch.inference_mode():
         at_28 = network.stem(torch.rand(2, 1, 224, 224))
@@ -18,8 +22,9 @@ def test_classifier_ends_its_stages_at_28_and_14() -> None:
         assert network.head(at_14).shape == (2,)
 
 
-def test_classifier_has_the_blocks_of_resnet_50() -> None:
-    network = build_network(SLICE_ARCHITECTURE)
+def test_a_resnet_classifier_has_the_blocks_of_resnet_50() -> None:
+    network = build_network(RESNET)
+    assert isinstance(network, SliceClassifier)
     blocks = [len(getattr(network.backbone, f"layer{k}")) for k in (1, 2, 3, 4)]
     assert blocks == [3, 4, 6, 3]
     assert type(network.backbone.layer1[0]).__name__ == "ResNetBottleneck"

@@ -8,7 +8,7 @@ import torch
 
 from CovidCTLib.analysis import SliceFinding
 from CovidCTLib.models.card import ModelCard
-from CovidCTLib.models.networks import SliceClassifier
+from CovidCTLib.models.networks import ResNetStages, SliceClassifier
 from CovidCTLib.models.store import LoadedNetwork
 from CovidCTLib.slices.localization import class_activation, fused_maps, localize, scaled
 
@@ -16,7 +16,7 @@ from CovidCTLib.slices.localization import class_activation, fused_maps, localiz
 @pytest.fixture
 def classifier() -> SliceClassifier:
     torch.manual_seed(0)
-    network = SliceClassifier([1, 1, 1, 1], [4, 4, 4, 4], 8).eval().requires_grad_(False)
+    network = SliceClassifier(ResNetStages([1, 1, 1, 1], [4, 4, 4, 4]), 8).eval().requires_grad_(False)
     # Positive dense layers, so that random activations speak for the class and the map is not empty.
     network.dense.weight.abs_()
     network.out.weight.abs_()

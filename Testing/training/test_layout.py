@@ -210,3 +210,31 @@ def test_a_folder_without_anything_for_the_task_is_refused(tmp_path: Path) -> No
     write_pictures(tmp_path / "photos", False)
     with pytest.raises(TrainingDataError, match="None of the 1 cases"):
         load_slices(find_cases(tmp_path), "body", None)
+
+
+def test_a_ct_without_any_label_is_refused(tmp_path: Path) -> None:
+    write_volume(tmp_path, "ward", 1, lungs=False, opacities=False)
+    with pytest.raises(TrainingDataError, match=r"ward_ct\.nii\.gz has nothing that says what it shows\. Put ward_"):
+        find_cases(tmp_path)
+
+
+def test_an_empty_opacity_mask_is_refused_unless_the_ct_is_normal(tmp_path: Path) -> None:
+    for name in ("ward", "normal_ward"):
+        write_volume(tmp_path / name, name, 1)
+        mask = sitk.ReadImage(str(tmp_path / name / f"{name}_opacities.nii.gz"))
+        sitk.WriteImage(mask * 0, str(tmp_path / name / f"{name}_opacities.nii.gz"))
+    with pytest.raises(TrainingDataError, match=r"ward_opacities\.nii\.gz is empty\. If the CT shows no disease"):
+        load_slices(find_cases(tmp_path / "ward"), "lungs", None)
+    assert not load_slices(find_cases(tmp_path / "normal_ward"), "lungs", None).abnormal.any()
+
+
+def test_a_table_from_the_wrong_end_is_turned(tmp_path: Path) -> None:
+    write_volume(tmp_path, "ward", 1, lungs=True, opacities=False)
+    rows = "".join(f"{k},{int(k < 3)}\n" for k in range(SHAPE[0]))
+    (tmp_path / "ward_slices.csv").write_text("slice_index,abnormal\n" + rows)
+    as_written = load_slices(find_cases(tmp_path), "body", None).abnormal
+    turned = load_slices(find_cases(tmp_path, reversed_tables=["ward"]), "body", None).abnormal
+    assert as_written.tolist() == [1, 1, 1, 0, 0, 0]
+    assert turned.tolist() == as_written.tolist()[::-1]
+    with pytest.raises(TrainingDataError, match=r"no volume named hall with a slice table .* Correct the name"):
+        find_cases(tmp_path, reversed_tables=["hall"])

@@ -8,16 +8,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from matplotlib.image import imread
 from training_folder import write_training_folder
 
 from CovidCTLib.cli.main import main
-from CovidCTLib.errors import ModelError, TrainingDataError
-from CovidCTLib.models.card import read_card
+from CovidCTLib.errors import ModelError, OptionsError, TrainingDataError
+from CovidCTLib.labels import OPACITY_CONSOLIDATION
+from CovidCTLib.models.bundle import read_card
+from CovidCTLib.models.networks import build_network
 from CovidCTLib.models.weights import load_network
-from CovidCTLib.training.augmentation import RandLungNoised, make_augmentation
+from CovidCTLib.training.augmentation import RandLungNoised, RandOpacityFadedd, RandOpacityPastedd, make_augmentation
+from CovidCTLib.training.history import write_history
 from CovidCTLib.training.layout import find_cases
 from CovidCTLib.training.loop import TrainingOptions, train
-from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, soft_dice, spot_loss
+from CovidCTLib.training.losses import (
+    abnormal_loss,
+    clear_loss,
+    lung_loss,
+    opacity_loss,
+    soft_dice,
+    soft_dice_of_slices,
+    spot_loss,
+)
 from CovidCTLib.training.sampling import SampledSlices, balanced_weights
 from CovidCTLib.training.slices import INFECTION, SIDE, UNKNOWN, Framing, SliceSet, load_slices
 from CovidCTLib.training.splits import validation_mask
@@ -93,6 +105,74 @@ def test_lung_noise_touches_lungs_only() -> None:
     noisy = RandLungNoised(prob=1.0).set_random_state(0)({"image": image, "label": label})["image"]
     assert torch.equal(noisy[:, 40:], image[:, 40:])
     assert float((noisy - image)[:, :40].std()) == pytest.approx(0.08, rel=0.3)
+
+
+def _lungs_with_patch() -> dict[str, torch.Tensor]:
+    """Lungs of value 0.2 with a patch of consolidation of value 0.8."""
+    label = torch.zeros(2, 96, 96)
+    label[0, 10:90, 10:90] = 1
+    label[1, 30:50, 30:50] = OPACITY_CONSOLIDATION
+    image = torch.where(label[:1] > 0, 0.2, 0.9)
+    image[label[1:] > 0] = 0.8
+    return {"image": image, "label": label}
+
+
+def test_a_faded_opacity_keeps_its_place_and_loses_its_class() -> None:
+    sample = _lungs_with_patch()
+    faded = RandOpacityFadedd(prob=1.0).set_random_state(0)(sample)
+    assert 0.2 + 0.3 * 0.6 <= float(faded["image"][0, 40, 40]) < 0.7
+    assert torch.equal(faded["image"][:, 60:], sample["image"][:, 60:])
+    assert torch.equal(faded["label"][1] == INFECTION, sample["label"][1] == OPACITY_CONSOLIDATION)
+    assert float(sample["label"][1].max()) == OPACITY_CONSOLIDATION, "the sample that came in is left alone"
+
+
+def test_made_up_opacities_lie_in_healthy_lung_and_are_labelled() -> None:
+    for seed in range(5):
+        sample = _lungs_with_patch()
+        pasted = RandOpacityPastedd(prob=1.0).set_random_state(seed)(sample)
+        new = pasted["label"][1] == INFECTION
+        assert new.any()
+        assert (sample["label"][0][new] == 1).all()
+        assert (sample["label"][1][new] == 0).all()
+        assert float((pasted["image"] - sample["image"])[0][new].mean()) > 0.02
+
+
+def test_no_opacity_is_made_up_where_the_truth_is_not_known() -> None:
+    sample = _lungs_with_patch()
+    sample["label"][1] = UNKNOWN
+    for transform in (RandOpacityPastedd(prob=1.0), RandOpacityFadedd(prob=1.0)):
+        assert torch.equal(transform.set_random_state(0)(sample)["image"], sample["image"])
+
+
+def test_a_normal_slice_with_a_made_up_opacity_is_abnormal(slices: SliceSet) -> None:
+    normal = slices.only((slices.abnormal == 0) & (slices.lungs == 1).any(axis=(1, 2)))
+    assert len(normal)
+    for pasted, expected in ((1.0, 1), (0.0, 0)):
+        samples = SampledSlices(normal, np.ones(len(normal)), 96, "lungs", 0, 0, 4, pasted)
+        assert {samples[n]["abnormal"] for n in range(4)} == {expected}
+
+
+def test_what_is_found_in_clear_slices_costs_even_when_it_is_little() -> None:
+    truth = torch.zeros(2, 64, 64)
+    truth[1, :9] = 1
+    known = torch.ones_like(truth)
+    found = truth.clone()
+    assert float(clear_loss(found, truth, known)) == 0
+    found[0, :10, :10] = 1
+    assert float(clear_loss(found, truth, known)) == pytest.approx(0.5)
+    assert float(clear_loss(found, truth, known * 0)) == 0
+
+
+def test_the_dice_of_slices_does_not_forget_small_lesions() -> None:
+    truth = torch.zeros(3, 32, 32)
+    truth[0, :16] = 1
+    truth[1, 4:8, 4:8] = 1
+    large_only = truth.clone()
+    large_only[1] = 0
+    known = torch.ones_like(truth)
+    assert float(soft_dice_of_slices(truth, truth, known)) == pytest.approx(0, abs=1e-6)
+    assert float(soft_dice_of_slices(large_only, truth, known)) > 0.45
+    assert float(soft_dice(large_only, truth, known)) < 0.05
 
 
 @pytest.mark.parametrize("framing", ["body", "lungs"])
@@ -211,9 +291,50 @@ def test_weights_to_start_from_are_reported_or_refused(
     first = train(tiny_task, *sides, tmp_path / "a", options).network.state_dict()
     lines: list[str] = []
     train(tiny_task, *sides, tmp_path / "b", options, {**first, "more": torch.zeros(1)}, lines.append)
-    assert lines[0] == f"{len(first)} of {len(first)} tensors taken from the given weights; 1 did not fit."
-    with pytest.raises(ModelError, match="None of the given weights fits"):
+    assert lines[0].startswith(f"{len(first)} of {len(first)} tensors taken from the given weights")
+    assert "1 (more) have no place here" in lines[0]
+    with pytest.raises(ModelError, match="None of the 1 given tensors fits"):
         train(tiny_task, *sides, tmp_path / "c", options, {"more": torch.zeros(1)})
+
+
+def test_only_an_efficientnet_can_be_frozen(
+    slices: SliceSet, tiny_task: Task, options: TrainingOptions, tmp_path: Path
+) -> None:
+    given = build_network(TINY).state_dict()
+    with pytest.raises(OptionsError, match="Only an EfficientNet has stages to freeze"):
+        train(tiny_task, slices, None, tmp_path, dataclasses.replace(options, freeze=2), given)
+
+
+def test_frozen_stages_keep_the_given_weights(
+    slices: SliceSet, tiny_task: Task, options: TrainingOptions, tmp_path: Path
+) -> None:
+    architecture = {"kind": "efficientnet-unet", "decoder": [4, 4, 4, 4], "outputs": 1}
+    task = dataclasses.replace(tiny_task, architecture=architecture)
+    given = build_network(architecture).state_dict()
+    trained = train(task, slices, None, tmp_path, dataclasses.replace(options, steps=1, freeze=1), given)
+    state = trained.network.state_dict()
+    assert torch.equal(state["encoder.stem.1.weight"], given["encoder.stem.1.weight"])
+    assert not torch.equal(
+        state["encoder.stages.1.1._expand_conv.weight"], given["encoder.stages.1.1._expand_conv.weight"]
+    )
+
+
+def test_training_on_all_patients_keeps_the_last_weights(
+    slices: SliceSet, tiny_task: Task, options: TrainingOptions, tmp_path: Path
+) -> None:
+    trained = train(tiny_task, slices, None, tmp_path, options)
+    assert trained.step == options.steps
+    assert trained.figures == {}
+    assert (tmp_path / "history.csv").read_text().startswith("step,loss\n")
+
+
+def test_the_history_is_drawn(tmp_path: Path) -> None:
+    for step in (1, 2):
+        write_history(tmp_path, step, 1 / step, {"score": step / 2})
+    assert (tmp_path / "history.csv").read_text().splitlines()[1:] == ["1,1.00000,0.50000", "2,0.50000,1.00000"]
+    picture = imread(tmp_path / "history.png")
+    assert picture.shape[:2] == (600, 800)
+    assert picture[..., :3].min() < 0.2
 
 
 @pytest.mark.parametrize(("task", "framing"), [(OPACITIES, "lungs"), (SLICES, "lungs")], ids=["opacities", "slices"])
@@ -241,19 +362,26 @@ def test_the_command_writes_weights_that_load(data: Path, tmp_path: Path, capsys
     command += ["--folds", "3", "--workers", "0", "--device", "cpu", "--same-patient", "case_0=case_1"]
     command += ["--sources", "own CTs", "--licence", "none"]
     assert main(command) == 0
-    card = read_card(run / "lungs.json")
-    load_network(card, run)
+    card = read_card(run / "lungs")
+    load_network(card, run / "lungs")
     assert card.training["command"].endswith(
         "--folds 3 --fold 0 --seed 0 --same-patient case_0=case_1 --sources 'own CTs' --licence none"
     )
     assert card.licence == "none"
+    assert "patients" in card.training
+    assert not set(card.training["patients"]) & {"case_0", "case_1"} or "case_1" not in card.training["patients"]
     assert str(tmp_path) not in card.to_json()
     assert "Weights and card are in" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("extra", "message"),
-    [(["--same-patient", "case_0"], "takes two names as A=B"), (["--steps", "0"], "--steps of at least 1")],
+    [
+        (["--same-patient", "case_0"], "takes two names as A=B"),
+        (["--steps", "0"], "--steps must be at least 1"),
+        (["--freeze", "2"], "--freeze keeps given weights"),
+        (["--fold", "first"], "the number of a fold or 'none' was expected"),
+    ],
 )
 def test_wrong_options_of_the_command_exit_with_two(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str

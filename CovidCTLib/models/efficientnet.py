@@ -1,0 +1,143 @@
+"""An encoder that starts from photographs: EfficientNet-Lite0, and the U-Net and the classifier built on it.
+
+Tan & Le 2019, arXiv 1905.11946; the Lite variant leaves squeeze-and-excitation out and uses ReLU6, which keeps it quick
+on processors. The layers are MONAI's; weights trained on photographs fit by name (`CovidCTLib.training.initial`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from monai.networks.nets import EfficientNet
+from monai.networks.nets.basic_unet import UpCat
+
+_BLOCKS = (
+    "r1_k3_s11_e1_i32_o16",
+    "r2_k3_s22_e6_i16_o24",
+    "r2_k5_s22_e6_i24_o40",
+    "r3_k3_s22_e6_i40_o80",
+    "r3_k5_s11_e6_i80_o112",
+    "r4_k5_s22_e6_i112_o192",
+    "r1_k3_s11_e6_i192_o320",
+)
+"""The seven stages in MONAI's notation: repeats, kernel, stride, expansion, channels in and out."""
+
+_LAST_OF_SIZE = (0, 1, 2, 4, 6)
+"""Stages after which the grid is halved next (or that end the network)."""
+
+CHANNELS = (16, 24, 40, 112, 320)
+"""Channels of the five sizes, from a half to a thirty-second of the input's side."""
+
+
+WINDOWS = ((0.0, 1.0), (0.05, 0.45), (0.4, 1.0))
+"""Parts of [0, 1] that become the three colours: all; lung and faint ground glass (-965 to -496 HU); consolidation and
+soft tissue (from -554 HU)."""
+
+NORM_MOMENTUM = 0.05
+"""How quickly the normalization follows new images; the weights' own 0.01 would take longer than a training lasts."""
+
+
+def as_colours(images: torch.Tensor) -> torch.Tensor:
+    """Grey images ``(n, 1, y, x)`` in [0, 1] to three windows of them ``(n, 3, y, x)``, each spread to [-1, 1].
+
+    A faint opacity differs from lung by a tenth of the grey scale only; its own window makes that a quarter.
+    """
+    windows = [((images - low) * (2 / (high - low)) - 1).clamp(-1, 1) for low, high in WINDOWS]
+    return torch.cat(windows, dim=1)
+
+
+class EfficientEncoder(torch.nn.Module):
+    """EfficientNet-Lite0 without its last layers; grey images go in as three windows, in the place of colours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage_channels = CHANNELS[2:]
+        net = EfficientNet(list(_BLOCKS), spatial_dims=2, in_channels=3, num_classes=1, image_size=256)
+        for module in net.modules():
+            _lighten(module)
+        self.stem = torch.nn.Sequential(net._conv_stem_padding, net._conv_stem, net._bn0, torch.nn.ReLU6())
+        self.stages = net._blocks
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Images ``(n, 1, y, x)`` in [0, 1] to activations at a half, quarter, ... thirty-second of the side."""
+        sizes = []
+        x = self.stem(as_colours(images))
+        for number, stage in enumerate(self.stages):
+            x = stage(x)
+            if number in _LAST_OF_SIZE:
+                sizes.append(x)
+        return sizes
+
+    def freeze(self, stages: int) -> None:
+        """Keep the stem's and the first stages' weights as they are; their normalization still follows the images."""
+        for part in (self.stem, *self.stages[:stages]):
+            part.requires_grad_(False)
+
+    def to_28(self, images: torch.Tensor) -> torch.Tensor:
+        """Images ``(n, 1, 224, 224)`` in [0, 1] to activations ``(n, 40, 28, 28)``."""
+        return self.stages[:3](self.stem(as_colours(images)))
+
+    def to_14(self, at_28: torch.Tensor) -> torch.Tensor:
+        """Activations at 28 x 28 to those at 14 x 14, 112 channels."""
+        return self.stages[3:5](at_28)
+
+    def to_7(self, at_14: torch.Tensor) -> torch.Tensor:
+        """Activations at 14 x 14 to the last ones, 320 channels at 7 x 7."""
+        return self.stages[5:](at_14)
+
+
+def _lighten(module: torch.nn.Module) -> None:
+    """Turn an EfficientNet layer of MONAI into Lite's: ReLU6, and even paddings inside the convolution, not before."""
+    if isinstance(module, torch.nn.BatchNorm2d):
+        module.momentum = NORM_MOMENTUM
+    if hasattr(module, "_swish"):
+        module._swish = torch.nn.ReLU6()
+    for name in ("_conv_stem", "_expand_conv", "_depthwise_conv", "_project_conv"):
+        padding = getattr(module, f"{name}_padding", None)
+        if isinstance(padding, torch.nn.ConstantPad2d) and len(set(padding.padding)) == 1:
+            getattr(module, name).padding = (padding.padding[0], padding.padding[0])
+            setattr(module, f"{name}_padding", torch.nn.Identity())
+
+
+class EfficientUNet(torch.nn.Module):
+    """A U-Net on the encoder; logits are computed at half of the side and brought to the whole by interpolation.
+
+    Parameters
+    ----------
+    decoder
+        Channels of the four steps up.
+    outputs
+        Logits a pixel.
+    """
+
+    def __init__(self, decoder: Sequence[int], outputs: int) -> None:
+        super().__init__()
+        self.encoder = EfficientEncoder()
+        skips = CHANNELS[-2::-1]
+        self.ups = torch.nn.ModuleList(
+            UpCat(
+                2,
+                below,
+                skip,
+                out,
+                act=("relu", {"inplace": True}),
+                norm="batch",
+                bias=False,
+                dropout=0.0,
+                upsample="nontrainable",
+                halves=False,
+                is_pad=False,
+            )
+            for below, skip, out in zip((CHANNELS[-1], *decoder[:-1]), skips, decoder, strict=True)
+        )
+        self.dropout = torch.nn.Dropout2d(0.1)
+        self.out = torch.nn.Conv2d(decoder[-1], outputs, 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images ``(n, 1, y, x)`` in [0, 1], sides multiples of 32, to logits ``(n, outputs, y, x)``."""
+        *skips, x = self.encoder(images)
+        for up, skip in zip(self.ups, reversed(skips), strict=True):
+            x = up(x, skip)
+        logits = self.out(self.dropout(x))
+        return torch.nn.functional.interpolate(logits, scale_factor=2, mode="bilinear", align_corners=False)
