@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from CovidCTLib.errors import ModelError
+from CovidCTLib.hu import NETWORK_HIGH_HU, NETWORK_LOW_HU
 
 ModelName = Literal["lungs", "opacities", "slices"]
 MODEL_NAMES: tuple[ModelName, ...] = ("lungs", "opacities", "slices")
+
+OWN_TARGET = "CovidCTLib.models.networks.build_network"
+"""What builds the networks that ``covidct train`` makes; it stands as ``_target_`` in their bundles."""
+
+CANONICAL_2D = "PL"
+CANONICAL_3D = "SPL"
+"""Where the axes of CovidCT's arrays lead: to the head (S), to the back (P), to the patient's left (L)."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,11 @@ class ModelCard:
     name, version
         Which network, and its version.
     architecture
-        As `CovidCTLib.models.networks.build_network` takes it.
+        As `CovidCTLib.models.networks.build_network` takes it; a network of MONAI has its ``network_def`` here.
     size
-        Side of the network's square grid in pixels.
+        Side of the network's square grid in pixels; 0 for a network of volumes.
     framing
-        ``"body"`` or ``"lungs"``: what the frame is put around.
+        ``"body"`` or ``"lungs"``: what the frame is put around; ``"volume"`` for a network of volumes.
     expects, gives
         Plain sentences on input and output.
     sha256
@@ -35,11 +41,25 @@ class ModelCard:
     thresholds
         Named operating points, such as ``slice`` and ``case`` of the classifier.
     training, validation
-        How it was trained, and what it reached on patients that it never saw.
+        How it was trained, and what it reached on patients that it never saw. Values may be mappings and lists; a
+        list ``figures`` of mappings with ``name``, ``value``, ``low``, ``high`` and ``n`` is shown as a table.
     limits
         Plain sentences on where it fails.
     licence
         Licence of the weights.
+    role
+        One of `MODEL_NAMES`: which of CovidCT's networks it is or replaces; empty takes the name.
+    window_hu
+        HU that become the lowest and the highest value of the input; beyond them HU are clipped.
+    value_range
+        What the window is scaled to.
+    orientation
+        Where the input's axes lead, a letter an axis: ``S`` head or ``I`` feet, ``P`` back or ``A`` front, ``L`` or
+        ``R`` the patient's left or right.
+    spacing_mm, patch
+        Networks of volumes: voxel spacing in mm and size of what goes through at once, along the input's axes.
+    channels
+        Meaning of each output channel of a network of MONAI, see `CovidCTLib.models.foreign_card`.
     """
 
     name: str
@@ -55,50 +75,123 @@ class ModelCard:
     validation: Mapping[str, Any] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     licence: str = "not stated"
+    role: str = ""
+    window_hu: tuple[float, float] = (NETWORK_LOW_HU, NETWORK_HIGH_HU)
+    value_range: tuple[float, float] = (0.0, 1.0)
+    orientation: str = CANONICAL_2D
+    spacing_mm: tuple[float, float, float] | None = None
+    patch: tuple[int, int, int] | None = None
+    channels: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.role:
+            object.__setattr__(self, "role", self.name)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is a network of MONAI that was not made by ``covidct train``."""
+        return "_target_" in self.architecture
+
+    @property
+    def tells_kinds(self) -> bool:
+        """Whether an opacity network tells ground-glass opacity from consolidation."""
+        return "opacity" not in self.channels
 
     def to_json(self) -> str:
-        """Text of the card's JSON file."""
+        """Text of all fields as JSON."""
         return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
 
     def to_markdown(self) -> str:
         """Text of the card for people."""
         lines = [f"# {self.name} {self.version}", "", f"**Expects** {self.expects}", "", f"**Gives** {self.gives}", ""]
+        lines += ["## Input", "", *_table(("what", "value"), self._input_rows()), ""]
         for title, table in (
             ("Thresholds", self.thresholds),
             ("Training", self.training),
             ("Validation on patients that it never saw", self.validation),
         ):
             if table:
-                lines += [f"## {title}", "", "| what | value |", "|---|---|"]
-                lines += [f"| {key.replace('_', ' ')} | {_text(value)} |" for key, value in table.items()]
-                lines.append("")
-        lines += ["## Where it fails", "", *[f"- {limit}" for limit in self.limits], ""]
+                lines += _section(title, table, 2)
+        if self.limits:
+            lines += ["## Where it fails", "", *[f"- {limit}" for limit in self.limits], ""]
         lines += [f"Architecture: `{json.dumps(self.architecture)}`", ""]
-        lines += [f"SHA-256 of `{self.name}.pt`: `{self.sha256}`", "", f"Licence of the weights: {self.licence}", ""]
+        lines += [f"SHA-256 of `models/model.pt`: `{self.sha256}`", "", f"Licence of the weights: {self.licence}", ""]
         return "\n".join(lines)
 
+    def _input_rows(self) -> list[tuple[str, str]]:
+        """Spacing, window and orientation in words."""
+        low, high = self.window_hu
+        rows = [("window", f"{low:g} to {high:g} HU, scaled to {self.value_range[0]:g} to {self.value_range[1]:g}")]
+        rows.append(("orientation", orientation_words(self.orientation)))
+        if self.patch is not None and self.spacing_mm is not None:
+            rows.append(("spacing", " x ".join(f"{mm:g}" for mm in self.spacing_mm) + " mm"))
+            rows.append(("patch", " x ".join(str(n) for n in self.patch) + " voxels"))
+        else:
+            rows.append(
+                ("spacing", f"any; a square around the {self.framing} becomes {self.size} x {self.size} pixels")
+            )
+        return rows
 
-def _text(value: Any) -> str:
+
+_ENDS = {"S": "head", "I": "feet", "P": "back", "A": "front", "L": "patient's left", "R": "patient's right"}
+
+
+def orientation_words(orientation: str) -> str:
+    """Say in words where the axes of an input lead, first axis first."""
+    return "axes to the " + ", the ".join(_ENDS.get(letter, letter) for letter in orientation)
+
+
+def plain_text(value: Any) -> str:
     """Write a card's value for people."""
+    if value is None:
+        return "-"
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {plain_text(entry)}" for key, entry in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(v) for v in value)
+        return ", ".join(plain_text(entry) for entry in value)
     return str(value)
 
 
-def read_card(path: Path) -> ModelCard:
-    """Read a card from its JSON file.
+def figure_words(figure: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Name, value, interval and count of a validated figure for people."""
+    low, high = figure.get("low"), figure.get("high")
+    interval = "-" if low is None or high is None else f"{plain_text(low)} to {plain_text(high)}"
+    count = plain_text(figure.get("n"))
+    return plain_text(figure.get("name")), plain_text(figure.get("value")), interval, count
 
-    Raises
-    ------
-    ModelError
-        If the file is missing, no JSON, or lacks a field.
-    """
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        return ModelCard(**{**fields, "limits": tuple(fields.get("limits", ()))})
-    except FileNotFoundError as error:
-        raise ModelError(f"There is no model card {path.name} in {path.parent}. Install CovidCT again.") from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ModelError(f"The model card {path.name} cannot be read ({error}). Install CovidCT again.") from error
+
+def _section(title: str, entries: Mapping[str, Any], level: int) -> list[str]:
+    """A heading, a table of the plain entries, and sections of those that hold more."""
+    lines = ["#" * level + f" {title}", ""]
+    plain = {key: value for key, value in entries.items() if not _is_nested(value)}
+    if plain:
+        rows = [(key.replace("_", " "), plain_text(value)) for key, value in plain.items()]
+        lines += [*_table(("what", "value"), rows), ""]
+    for key, value in entries.items():
+        if key in plain:
+            continue
+        if isinstance(value, Mapping):
+            heading = key.replace("_", " ")
+            lines += _section(heading[:1].upper() + heading[1:], value, level + 1)
+        elif key == "figures":
+            lines += [*_table(("figure", "value", "interval", "n"), [figure_words(entry) for entry in value]), ""]
+        else:
+            names = list(dict.fromkeys(name for entry in value for name in entry))
+            rows_of = [tuple(plain_text(entry.get(name)) for name in names) for entry in value]
+            lines += [f"{key.replace('_', ' ')}:", "", *_table(tuple(n.replace("_", " ") for n in names), rows_of), ""]
+    return lines
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether a value takes a section or table of its own: a mapping, or a list of mappings."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(isinstance(entry, Mapping) for entry in value)
+    return isinstance(value, Mapping)
+
+
+def _table(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Lines of a Markdown table."""
+    lines = [heading, ("---",) * len(heading), *rows]
+    return ["| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |" for row in lines]

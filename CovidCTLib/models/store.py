@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +13,10 @@ from numpy.typing import NDArray
 
 from CovidCTLib.analysis import ModelUsed
 from CovidCTLib.framing import Frame
-from CovidCTLib.models.card import MODEL_NAMES, ModelCard, ModelName, read_card
+from CovidCTLib.models.card import MODEL_NAMES, ModelCard, ModelName
 from CovidCTLib.models.device import choose_device, choose_dtype
-from CovidCTLib.models.weights import load_network
-
-SHIPPED = Path(__file__).parent / "files"
-"""Folder of the weights that come with CovidCT."""
+from CovidCTLib.models.registry import Entry, find_own, shipped_entry
+from CovidCTLib.models.weights import load_network, try_network
 
 BATCH = 16
 """Slices that go through a network at once; more takes memory and no longer saves time."""
@@ -36,22 +34,25 @@ class LoadedNetwork:
         Its card.
     device, dtype
         Where and in which precision it computes.
+    own
+        Whether it is a user's, not one that ships with CovidCT.
     """
 
     network: torch.nn.Module
     card: ModelCard
     device: torch.device
     dtype: torch.dtype
+    own: bool = False
 
     @property
     def used(self) -> ModelUsed:
         """What the results say of it."""
-        return ModelUsed(self.card.name, self.card.version, self.card.sha256)
+        return ModelUsed(self.card.name, self.card.version, self.card.sha256, self.card.role, self.own)
 
     def run(self, images: torch.Tensor) -> torch.Tensor:
-        """Run images ``(n, 1, size, size)`` in [0, 1] through the network; float32 on the CPU."""
+        """Run images ``(n, 1, size, size)`` or patches ``(n, 1, z, y, x)`` in [0, 1]; float32 on the CPU."""
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            batch = images.to(self.device).contiguous(memory_format=torch.channels_last)
+            batch = images.to(self.device).contiguous(memory_format=_memory_format(images.ndim))
             output: torch.Tensor = self.network(batch)
         return output.float().cpu()
 
@@ -76,7 +77,12 @@ class LoadedNetwork:
         """
         for start in range(0, len(slices), BATCH):
             chosen = slices[start : start + BATCH]
-            yield chosen, self.run(frame.to_grid(hu[chosen], self.card.size))
+            yield chosen, self.run(frame.to_grid(hu[chosen], self.card.size, self.card.window_hu))
+
+
+def _memory_format(dimensions: int) -> torch.memory_format:
+    """The layout in memory that convolutions of this many dimensions are fastest with."""
+    return torch.channels_last if dimensions == 4 else torch.contiguous_format
 
 
 class ModelStore:
@@ -85,16 +91,19 @@ class ModelStore:
     Parameters
     ----------
     folder
-        Folder with own weights and cards; a network that is not in it comes from the shipped ones. None takes the
-        shipped ones alone.
+        Folder with own models, or several: each a MONAI bundle or a folder of bundles, such as the output of
+        ``covidct train``. The first that has a model of a role counts; what none has comes from the shipped ones. None
+        takes the shipped ones alone.
     device
         As `CovidCTLib.options.Options.device`.
     full_precision
         Compute in float32 even where bfloat16 is faster.
     """
 
-    def __init__(self, folder: Path | None = None, device: str = "auto", full_precision: bool = False) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path | Sequence[Path] | None = None, device: str = "auto", full_precision: bool = False
+    ) -> None:
+        self.folders = () if folder is None else (folder,) if isinstance(folder, Path) else tuple(folder)
         self.device_name = device
         self.full_precision = full_precision
         self._loaded: dict[str, LoadedNetwork] = {}
@@ -104,10 +113,14 @@ class ModelStore:
         """The torch device."""
         return choose_device(self.device_name)
 
-    def _home(self, name: ModelName) -> Path:
-        """Folder that holds a network."""
-        own = self.folder is not None and (self.folder / f"{name}.json").exists()
-        return self.folder if own and self.folder is not None else SHIPPED
+    @cached_property
+    def _own(self) -> dict[str, Entry]:
+        """The user's models."""
+        return find_own(self.folders)
+
+    def _entry(self, name: ModelName) -> Entry:
+        """Where a model is."""
+        return self._own[name] if name in self._own else shipped_entry(name)
 
     def card(self, name: ModelName) -> ModelCard:
         """Read a network's card.
@@ -117,7 +130,7 @@ class ModelStore:
         ModelError
             If there is none, or it cannot be read.
         """
-        return read_card(self._home(name) / f"{name}.json")
+        return self._entry(name).card
 
     def network(self, name: ModelName) -> LoadedNetwork:
         """Load a network.
@@ -130,12 +143,27 @@ class ModelStore:
             If the device does not exist.
         """
         if name not in self._loaded:
-            card = self.card(name)
-            network = load_network(card, self._home(name)).requires_grad_(False)
-            network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            entry = self._entry(name)
+            network = load_network(entry.card, entry.folder).requires_grad_(False)
+            if entry.own:
+                try_network(network, entry.card)
+            layout = torch.channels_last if entry.card.patch is None else torch.contiguous_format
+            network = network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
             dtype = torch.float32 if self.full_precision else choose_dtype(self.device)
-            self._loaded[name] = LoadedNetwork(network, card, self.device, dtype)
+            self._loaded[name] = LoadedNetwork(network, entry.card, self.device, dtype, entry.own)
         return self._loaded[name]
+
+    def load_own(self) -> None:
+        """Load the user's models now, so that what is wrong with them shows before any work.
+
+        Raises
+        ------
+        ModelError, OptionsError
+            As `network`.
+        """
+        for name in MODEL_NAMES:
+            if name in self._own:
+                self.network(name)
 
     def lungs(self) -> LoadedNetwork:
         """Load the lung network."""

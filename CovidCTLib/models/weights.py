@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
+import io
+import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from CovidCTLib.errors import ModelError
+from CovidCTLib.models.bundle import WEIGHTS, file_sha256, write_bundle
 from CovidCTLib.models.card import ModelCard
+from CovidCTLib.models.foreign_network import RoleAdapter, build_foreign, first_output
 from CovidCTLib.models.networks import build_network
 
+_OUTPUTS: Mapping[str, int] = {"lungs": 1, "opacities": 3}
+"""Output channels of CovidCT's own segmentation networks."""
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
+_RUN_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+"""What PyTorch and MONAI raise for input that does not fit a network."""
 
 
 def load_state(path: Path) -> dict[str, torch.Tensor]:
@@ -42,8 +42,27 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
             "covidct train writes it."
         ) from error
     if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
-        raise ModelError(f"{path.name} must hold a state dict of tensors, but holds {type(state).__name__}.")
+        raise ModelError(
+            f"{path.name} must hold a state dict of tensors, but holds {type(state).__name__}. Give weights as covidct "
+            "train writes them."
+        )
     return state
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write what torch can save, and push it to the disk.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or does not permit it; PyTorch's own writer gives a RuntimeError of many lines then.
+    """
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    with path.open("wb") as file:
+        file.write(buffer.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def fit_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name: str) -> None:
@@ -68,39 +87,99 @@ def fit_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name:
 def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
     """Build a card's network with its weights, float32 on the CPU, in evaluation mode.
 
+    Parameters
+    ----------
+    card
+        The card.
+    folder
+        Its bundle.
+
+    Returns
+    -------
+    torch.nn.Module
+        Takes and gives what CovidCT's own network of this role does, whoever made it.
+
     Raises
     ------
     ModelError
         If the weights are missing, have another checksum, are damaged, or do not fit the architecture.
     """
-    path = folder / f"{card.name}.pt"
+    path = folder / WEIGHTS
     if not path.is_file():
-        raise ModelError(f"There are no weights {path.name} in {folder}. Install CovidCT again.")
+        raise ModelError(
+            f"There are no weights {WEIGHTS} in the bundle {folder.name}. Install CovidCT again, or complete an own "
+            "bundle."
+        )
     found = file_sha256(path)
     if found != card.sha256:
         raise ModelError(
-            f"The weights {path.name} do not have the checksum of their card (expected {card.sha256[:12]}..., found "
-            f"{found[:12]}...). The file is damaged or another version: install CovidCT again."
+            f"The weights of {card.name} do not have the checksum of their card (expected {card.sha256[:12]}..., found "
+            f"{found[:12]}...). The file is damaged or another version: install CovidCT again, or correct sha256 in "
+            "the card of an own model."
         )
-    network = build_network(card.architecture)
+    network = build_foreign(card.architecture, card.name) if card.is_foreign else build_network(card.architecture)
     fit_state(network, load_state(path), card.name)
-    return network.eval()
+    return RoleAdapter(network, card).eval() if card.is_foreign else network.eval()
+
+
+def try_network(network: torch.nn.Module, card: ModelCard) -> None:
+    """Run an empty image or patch through a network, so that what does not fit shows before any work.
+
+    Parameters
+    ----------
+    network
+        As `load_network` gives it.
+    card
+        Its card.
+
+    Raises
+    ------
+    ModelError
+        If the input does not fit, or the output has another shape than the card says.
+    """
+    inner = network.network if isinstance(network, RoleAdapter) else network
+    shape = card.patch or (card.size, card.size)
+    channels = len(card.channels) if card.is_foreign else _OUTPUTS.get(card.role)
+    try:
+        with torch.inference_mode():
+            output = first_output(inner(torch.zeros(1, 1, *shape)))
+    except _RUN_ERRORS as error:
+        raise ModelError(
+            f"An input of one channel and {' x '.join(map(str, shape))} does not go through the network of {card.name} "
+            f"({type(error).__name__}). Correct size or patch in its card, or its network_def."
+        ) from error
+    expected = (1,) if channels is None else (1, channels, *shape)
+    if tuple(output.shape) != expected:
+        raise ModelError(
+            f"The network of {card.name} gives an output of shape {tuple(output.shape)}, but its card makes it "
+            f"{expected}. Correct role, channels, and size or patch in the card."
+        )
 
 
 def save_network(network: torch.nn.Module, card: ModelCard, folder: Path) -> ModelCard:
-    """Write weights in half precision, the card as JSON and as Markdown; return the card with its checksum."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write a network as the MONAI bundle ``folder/<name>``, its weights in half precision.
+
+    Parameters
+    ----------
+    network
+        A network of `CovidCTLib.models.networks.build_network`.
+    card
+        Its card.
+    folder
+        Folder of the bundle's folder; an old bundle of this name is replaced, and kept until the new one is complete.
+
+    Returns
+    -------
+    ModelCard
+        The card with the checksum of the weights.
+
+    Raises
+    ------
+    ModelError
+        If the bundle cannot be written.
+    """
     state = {
         key: value.detach().cpu().half() if value.is_floating_point() else value.detach().cpu()
         for key, value in network.state_dict().items()
     }
-    path = folder / f"{card.name}.pt"
-    temporary = path.with_suffix(".part")
-    torch.save(state, temporary)
-    written = replace(card, sha256=file_sha256(temporary))
-    temporary.replace(path)
-    for suffix, text in ((".json", written.to_json()), (".md", written.to_markdown())):
-        part = folder / f"{card.name}{suffix}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / f"{card.name}{suffix}")
-    return written
+    return write_bundle(folder / card.name, card, lambda path: write_state(path, state))

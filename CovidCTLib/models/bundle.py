@@ -1,0 +1,317 @@
+"""MONAI bundle folders: reading and checking a card, and writing a bundle so that it is there whole or not at all.
+
+A bundle holds ``configs/metadata.json``, ``configs/inference.json``, ``models/model.pt``, ``docs/README.md`` and
+``LICENSE``. Nothing here loads weights or torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from CovidCTLib.errors import ModelError
+from CovidCTLib.models.card import OWN_TARGET, ModelCard
+from CovidCTLib.models.exchange import exchange
+from CovidCTLib.models.foreign_card import check_foreign_card, check_network_def
+from CovidCTLib.models.metadata import (
+    SECTION,
+    SECTION_FIELDS,
+    eval_metrics,
+    inference_of,
+    licence_text,
+    metadata_of,
+)
+
+METADATA = "configs/metadata.json"
+INFERENCE = "configs/inference.json"
+WEIGHTS = "models/model.pt"
+CARD = "docs/README.md"
+LICENCE = "LICENSE"
+"""Files of a bundle."""
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder claims to be a MONAI bundle."""
+    return (folder / METADATA).is_file()
+
+
+def has_its_weights(folder: Path, card: ModelCard) -> bool:
+    """Whether the weights of a bundle are there and have the checksum of their card."""
+    path = folder / WEIGHTS
+    return path.is_file() and file_sha256(path) == card.sha256
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read the card of a bundle.
+
+    Parameters
+    ----------
+    folder
+        Folder of the bundle.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing or no JSON, lacks a field, or asks for a network that could run code.
+    """
+    metadata = _read_json(folder / METADATA, folder.name)
+    definition = check_network_def(_read_json(folder / INFERENCE, folder.name).get("network_def"), folder.name)
+    section = metadata.get(SECTION)
+    if not isinstance(section, Mapping):
+        raise ModelError(
+            f"The bundle {folder.name} has no section {SECTION!r} in {METADATA}, so nobody knows what it is for. "
+            "Add it as docs/models.md shows."
+        )
+    foreign = definition["_target_"] != OWN_TARGET
+    try:
+        fields = _foreign_fields(section, metadata) if foreign else {name: section[name] for name in SECTION_FIELDS}
+        architecture = definition if foreign else definition["architecture"]
+        card = ModelCard(
+            name=str(metadata["name"]), version=str(metadata["version"]), architecture=architecture, **_tuples(fields)
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(
+            f"The model card of the bundle {folder.name} is incomplete or wrong ({error}). Compare {METADATA} with "
+            "docs/models.md, or install CovidCT again if it is one of its own."
+        ) from error
+    if foreign:
+        check_foreign_card(card)
+    return card
+
+
+def _read_json(path: Path, bundle: str) -> dict[str, Any]:
+    """Read a JSON object of a bundle."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"There is no {path.parent.name}/{path.name} in the bundle {bundle}. A bundle needs {METADATA}, "
+            f"{INFERENCE} and {WEIGHTS}; install CovidCT again if it is one of its own."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path.parent.name}/{path.name} of the bundle {bundle} cannot be read as JSON ({type(error).__name__}). "
+            "Compare it with docs/models.md, or install CovidCT again if it is one of its own."
+        ) from error
+    if not isinstance(content, dict):
+        raise ModelError(
+            f"{path.parent.name}/{path.name} of the bundle {bundle} must hold a JSON object, not "
+            f"{type(content).__name__}. Compare it with docs/models.md."
+        )
+    return content
+
+
+def _foreign_fields(section: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a card from a user's bundle, which has to say less than one of ours."""
+    optional = {
+        name: section[name]
+        for name in ("spacing_mm", "patch", "thresholds", "training", "validation", "limits")
+        if name in section
+    }
+    volume = section.get("patch") is not None
+    formats = metadata.get("network_data_format", {})
+    image: Mapping[str, Any] = next(iter(formats.get("inputs", {}).values()), {})
+    prediction: Mapping[str, Any] = next(iter(formats.get("outputs", {}).values()), {})
+    channels = section["channels"]
+    for what, found, expected in (
+        ("input", image.get("num_channels", 1), 1),
+        ("output", prediction.get("num_channels", len(channels)), len(channels)),
+    ):
+        if found != expected:
+            raise ValueError(f"network_data_format says {found} {what} channels, but {expected} was expected")
+    return {
+        "role": section["role"],
+        "size": 0 if volume else section["size"],
+        "framing": "volume" if volume else section["framing"],
+        "expects": section.get("expects", str(metadata.get("image_classes", "CT as its card says."))),
+        "gives": section.get("gives", f"Logits of {', '.join(channels)}."),
+        "sha256": section["sha256"],
+        "window_hu": section["window_hu"],
+        "value_range": section.get("value_range") or image.get("value_range") or (0.0, 1.0),
+        "orientation": section["orientation"],
+        "channels": channels,
+        "licence": section.get("licence", str(metadata.get("copyright", "not stated"))),
+        **optional,
+    }
+
+
+_NUMBERS = {"window_hu": 2, "value_range": 2, "spacing_mm": 3, "patch": 3}
+"""Fields that hold so many numbers."""
+
+
+def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the types of a card's fields, and turn lists into tuples."""
+    typed = dict(fields)
+    for name, count in _NUMBERS.items():
+        values = fields.get(name)
+        if values is None:
+            continue
+        fits = isinstance(values, (list, tuple)) and len(values) == count and all(_is_number(v) for v in values)
+        if not fits or (name == "patch" and not all(isinstance(v, int) for v in values)):
+            raise ValueError(f"{name} must be {count} {'whole ' * (name == 'patch')}numbers, not {values}")
+        typed[name] = tuple(values)
+    for name in ("limits", "channels"):
+        values = fields.get(name, ())
+        if isinstance(values, str) or not all(isinstance(value, str) for value in values):
+            raise ValueError(f"{name} must be a list of texts")
+        typed[name] = tuple(values)
+    for name in ("role", "framing", "expects", "gives", "sha256", "orientation", "licence"):
+        if not isinstance(fields[name], str):
+            raise ValueError(f"{name} must be a text")
+    if not isinstance(fields["size"], int):
+        raise ValueError("size must be a whole number")
+    for name in ("thresholds", "training", "validation"):
+        if not isinstance(fields.get(name, {}), Mapping):
+            raise ValueError(f"{name} must be an object")
+    return typed
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a finite number."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def write_bundle(folder: Path, card: ModelCard, save_weights: Callable[[Path], None]) -> ModelCard:
+    """Write the bundle of a network of CovidCT; an old one in its place stays until the new one is complete.
+
+    Parameters
+    ----------
+    folder
+        Folder of the bundle.
+    card
+        Its card; the checksum is filled in.
+    save_weights
+        Writes the weights to a path.
+
+    Returns
+    -------
+    ModelCard
+        The card with the checksum of the weights.
+    """
+    written = card
+
+    def fill(part: Path) -> None:
+        nonlocal written
+        for name in (METADATA, WEIGHTS, CARD):
+            (part / name).parent.mkdir(parents=True)
+        save_weights(part / WEIGHTS)
+        written = replace(card, sha256=file_sha256(part / WEIGHTS))
+        _write_json(part / METADATA, metadata_of(written))
+        _write_json(part / INFERENCE, inference_of(written))
+        (part / CARD).write_text(written.to_markdown(), encoding="utf-8", newline="\n")
+        (part / LICENCE).write_text(licence_text(written.licence), encoding="utf-8", newline="\n")
+
+    _replace_folder(folder, fill)
+    return written
+
+
+def with_validation(folder: Path, validation: Mapping[str, Any]) -> ModelCard:
+    """Give a bundle other validation figures; its weights stay byte for byte.
+
+    Parameters
+    ----------
+    folder
+        Folder of the bundle.
+    validation
+        As `ModelCard.validation`; takes the place of the old one.
+
+    Returns
+    -------
+    ModelCard
+        The new card.
+
+    Raises
+    ------
+    ModelError
+        If there is no readable bundle, or a figure lacks its name or value.
+    """
+    check_figures(validation)
+    card = replace(read_card(folder), validation=dict(validation))
+    metadata = _read_json(folder / METADATA, folder.name)
+    metadata["eval_metrics"] = eval_metrics(validation)
+    metadata[SECTION]["validation"] = dict(validation)
+
+    def fill(part: Path) -> None:
+        shutil.copytree(folder, part, dirs_exist_ok=True)
+        _write_json(part / METADATA, metadata)
+        if not card.is_foreign:
+            (part / CARD).write_text(card.to_markdown(), encoding="utf-8", newline="\n")
+
+    _replace_folder(folder, fill)
+    return card
+
+
+def check_figures(validation: Mapping[str, Any]) -> None:
+    """Check every list of figures in a validation.
+
+    Raises
+    ------
+    ModelError
+        If a list ``figures`` holds anything but mappings with a ``name`` and numbers.
+    """
+    for key, value in validation.items():
+        if isinstance(value, Mapping):
+            check_figures(value)
+        elif key == "figures":
+            for entry in value if isinstance(value, (list, tuple)) else [value]:
+                if not isinstance(entry, Mapping) or not _is_figure(entry):
+                    raise ModelError(
+                        "Each validation figure must hold a 'name' and a finite 'value', with 'low' and 'high' where "
+                        f"it has an interval, but one is {str(entry)[:80]}. Use the JSON of covidct evaluate."
+                    )
+
+
+def _is_figure(entry: Mapping[str, Any]) -> bool:
+    """Whether a mapping is a figure: a name, a value, perhaps an interval."""
+    numbers = [entry.get(key) for key in ("value", "low", "high")]
+    return isinstance(entry.get("name"), str) and "value" in entry and all(n is None or _is_number(n) for n in numbers)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON for people and programs."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def _replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a folder beside another and put it in its place; the old one is kept until the new one stands."""
+    if folder.exists() and not is_bundle(folder):
+        raise ModelError(
+            f"The folder {folder.name} is in the way of the bundle and is none itself. Move it, or write elsewhere."
+        )
+    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
+    try:
+        part.mkdir(parents=True)
+        fill(part)
+        if not folder.exists():
+            part.rename(folder)
+        elif not exchange(part, folder):
+            # Two steps, where one is not to be had: killed between them, the old one lies beside, under its other name.
+            folder.rename(old)
+            part.rename(folder)
+    except OSError as error:
+        raise ModelError(
+            f"The bundle {folder.name} cannot be written ({error.strerror or type(error).__name__}). Choose a folder "
+            "that can be written, with enough free space."
+        ) from error
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,197 @@
+"""``covidct models``, and ``--models`` of the commands that analyze."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+from bundle_maker import VOLUME, VOLUME_SECTION, make_bundle
+
+from CovidCTLib.cli.main import main
+from CovidCTLib.cli.models import facts_of, main_figures
+from CovidCTLib.models.bundle import WEIGHTS, read_card
+from CovidCTLib.models.evaluation_record import read_evaluation
+from CovidCTLib.models.registry import shipped_entry
+
+FIGURE = {"name": "infection Dice", "value": 0.8123, "low": 0.77, "high": 0.83, "n": "783 slices of 8 patients"}
+
+
+def record(task, models=1):
+    """What covidct evaluate writes, as far as a card needs it."""
+    figure = {"group": "volumes", "name": "dice", "label": "infection: volume error", "unit": "ml", "value": 1.5}
+    figure |= {"low": None, "high": None, "count": 9, "counted": "cases", "patients": 7}
+    return json.dumps({"task": task, "models": [{"sha256": "ab" * 32}] * models, "figures": [figure]})
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Folder with a bundle of a user's own."""
+    section = {**VOLUME_SECTION, "limits": ["Weights are random."], "training": {"slices_and_patients": "2 patients"}}
+    return make_bundle(tmp_path / "mine", VOLUME, section).parent
+
+
+def flat(text):
+    """Words of a table without its lines and breaks."""
+    return " ".join(text.replace("│", " ").split())
+
+
+def test_the_table_names_every_network_with_its_facts(capsys):
+    assert main(["models"]) == 0
+    text = capsys.readouterr().out
+    for words in ("lungs", "opacities", "slices", "trained on", "CC BY-NC-SA 4.0", "on unseen patients"):
+        assert words in text
+    assert text.count(" ok ") == 3
+    assert "WRONG" not in text
+    assert max(len(line) for line in text.splitlines()) <= 160
+
+
+def test_a_card_is_shown_by_its_role(capsys):
+    assert main(["models", "slices"]) == 0
+    text = flat(capsys.readouterr().out)
+    card = shipped_entry("slices").card
+    assert f"slices {card.version}" in text
+    assert card.limits[0] in text
+    assert card.sha256 in text
+
+
+def test_all_is_there_as_json(capsys):
+    assert main(["models", "--json"]) == 0
+    models = json.loads(capsys.readouterr().out)
+    assert [model["role"] for model in models] == ["lungs", "opacities", "slices"]
+    assert all(model["checksum_ok"] and not model["own"] and 0 < model["size_mb"] < 25 for model in models)
+    assert main(["models", "lungs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == models[0]
+
+
+def test_own_models_take_their_place_and_are_found_by_name_or_role(own, capsys):
+    assert main(["models", "--models", str(own)]) == 0
+    text = flat(capsys.readouterr().out)
+    assert "mine (own)" in text
+    assert "2 patients" in text
+    assert "not validated" in text
+    for name in ("mine", "opacities"):
+        assert main(["models", name, "--models", str(own)]) == 0
+        text = flat(capsys.readouterr().out)
+        assert "Weights are random." in text
+        assert "32 x 32 x 16 voxels" in text
+        assert "axes to the patient's right, the front, the head" in text
+
+
+def test_damaged_and_missing_weights_show_in_the_table(own, capsys):
+    weights = own / "mine" / WEIGHTS
+    weights.write_bytes(weights.read_bytes() + b"x")
+    assert main(["models", "--models", str(own)]) == 0
+    assert "WRONG" in capsys.readouterr().out
+    weights.unlink()
+    assert main(["models", "mine", "--models", str(own), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["size_mb"], facts["checksum_ok"]) == (None, False)
+
+
+def test_an_unknown_name_is_answered_with_those_that_there_are(capsys):
+    assert main(["models", "heart"]) == 2
+    assert capsys.readouterr().err == "covidct: There is no model 'heart'. There are: lungs, opacities, slices.\n"
+
+
+def test_an_evaluation_goes_into_the_card_beside_what_was_there(own, tmp_path, capsys):
+    evaluation = tmp_path / "evaluation.json"
+    evaluation.write_text(json.dumps({"figures": [FIGURE], "folds": 3, "patients": None, "cases": ["case_01"]}))
+    line = ["models", "mine", "--models", str(own), "--add-validation", str(evaluation)]
+    weights = (own / "mine" / WEIGHTS).read_bytes()
+    assert main(line) == 0
+    assert capsys.readouterr().out == "1 figures are now in the card of mine.\n"
+    assert read_card(own / "mine").validation == {"cross_validation": {"folds": 3, "figures": [FIGURE]}}
+    assert (own / "mine" / WEIGHTS).read_bytes() == weights
+    evaluation.write_text(json.dumps({"figures": [FIGURE, FIGURE]}))
+    assert main(line) == 0
+    assert set(read_card(own / "mine").validation) == {"cross_validation", "evaluation"}
+    capsys.readouterr()
+    assert main(["models", "mine", "--models", str(own)]) == 0
+    text = flat(capsys.readouterr().out)
+    assert "infection Dice 0.8123 0.77 to 0.83 783 slices of 8 patients" in text
+    assert facts_of(shipped_entry("lungs"))["checksum_ok"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "content", "code", "message"),
+    [
+        (["mine"], "{}", 2, "--add-validation needs NAME and --models FOLDER"),
+        (["--models", "OWN"], "{}", 2, "--add-validation needs NAME and --models FOLDER"),
+        (["lungs", "--models", "OWN"], "{}", 2, "There is no model 'lungs'. There are: mine."),
+        (["mine", "--models", "OWN"], None, 1, "There is no file 'evaluation.json'"),
+        (["mine", "--models", "OWN"], "{", 1, "'evaluation.json' cannot be read as JSON (JSONDecodeError)"),
+        (["mine", "--models", "OWN"], "[]", 1, "'evaluation.json' holds no list of 'figures'"),
+        (["mine", "--models", "OWN"], '{"figures": []}', 1, "holds no list of 'figures'"),
+        (["mine", "--models", "OWN"], '{"figures": [{"name": 1}]}', 1, "must hold a 'name' and a finite 'value'"),
+        (["mine", "--models", "OWN"], record("lungs"), 1, "judges lungs, but mine is a model for opacities"),
+        (["mine", "--models", "OWN"], record("heart"), 1, "judges heart, but mine is a model for opacities"),
+        (["mine", "--models", "OWN"], record("opacities"), 1, "judges other weights than those of mine (checksum abab"),
+    ],
+)
+def test_evaluations_that_cannot_be_used_are_refused(own, tmp_path, capsys, arguments, content, code, message):
+    evaluation = tmp_path / "evaluation.json"
+    if content is not None:
+        evaluation.write_text(content)
+    words = [str(own) if word == "OWN" else word for word in arguments]
+    assert main(["models", *words, "--add-validation", str(evaluation)]) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert read_card(own / "mine").validation == {}
+
+
+def test_the_record_of_an_evaluation_is_put_into_words(own, tmp_path):
+    evaluation = tmp_path / "evaluation.json"
+    shown = {"name": "infection: volume error (ml), volumes", "value": 1.5, "low": None, "high": None}
+    shown["n"] = "9 cases of 7 patients"
+    card = read_card(own / "mine")
+    evaluation.write_text(record("opacities", models=3))
+    assert read_evaluation(evaluation, card) == ("cross_validation", {"folds": 3, "figures": [shown]})
+    evaluation.write_text(record("opacities").replace("ab" * 32, card.sha256))
+    assert read_evaluation(evaluation, card) == ("evaluation", {"figures": [shown]})
+    evaluation.write_text(record("cases", models=2))
+    slices = shipped_entry("slices").card
+    assert read_evaluation(evaluation, slices)[0] == "cross_validation_of_cases"
+
+
+def test_the_latest_figures_are_the_main_ones():
+    assert main_figures({}) == []
+    assert main_figures({"dice_volume": 0.91234, "score": 0.9, "specific_threshold": 0.4, "folds": 3}) == [
+        "dice volume 0.9123"
+    ]
+    nested = {"auc": 0.5, "old": {"figures": [{"name": "a", "value": 1.0}]}, "new": {"figures": [FIGURE] * 5}}
+    assert main_figures(nested) == ["infection Dice 0.8123 (0.77 to 0.83)"] * 3
+
+
+def test_listing_loads_no_torch():
+    program = (
+        "import sys; from CovidCTLib.cli.main import main; main(['models']); main(['models', '--json']);"
+        "sys.stderr.write(','.join(n for n in ('torch', 'monai', 'SimpleITK') if n in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("command", [["analyze", "ct.nii.gz"], ["demo"]])
+def test_own_models_reach_the_analysis(seen, own, tmp_path, command):
+    line = [*command, "-o", str(tmp_path / "out"), "--quiet", "--device", "cpu", "--models", str(own)]
+    assert main([*line, "--no-report"] if command[0] == "analyze" else line) == 0
+    assert seen["models"].card("opacities").name == "mine"
+
+
+def test_without_own_models_the_analysis_chooses_for_itself(seen, tmp_path):
+    assert main(["analyze", "ct.nii.gz", "-o", str(tmp_path / "out"), "--no-report", "--quiet"]) == 0
+    assert seen["models"] is None
+
+
+@pytest.mark.parametrize("command", [["analyze", "ct.nii.gz"], ["demo"]])
+def test_a_wrong_model_is_refused_before_the_scan_is_read(seen, own, tmp_path, capsys, command):
+    (own / "mine" / WEIGHTS).write_bytes(b"")
+    assert main([*command, "-o", str(tmp_path / "out"), "--models", str(own)]) == 1
+    error = capsys.readouterr().err
+    assert "do not have the checksum of their card" in error
+    assert error.count("\n") == 1
+    assert "reading" not in seen
+    assert not (tmp_path / "out").exists()
