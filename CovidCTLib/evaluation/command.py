@@ -1,0 +1,135 @@
+"""``covidct evaluate``: how well the networks do on cases with masks that they never saw."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from CovidCTLib.training.arguments import add_data_arguments, read_folder
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from CovidCTLib.evaluation.evaluate import Evaluation
+    from CovidCTLib.models.card import ModelName
+
+_TASKS = ("lungs", "opacities", "slices", "cases")
+
+_FILE_WIDTH = 140
+"""Characters of a line where the output is no terminal."""
+
+_EXAMPLE = """\
+DATA is laid out as for 'covidct train'. A patient is judged by the first model that never saw it in training, so that
+the runs of a cross-validation, one --models each, judge all patients between them. Patients that every model saw are
+listed, but count in no mean. CTs whose name begins with 'cap' show another pneumonia and are listed apart.
+
+OUT holds evaluation.html, evaluation.json and cases.csv.
+
+examples:
+  covidct evaluate lungs DATA -o judged
+  covidct evaluate opacities DATA -o judged --models runs/fold_0 --models runs/fold_1
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add ``evaluate`` to the command line's subparsers."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "evaluate",
+        help="judge the networks on CTs with masks",
+        description="Judge the lung network, the opacity network, the slice classifier or the case decision.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("what", choices=_TASKS, help="what to judge")
+    add_data_arguments(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="folder for the results, new or empty"
+    )
+    parser.add_argument(
+        "--models",
+        type=Path,
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="folders with trained models, such as the runs of a cross-validation (default: the shipped models)",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out ``covidct evaluate``.
+
+    Raises
+    ------
+    CovidCTError
+        If arguments, data or models cannot be used, or the output folder is not empty.
+    """
+    from CovidCTLib.results.folder import check_output_folder
+
+    check_output_folder(arguments.output)
+
+    from CovidCTLib.evaluation.decisions import check_thresholds
+    from CovidCTLib.evaluation.evaluate import evaluate
+    from CovidCTLib.evaluation.judges import load_judges
+    from CovidCTLib.evaluation.output import write_evaluation
+
+    folder = read_folder(arguments)
+    folders = [path for group in arguments.models for path in group]
+    name: ModelName = "slices" if arguments.what == "cases" else arguments.what
+    judges = load_judges(folders, name, arguments.device)
+    if name == "slices":
+        for judge in judges:
+            check_thresholds(judge.card)
+    evaluation = evaluate(arguments.what, folder, judges, _say)
+    write_evaluation(evaluation, arguments.output)
+    _show(evaluation)
+    _say(f"Everything is in {arguments.output}; open evaluation.html in a browser.")
+    return 0
+
+
+def _say(line: str) -> None:
+    """Say a line on the terminal."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _show(evaluation: Evaluation) -> None:
+    """Show figures and published figures as tables on the terminal."""
+    from rich.console import Console
+
+    # Where nobody resizes the terminal, lines are long enough for a table.
+    console = Console(width=None if sys.stdout.isatty() else _FILE_WIDTH)
+    for table in terminal_tables(evaluation):
+        console.print(table)
+    for notice in evaluation.notices:
+        console.print(f"Note: {notice}", markup=False, highlight=False)
+
+
+def terminal_tables(evaluation: Evaluation) -> tuple[Table, Table]:
+    """Set figures and published figures as tables."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from CovidCTLib.evaluation.page import TITLES, figure_row
+    from CovidCTLib.evaluation.published import compare
+
+    own = Table(title=TITLES[evaluation.task], title_justify="left")
+    for heading in ("figure", "of", "value", "95 % interval", "over"):
+        own.add_column(heading)
+    for figure in evaluation.figures:
+        row = figure_row(figure)
+        # Names of cases may look like rich's markup.
+        own.add_row(*(Text(cell) for cell in (row.label, row.group, row.value, row.interval, row.of)))
+    published = Table(title="Published, on the cases named", title_justify="left")
+    for heading in ("what", "system", "published", "here", "published for"):
+        published.add_column(heading)
+    for entry in compare(evaluation.task, evaluation.figures):
+        here = "\n".join(f"{row.group}: {row.value}" for row in map(figure_row, entry.own)) or "–"
+        cells = (entry.published.what, entry.published.system, f"{entry.published.value:.3f}", here)
+        published.add_row(*(Text(cell) for cell in (*cells, entry.published.cases)))
+    return own, published

@@ -1,0 +1,358 @@
+"""Judging of decisions: which slices are abnormal, which cases are diseased. Volumes only.
+
+Pictures do not take part: almost all of them show disease, and none says where in the body it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidCTLib.errors import ModelError
+from CovidCTLib.evaluation.examples import Contours, Example
+from CovidCTLib.evaluation.figures import Figure, Row, Status, Value, count_of, judged
+from CovidCTLib.evaluation.masks import NORMAL_CONTROL, VOLUMES, number_in, why_none
+from CovidCTLib.evaluation.predict import predict_slices, probabilities
+from CovidCTLib.evaluation.statistics import (
+    Calibration,
+    Estimate,
+    Roc,
+    ThresholdCurve,
+    bootstrap_auc,
+    bootstrap_mean,
+    bootstrap_ratio,
+    calibrate,
+    roc_curve,
+    threshold_curve,
+)
+from CovidCTLib.models.card import ModelCard
+from CovidCTLib.models.store import ModelStore
+from CovidCTLib.slices.classifier import decide_case
+from CovidCTLib.training.labelled import UNKNOWN, LabelledImage
+from CovidCTLib.training.layout import TrainingCase
+from CovidCTLib.training.tasks import area_under_curve
+
+OTHER_PNEUMONIA = "cap"
+"""A CT whose name begins with this shows community-acquired pneumonia, which is not COVID."""
+
+FEW_CASES = 10
+"""Fewer cases of a kind than this make rates that no one should rely on."""
+
+ONE_CLASS_IN_CASE = "the case has slices of one kind only"
+
+
+@dataclass(frozen=True)
+class SliceCalls:
+    """Slices of one volume that count.
+
+    Parameters
+    ----------
+    index
+        Their numbers from the feet.
+    probability
+        float64; 0 for abnormal slices in which too little lung was found.
+    abnormal, called
+        bool: what they are, and what they were called.
+    """
+
+    index: NDArray[np.intp]
+    probability: NDArray[np.float64]
+    abnormal: NDArray[np.bool_]
+    called: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What was found in one volume.
+
+    Parameters
+    ----------
+    values, undefined
+        As in `CovidCTLib.evaluation.figures.Row`.
+    calls
+        Its slices.
+    examples
+        Slices worth looking at.
+    status, reason
+        Whether it counts, and why not.
+    """
+
+    values: dict[str, Value]
+    undefined: dict[str, str]
+    calls: SliceCalls
+    examples: tuple[Example, ...]
+    status: Status = "judged"
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What the plots show; None where it is undefined."""
+
+    roc: Roc | None = None
+    calibration: Calibration | None = None
+    case_threshold: ThresholdCurve | None = None
+
+
+def check_thresholds(card: ModelCard) -> None:
+    """Make sure that a classifier's card names its operating points.
+
+    Raises
+    ------
+    ModelError
+        If it does not.
+    """
+    missing = [name for name in ("slice", "case") if name not in card.thresholds]
+    if missing:
+        raise ModelError(
+            f"The card of {card.name} must name the thresholds 'slice' and 'case', but lacks {' and '.join(missing)}. "
+            "Use a card written by covidct train."
+        )
+
+
+def call_slices(image: LabelledImage, store: ModelStore) -> Decided:
+    """Judge the slices of a volume and compare with what is known of them.
+
+    Raises
+    ------
+    CovidCTError
+        If the volume cannot be predicted.
+    """
+    card = store.slices().card
+    limit = float(card.thresholds["slice"])
+    findings, _ = predict_slices(image, store, limit)
+    probability = probabilities(findings)
+    judgeable = ~np.isnan(probability)
+    index = np.flatnonzero((image.abnormal == 1) | ((image.abnormal == 0) & judgeable))
+    calls = SliceCalls(
+        index,
+        np.nan_to_num(probability[index], nan=0.0),
+        image.abnormal[index] == 1,
+        np.array([findings[k].positive for k in index], dtype=bool),
+    )
+    abnormal, called = calls.abnormal, calls.called
+    auc = area_under_curve(calls.probability, abnormal) if abnormal.any() and not abnormal.all() else None
+    values: dict[str, Value] = {
+        "slices": len(index),
+        "abnormal_slices": int(abnormal.sum()),
+        "called_slices": int(called.sum()),
+        "unjudged_abnormal_slices": int((~judgeable[index]).sum()),
+        "auc": auc,
+        "sensitivity": _share(called[abnormal]),
+        "specificity": _share(~called[~abnormal]),
+        "called_slices_percent": _percent(np.array([f.positive for f in findings])[judgeable]),
+        "probability_threshold": limit,
+    }
+    why = {"auc": ONE_CLASS_IN_CASE, "sensitivity": "no abnormal slice", "specificity": "no normal slice"}
+    undefined = {name: why.get(name, "no slice shows lung") for name, value in values.items() if value is None}
+    examples = tuple(
+        _slice_example(image, int(k), p, bool(is_abnormal))
+        for k, p, is_abnormal in zip(index, calls.probability, abnormal, strict=True)
+        if abs(p - is_abnormal) > 0.5
+    )
+    if len(index) == 0:
+        return Decided(values, undefined, calls, (), "failed", "no slice with lung is known to be abnormal or normal")
+    return Decided(values, undefined, calls, examples)
+
+
+def call_case(image: LabelledImage, case: TrainingCase, store: ModelStore) -> Decided:
+    """Decide on a volume, and compare with what is known of it.
+
+    Raises
+    ------
+    CovidCTError
+        If the volume cannot be predicted.
+    """
+    card = store.slices().card
+    limit, case_limit = float(card.thresholds["slice"]), float(card.thresholds["case"])
+    findings, _ = predict_slices(image, store, limit)
+    decision = decide_case(findings, limit, case_limit)
+    diseased = is_diseased(image)
+    share = decision.positive_fraction
+    values: dict[str, Value] = {
+        "diseased": diseased,
+        "called_positive": decision.positive,
+        "called_slices_percent": None if share is None else 100 * share,
+        "called_slices": decision.positive_slices,
+        "lung_slices": decision.lung_slices,
+        "probability_threshold": limit,
+        "case_threshold": case_limit,
+    }
+    undefined = {name: decision.reason or "not known" for name, value in values.items() if value is None}
+    probability = np.nan_to_num(probabilities(findings), nan=0.0)
+    calls = SliceCalls(np.arange(0), np.zeros(0), np.zeros(0, bool), np.zeros(0, bool))
+    status, reason = _standing(case, diseased, decision.reason)
+    wrong = 0.0 if share is None or diseased is None else (case_limit - share if diseased else share - case_limit)
+    words = f"{count_of(decision.positive_slices, 'slices')} of {decision.lung_slices} called positive"
+    known = {True: "diseased", False: "without disease", None: "not known"}[diseased]
+    example = _example(image, int(probability.argmax()), wrong, f"{known}; {words}; its most suspicious slice")
+    return Decided(values, undefined, calls, (example,) if status == "judged" else (), status, reason)
+
+
+def is_diseased(image: LabelledImage) -> bool | None:
+    """Whether a volume is known to show disease: any opacity or abnormal slice; None if only parts are known."""
+    if ((image.opacities > 0) & (image.opacities != UNKNOWN)).any() or (image.abnormal == 1).any():
+        return True
+    return False if (image.abnormal == 0).all() else None
+
+
+def _standing(case: TrainingCase, diseased: bool | None, no_decision: str | None) -> tuple[Status, str | None]:
+    """Whether a case counts, and why not."""
+    if no_decision is not None:
+        return "failed", no_decision
+    if diseased is None:
+        return "listed apart", "neither known to be diseased nor to be without disease"
+    if diseased and case.name.lower().startswith(OTHER_PNEUMONIA):
+        return "listed apart", "pneumonia that is not COVID"
+    return "judged", None
+
+
+def _share(called: NDArray[np.bool_]) -> float | None:
+    return float(called.mean()) if len(called) else None
+
+
+def _percent(called: NDArray[np.bool_]) -> float | None:
+    share = _share(called)
+    return None if share is None else 100 * share
+
+
+def _slice_example(image: LabelledImage, k: int, probability: float, abnormal: bool) -> Example:
+    """A slice that was called wrongly."""
+    known = "abnormal" if abnormal else "normal"
+    return _example(image, k, abs(probability - abnormal), f"{known}, probability {probability:.2f}")
+
+
+def _example(image: LabelledImage, k: int, badness: float, caption: str) -> Example:
+    """A slice with the true opacities, where they are known."""
+    truth = (image.opacities[k] > 0) & (image.opacities[k] != UNKNOWN)
+    known = bool((image.opacities[k] != UNKNOWN).any())
+    return Example(
+        badness,
+        f"{image.name}, slice {k}",
+        caption,
+        np.array(image.hu[k]),
+        Contours(truth if known else None),
+        (image.spacing_zyx_mm[1], image.spacing_zyx_mm[2]),
+    )
+
+
+def slice_figures(rows: Sequence[Row], calls: Sequence[SliceCalls | None]) -> tuple[list[Figure], Curves]:
+    """Sum up the slices of all judged volumes.
+
+    Parameters
+    ----------
+    rows
+        All rows.
+    calls
+        Slices of each row; None for rows that failed.
+    """
+    counting = [(row, c) for row, c in zip(rows, calls, strict=True) if row.status == "judged" and c is not None]
+    probability = np.concatenate([np.zeros(0), *[c.probability for _, c in counting]])
+    abnormal = np.concatenate([np.zeros(0, bool), *[c.abnormal for _, c in counting]])
+    called = np.concatenate([np.zeros(0, bool), *[c.called for _, c in counting]])
+    patients = [row.patient for row, c in counting for _ in range(len(c.index))]
+    why = why_none(rows, "slices")
+
+    def figure(name: str, estimate: Estimate, members: NDArray[np.bool_], remark: str = "") -> Figure:
+        owners = {p for p, is_member in zip(patients, members, strict=True) if is_member}
+        return Figure(VOLUMES, "volume", name, _explained(estimate, patients, why), int(members.sum()), "slices",
+                      len(owners), remark)  # fmt: skip
+
+    everything = np.ones(len(probability), bool)
+    right = called == abnormal
+    calibration = calibrate(probability, abnormal)
+    figures = [
+        figure("auc", bootstrap_auc(probability, abnormal, patients), everything),
+        _within_case(rows),
+        figure("sensitivity", bootstrap_ratio(right & abnormal, abnormal, patients), abnormal),
+        figure("specificity", bootstrap_ratio(right & ~abnormal, ~abnormal, patients), ~abnormal),
+        figure("accuracy", bootstrap_mean(right, patients), everything),
+        figure("brier", bootstrap_mean((probability - abnormal) ** 2, patients), everything),
+    ]
+    if calibration is not None:
+        estimate = Estimate(calibration.expected_error, reason="no interval is computed for it")
+        figures.append(figure("expected_calibration_error", estimate, everything))
+    figures += _normal_control(rows)
+    return figures, Curves(roc_curve(probability, abnormal), calibration)
+
+
+def _explained(estimate: Estimate, patients: Sequence[str], why: str) -> Estimate:
+    """Say why there is no figure where there are no slices at all."""
+    return estimate if patients else Estimate(None, reason=why)
+
+
+def _within_case(rows: Sequence[Row]) -> Figure:
+    """Mean AUC over volumes that have both kinds of slices."""
+    counting = [(row, value) for row in judged(rows) if (value := number_in(row, "auc")) is not None]
+    patients = [row.patient for row, _ in counting]
+    estimate = bootstrap_mean([value for _, value in counting], patients)
+    if not counting:
+        estimate = Estimate(None, reason=why_none(rows, "auc"))
+    return Figure(VOLUMES, "volume", "auc_within_case", estimate, len(counting), "cases", len(set(patients)))
+
+
+def _normal_control(rows: Sequence[Row]) -> list[Figure]:
+    """Share of slices called positive in cases without disease."""
+    normal = [row for row in rows if row.group == NORMAL_CONTROL]
+    if not normal:
+        return []
+    name = "called_slices_percent"
+    counting = [(row, value) for row in judged(normal) if (value := number_in(row, name)) is not None]
+    patients = [row.patient for row, _ in counting]
+    estimate = bootstrap_mean([value for _, value in counting], patients)
+    if not counting:
+        estimate = Estimate(None, reason=why_none(normal, name))
+    return [Figure(NORMAL_CONTROL, "volume", name, estimate, len(counting), "cases", len(set(patients)))]
+
+
+def case_figures(rows: Sequence[Row]) -> tuple[list[Figure], Curves]:
+    """Sum up the decisions on all judged volumes."""
+    counting = judged(rows)
+    diseased = np.array([row.values["diseased"] is True for row in counting], dtype=bool)
+    called = np.array([row.values["called_positive"] is True for row in counting], dtype=bool)
+    shares = np.array([(number_in(row, "called_slices_percent") or 0.0) / 100 for row in counting])
+    patients = [row.patient for row in counting]
+    why = why_none(rows, "called_positive")
+
+    def figure(name: str, estimate: Estimate, members: NDArray[np.bool_]) -> Figure:
+        owners = {p for p, is_member in zip(patients, members, strict=True) if is_member}
+        count = int(members.sum())
+        remark = "too few to rely on" if 0 < count < FEW_CASES else ""
+        return Figure(VOLUMES, "volume", name, _explained(estimate, patients, why), count, "cases", len(owners), remark)
+
+    everything = np.ones(len(counting), bool)
+    right = called == diseased
+    curve = threshold_curve(shares, diseased)
+    recommended = Estimate(None, reason="cases with and without disease are needed")
+    if curve is not None:
+        recommended = Estimate(curve.recommended, reason="no interval is computed for it")
+    figures = [
+        figure("sensitivity", bootstrap_ratio(right & diseased, diseased, patients), diseased),
+        figure("specificity", bootstrap_ratio(right & ~diseased, ~diseased, patients), ~diseased),
+        figure("accuracy", bootstrap_mean(right, patients), everything),
+        figure("auc", bootstrap_auc(shares, diseased, patients), everything),
+        figure("recommended_case_threshold", recommended, everything),
+    ]
+    figures += _normal_control(rows)
+    return figures, Curves(roc_curve(shares, diseased), None, curve)
+
+
+def case_notice(rows: Sequence[Row]) -> str:
+    """Say plainly how many cases without disease the specificity and the case threshold rest on."""
+    negative = sum(row.values.get("diseased") is False for row in judged(rows))
+    positive = sum(row.values.get("diseased") is True for row in judged(rows))
+    if negative == 0:
+        return (
+            f"No case without disease was judged ({count_of(positive, 'cases')} with disease): there is no "
+            "specificity, no AUC and no recommended case threshold."
+        )
+    text = (
+        f"Specificity, AUC and the recommended case threshold rest on {count_of(negative, 'cases')} without disease "
+        f"and {count_of(positive, 'cases')} with disease."
+    )
+    if negative < FEW_CASES or positive < FEW_CASES:
+        text += " That is too few to set a threshold for practice: take it as a first hint."
+    return text

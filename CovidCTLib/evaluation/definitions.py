@@ -1,0 +1,134 @@
+"""What each figure and each column of an evaluation means, and where its definition comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from CovidCTLib.evaluation.figures import Quantity
+from CovidCTLib.evaluation.metrics import SURFACE_TOLERANCE_MM
+
+_DICE = (
+    "2 x voxels both found and true / (voxels found + voxels true); Dice 1945, doi:10.2307/1932409. Mean over the "
+    "slices of slice sets and over the cases of volumes, where the truth is not empty."
+)
+_POOLED = "Dice of all voxels of all judged images together; false findings where the truth is empty count here."
+_SURFACE = (
+    f"Share of the surface voxels of both masks within {SURFACE_TOLERANCE_MM:g} mm of the other surface; Nikolov et "
+    "al. 2021, doi:10.2196/26151. 0 where nothing is found."
+)
+_HAUSDORFF = (
+    "The larger of the two 95th percentiles of the distance from one surface to the other; Taha and Hanbury 2015, "
+    "doi:10.1186/s12880-015-0068-x."
+)
+_ML = "Volume found minus true volume; its mean is that of the absolute errors."
+_PERCENT = "Volume found minus true volume, as a share of the true volume; its mean is that of the absolute errors."
+
+REGION_NAMES: Mapping[str, str] = {
+    "lungs": "lungs",
+    "infection": "infection (GGO + consolidation)",
+    "ggo": "ground-glass opacity",
+    "consolidation": "consolidation",
+}
+"""Regions that masks are compared in."""
+
+
+def _of_region(region: str) -> dict[str, Quantity]:
+    name = REGION_NAMES[region]
+    return {
+        f"{region}_dice": Quantity(f"{name}: Dice", "", _DICE),
+        f"{region}_pooled_dice": Quantity(f"{name}: pooled Dice", "", _POOLED),
+        f"{region}_surface_dice": Quantity(f"{name}: surface Dice at {SURFACE_TOLERANCE_MM:g} mm", "", _SURFACE),
+        f"{region}_hausdorff_95_mm": Quantity(f"{name}: 95 % Hausdorff distance", "mm", _HAUSDORFF),
+        f"{region}_volume_error_ml": Quantity(f"{name}: volume error", "ml", _ML),
+        f"{region}_volume_error_percent": Quantity(f"{name}: relative volume error", "%", _PERCENT),
+    }
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    **{name: quantity for region in REGION_NAMES for name, quantity in _of_region(region).items()},
+    "opacity_error_of_lungs_percent": Quantity(
+        "opacity volume error as a share of the lungs",
+        "percentage points",
+        "100 x (opacity volume found - true opacity volume) / true lung volume; its mean is that of the absolute "
+        "errors.",
+    ),
+    "opacity_of_lungs_percent": Quantity(
+        "share of the lungs called opacity",
+        "%",
+        "100 x opacity volume found / lung volume found. In a CT without disease it should be 0.",
+    ),
+    "auc": Quantity(
+        "AUC, all slices or cases together",
+        "",
+        "Chance that a positive slice (or case) scores higher than a negative one, ties counted half; Hanley and "
+        "McNeil 1982, doi:10.1148/radiology.143.1.7063747. Slices score their probability, cases their share of "
+        "positive slices.",
+    ),
+    "auc_within_case": Quantity(
+        "AUC within a case",
+        "",
+        "AUC of the slices of one volume; the mean is over volumes that have both abnormal and normal slices.",
+    ),
+    "sensitivity": Quantity(
+        "sensitivity",
+        "",
+        "Share of positives that are called positive at the model's own threshold. An abnormal slice in which too "
+        "little lung was found to judge it counts as missed.",
+    ),
+    "specificity": Quantity(
+        "specificity",
+        "",
+        "Share of negatives that are not called positive at the model's own threshold. Normal slices in which too "
+        "little lung was found to judge them are left out.",
+    ),
+    "accuracy": Quantity("accuracy", "", "Share of right calls at the model's own threshold."),
+    "brier": Quantity(
+        "Brier score",
+        "",
+        "Mean squared difference of probability and outcome, 0 is best; Brier 1950, "
+        "doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.",
+    ),
+    "expected_calibration_error": Quantity(
+        "expected calibration error",
+        "",
+        "Mean distance of probability and observed share over ten bins of equal width, weighed by their slices, 0 is "
+        "best; Guo et al. 2017, arXiv:1706.04599.",
+    ),
+    "called_slices_percent": Quantity(
+        "share of lung slices called positive",
+        "%",
+        "Of the slices with enough lung to be judged. In a CT without disease it should be 0.",
+    ),
+    "recommended_case_threshold": Quantity(
+        "recommended case threshold",
+        "",
+        "Middle of the widest range of thresholds with the largest sensitivity + specificity - 1; Youden 1950, "
+        "doi:10.1002/1097-0142(1950)3:1<32::AID-CNCR2820030106>3.0.CO;2-3. A case is positive where the share of "
+        "positive slices among its lung slices is above it.",
+    ),
+    "found_ml": Quantity("volume found", "ml", "Voxels found times the voxel volume."),
+    "true_ml": Quantity("true volume", "ml", "Voxels of the mask times the voxel volume."),
+    "slices": Quantity("slices", "", "Slices that count."),
+    "abnormal_slices": Quantity("abnormal slices", "", "Of the slices that count, those known to be abnormal."),
+    "called_slices": Quantity("slices called positive", "", "Of the slices that count."),
+    "unjudged_abnormal_slices": Quantity(
+        "abnormal slices not judged", "", "Too little lung was found in them; they count as missed."
+    ),
+    "probability_threshold": Quantity("slice threshold", "", "Probability at or above which a slice is positive."),
+    "case_threshold": Quantity(
+        "case threshold", "", "Share of positive slices among lung slices above which a case is positive."
+    ),
+    "lung_slices": Quantity("lung slices", "", "Slices with enough lung to be judged."),
+    "diseased": Quantity("diseased", "", "Whether the case is known to show disease."),
+    "called_positive": Quantity("called positive", "", "Whether the case was called positive."),
+}
+"""Figures and columns by name."""
+
+
+def quantity_of(name: str) -> Quantity:
+    """Look a quantity up; ``ggo_found_ml`` and its like are the general one of their region."""
+    if name in QUANTITIES:
+        return QUANTITIES[name]
+    region, _, rest = name.partition("_")
+    general = QUANTITIES[rest]
+    return Quantity(f"{REGION_NAMES[region]}: {general.label}", general.unit, general.definition)

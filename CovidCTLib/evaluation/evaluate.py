@@ -1,0 +1,288 @@
+"""The evaluation itself: which cases serve a task, who judges them, and what comes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from CovidCTLib.errors import CovidCTError, TrainingDataError
+from CovidCTLib.evaluation.decisions import (
+    Curves,
+    SliceCalls,
+    call_case,
+    call_slices,
+    case_figures,
+    case_notice,
+    slice_figures,
+)
+from CovidCTLib.evaluation.examples import Example, WorstExamples
+from CovidCTLib.evaluation.figures import SEEN_REASON, Figure, Row, TaskName, count_of, judged
+from CovidCTLib.evaluation.judges import Judge, choose_judge, has_seen
+from CovidCTLib.evaluation.masks import (
+    NORMAL_CONTROL,
+    VOLUMES,
+    MaskTask,
+    group_of,
+    lung_group_of,
+    mask_figures,
+    measure_image,
+)
+from CovidCTLib.evaluation.metrics import Overlap
+from CovidCTLib.training.labelled import LabelledImage, patients_of, read_images
+from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder
+
+_NEEDED: dict[TaskName, str] = {
+    "lungs": "volumes with lung masks, calibrated pictures or slice archives",
+    "opacities": "volumes with opacity masks, pictures with labels, or CTs whose name begins with 'normal'",
+    "slices": "volumes with opacity masks or a table of slices, or CTs whose name begins with 'normal'",
+    "cases": "volumes with opacity masks or a table of slices, or CTs whose name begins with 'normal'",
+}
+
+SPACING_NOTICE = (
+    "Surface distances and volumes in ml are as true as the spacing in the files; where that is nominal, compare them "
+    "with each other only."
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Parameters
+    ----------
+    task
+        What was judged.
+    judges
+        The models under judgement.
+    rows
+        A row a case, or a slice where cases hold single slices; in the order of their names.
+    figures
+        Means, rates and areas.
+    curves
+        What the plots show.
+    notices
+        Plain sentences that a reader must know.
+    worst
+        Worst examples by group.
+    seconds
+        How long it took.
+    """
+
+    task: TaskName
+    judges: tuple[Judge, ...]
+    rows: tuple[Row, ...]
+    figures: tuple[Figure, ...]
+    curves: Curves
+    notices: tuple[str, ...]
+    worst: dict[str, tuple[Example, ...]]
+    seconds: float
+
+
+def serves(case: TrainingCase, task: TaskName) -> bool:
+    """Whether a case holds the truth that a task is judged by."""
+    if task == "lungs":
+        return case.kind != "photographs" and (case.kind != "volume" or case.lungs is not None)
+    if task == "opacities":
+        if case.kind == "volume":
+            return case.opacities is not None or case.all_normal
+        return case.kind != "slice archive"
+    return case.kind == "volume" and (case.opacities is not None or case.slice_table is not None or case.all_normal)
+
+
+def evaluate(
+    task: TaskName,
+    folder: TrainingFolder,
+    judges: Sequence[Judge],
+    report: Callable[[str], None] = lambda _: None,
+) -> Evaluation:
+    """Judge models on all cases of a folder that serve a task.
+
+    Parameters
+    ----------
+    task
+        ``"lungs"``, ``"opacities"``, ``"slices"`` or ``"cases"``.
+    folder
+        What `CovidCTLib.training.layout.find_cases` found.
+    judges
+        What `CovidCTLib.evaluation.judges.load_judges` opened: models for ``"lungs"``, ``"opacities"``, or ``"slices"``
+        for the two other tasks.
+    report
+        Takes one line a case.
+
+    Raises
+    ------
+    TrainingDataError
+        If no case serves the task, all patients were seen by all models in training, or no case could be judged.
+
+    Notes
+    -----
+    A case that cannot be read or predicted becomes a row with the reason; the others go on.
+    """
+    begun = time.monotonic()
+    cases = [case for case in folder.cases if serves(case, task)]
+    if not cases:
+        raise TrainingDataError(
+            f"None of the {count_of(len(folder.cases), 'cases')} in the folder can be used to judge {task}. Expected "
+            f"{_NEEDED[task]}."
+        )
+    _check_unseen(task, cases, judges, folder)
+    run = _Run(task, folder, tuple(judges))
+    for case in cases:
+        before = len(run.rows)
+        run.take(case)
+        done = run.rows[before:]
+        failed = [row for row in done if row.status == "failed"]
+        note = f", {len(failed)} failed: {failed[0].reason}" if failed else ""
+        report(f"{case.name}: {count_of(len(done), 'rows')}{note}")
+    if not judged(run.rows):
+        reason = next((row.reason for row in run.rows if row.status in ("failed", "listed apart")), None)
+        raise TrainingDataError(f"None of the cases could be judged for {task}. The first one: {reason}")
+    figures, curves = run.sum_up()
+    return Evaluation(
+        task, tuple(judges), tuple(run.rows), tuple(figures), curves, run.notices(), run.worst.groups(),
+        time.monotonic() - begun,
+    )  # fmt: skip
+
+
+def _check_unseen(
+    task: TaskName, cases: Sequence[TrainingCase], judges: Sequence[Judge], folder: TrainingFolder
+) -> None:
+    """Refuse data of which every patient was trained on, before hours of work."""
+    count = 0
+    for case in cases:
+        try:
+            patients = patients_of(case)
+        except CovidCTError:
+            # Its turn comes, and with it its row.
+            continue
+        count += len(patients)
+        if not all(choose_judge(judges, case, patient, folder)[1] for patient in patients):
+            return
+    if count:
+        raise TrainingDataError(
+            f"All {count_of(count, 'patients')} that could judge {task} were seen in training by "
+            f"{'the model' if len(judges) == 1 else 'every model'}, so no figure would be honest. Give other data, or "
+            "the runs of a cross-validation with --models."
+        )
+
+
+class _Run:
+    """Rows of one evaluation as they come in."""
+
+    def __init__(self, task: TaskName, folder: TrainingFolder, judges: tuple[Judge, ...]) -> None:
+        self.task = task
+        self.folder = folder
+        self.judges = judges
+        self.rows: list[Row] = []
+        self.overlaps: list[dict[str, Overlap]] = []
+        self.calls: list[SliceCalls | None] = []
+        self.kinds: dict[str, Kind] = {}
+        self.worst = WorstExamples()
+        self.flattered: set[str] = set()
+
+    def take(self, case: TrainingCase) -> None:
+        """Judge one case."""
+        group = lung_group_of(case) if self.task == "lungs" else group_of(case)
+        self.kinds.setdefault(group, case.kind)
+        try:
+            for image in read_images(case):
+                self._judge(case, image, group)
+        except CovidCTError as error:
+            self._add(Row(case.name, "", group, case.patient, "failed", "", str(error)))
+
+    def _judge(self, case: TrainingCase, image: LabelledImage, group: str) -> None:
+        """Judge one image."""
+        judge, seen = choose_judge(self.judges, case, image.patient, self.folder)
+        name = "" if case.kind == "volume" else image.name
+        row = Row(case.name, name, group, image.patient, "judged", judge.label)
+        if seen:
+            row = replace(row, status="seen in training", reason=SEEN_REASON)
+        try:
+            self._measure(row, case, image, judge)
+        except CovidCTError as error:
+            self._add(replace(row, status="failed", reason=str(error)))
+
+    def _measure(self, row: Row, case: TrainingCase, image: LabelledImage, judge: Judge) -> None:
+        """Predict one image and add its row."""
+        if self.task in ("lungs", "opacities"):
+            measured = measure_image(_mask_task(self.task), image, case, judge.store)
+            row = replace(row, values=measured.values, undefined=measured.undefined)
+            self._add(row, overlaps=measured.overlaps)
+            examples = [measured.example] if measured.example else []
+        else:
+            decided = call_slices(image, judge.store) if self.task == "slices" else call_case(image, case, judge.store)
+            row = replace(row, values=decided.values, undefined=decided.undefined)
+            if row.status == "judged" or decided.status == "failed":
+                row = replace(row, status=decided.status, reason=decided.reason)
+            self._add(row, calls=decided.calls)
+            examples = list(decided.examples)
+        if row.status != "judged":
+            return
+        for example in examples:
+            self.worst.add(row.group, example)
+        if self.task != "lungs" and case.kind != "photographs":
+            lungs = judge.store.card("lungs")
+            if has_seen(lungs, case, image.patient, self.folder):
+                self.flattered.add(image.patient)
+
+    def _add(self, row: Row, overlaps: dict[str, Overlap] | None = None, calls: SliceCalls | None = None) -> None:
+        self.rows.append(row)
+        self.overlaps.append(overlaps or {})
+        self.calls.append(calls)
+
+    def sum_up(self) -> tuple[list[Figure], Curves]:
+        """Figures and curves of all judged rows."""
+        if self.task == "slices":
+            return slice_figures(self.rows, self.calls)
+        if self.task == "cases":
+            return case_figures(self.rows)
+        order = {VOLUMES: 0, NORMAL_CONTROL: 1}
+        kinds = dict(sorted(self.kinds.items(), key=lambda item: (order.get(item[0], 2), item[0])))
+        return mask_figures(_mask_task(self.task), self.rows, self.overlaps, kinds), Curves()
+
+    def notices(self) -> tuple[str, ...]:
+        """What a reader of the figures must know."""
+        notices = []
+        if self.task == "cases":
+            notices.append(case_notice(self.rows))
+        by_status = {
+            status: [row for row in self.rows if row.status == status]
+            for status in ("seen in training", "failed", "listed apart")
+        }
+        seen = {row.patient for row in by_status["seen in training"]}
+        if seen:
+            notices.append(
+                f"Seen in training by every given model: {count_of(len(seen), 'patients')}; they are listed, but count "
+                "in no mean."
+            )
+        if by_status["failed"]:
+            notices.append(
+                f"Failed: {count_of(len(by_status['failed']), 'rows')}; they are listed, but count in no mean."
+            )
+        if by_status["listed apart"]:
+            names = ", ".join(f"{row.case} ({row.reason})" for row in by_status["listed apart"])
+            notices.append(f"Listed apart, and in no mean: {names}.")
+        silent = [judge.label for judge in self.judges if not judge.knows_training]
+        if silent:
+            notices.append(
+                f"The cards of {', '.join(silent)} do not say what the models were trained on: whether they saw these "
+                "patients is not known."
+            )
+        if any("chosen_by" in judge.card.validation for judge in self.judges):
+            notices.append(
+                "The held-out patients of a training run chose its best step. They count as unseen here, so their "
+                "figures are slightly optimistic."
+            )
+        if self.flattered:
+            notices.append(
+                f"The lung network that framed the lungs had seen {len(self.flattered)} of the judged patients in "
+                "training; that may flatter the figures a little."
+            )
+        if self.task in ("lungs", "opacities") and "volume" in self.kinds.values():
+            notices.append(SPACING_NOTICE)
+        return tuple(notices)
+
+
+def _mask_task(task: TaskName) -> MaskTask:
+    return "lungs" if task == "lungs" else "opacities"

@@ -1,0 +1,240 @@
+"""Judging of masks: lungs and opacities, image by image, and their means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from CovidCTLib.evaluation.examples import Contours, Example, slice_with_most
+from CovidCTLib.evaluation.figures import SEEN_REASON, Figure, Row, Value, judged
+from CovidCTLib.evaluation.metrics import Mask, Overlap, overlap, surface_agreement
+from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
+from CovidCTLib.evaluation.statistics import Estimate, bootstrap_mean, bootstrap_ratio
+from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
+from CovidCTLib.models.store import ModelStore
+from CovidCTLib.training.labelled import UNKNOWN, LabelledImage
+from CovidCTLib.training.layout import Kind, TrainingCase
+
+MaskTask = Literal["lungs", "opacities"]
+
+VOLUMES = "volumes"
+NORMAL_CONTROL = "normal control"
+"""Groups of volumes; single slices are a group a case."""
+
+NO_SPACING = "the spacing of single slices is not known"
+EMPTY_TRUTH = "the truth is empty"
+NOTHING_FOUND = "nothing was found"
+
+_MM3_PER_ML = 1000
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured in one image.
+
+    Parameters
+    ----------
+    values, undefined
+        As in `CovidCTLib.evaluation.figures.Row`.
+    overlaps
+        Voxel counts by region.
+    example
+        The image with its contours; None where there is nothing to compare.
+    """
+
+    values: dict[str, Value] = field(default_factory=dict)
+    undefined: dict[str, str] = field(default_factory=dict)
+    overlaps: dict[str, Overlap] = field(default_factory=dict)
+    example: Example | None = None
+
+
+def group_of(case: TrainingCase) -> str:
+    """Name what a case is averaged with."""
+    if case.kind == "volume":
+        return NORMAL_CONTROL if case.all_normal and not case.opacities else VOLUMES
+    return case.name
+
+
+def lung_group_of(case: TrainingCase) -> str:
+    """The same where lungs are judged: normal lungs are volumes like others."""
+    return VOLUMES if case.kind == "volume" else case.name
+
+
+def measure_image(task: MaskTask, image: LabelledImage, case: TrainingCase, store: ModelStore) -> Measured:
+    """Predict one image and compare with the truth.
+
+    Raises
+    ------
+    CovidCTError
+        If the image cannot be predicted.
+    """
+    if task == "lungs":
+        regions = {"lungs": (predict_lungs(image, case.kind, store) > 0, image.lungs == 1)}
+        measured = _compare(regions, image, case.kind)
+    else:
+        found = predict_opacities(image, case.kind, store)
+        true = np.where(image.opacities == UNKNOWN, 0, image.opacities)
+        regions = {"infection": (found.opacities > 0, true > 0)}
+        if case.kind != "calibrated pictures":
+            regions["ggo"] = (found.opacities == OPACITY_GGO, true == OPACITY_GGO)
+            regions["consolidation"] = (found.opacities == OPACITY_CONSOLIDATION, true == OPACITY_CONSOLIDATION)
+        measured = _compare(regions, image, case.kind)
+        _add_shares(measured, found.opacities > 0, found.lungs, image, case.kind)
+    first = next(iter(regions))
+    return Measured(
+        measured.values,
+        measured.undefined,
+        measured.overlaps,
+        _example(image, case, *regions[first], measured.values[f"{first}_dice"]),
+    )
+
+
+def _compare(regions: dict[str, tuple[Mask, Mask]], image: LabelledImage, kind: Kind) -> Measured:
+    """Compare masks region by region; surfaces only of what is one thing, lungs or infection."""
+    measured = Measured()
+    for number, (region, (found, truth)) in enumerate(regions.items()):
+        counts = overlap(found, truth)
+        measured.overlaps[region] = counts
+        _put(measured, f"{region}_dice", counts.dice if counts.truth else None, EMPTY_TRUTH)
+        if kind != "volume":
+            continue
+        ml = float(np.prod(image.spacing_zyx_mm)) / _MM3_PER_ML
+        error = counts.found - counts.truth
+        measured.values[f"{region}_found_ml"] = counts.found * ml
+        measured.values[f"{region}_true_ml"] = counts.truth * ml
+        measured.values[f"{region}_volume_error_ml"] = error * ml
+        _put(
+            measured,
+            f"{region}_volume_error_percent",
+            100 * error / counts.truth if counts.truth else None,
+            EMPTY_TRUTH,
+        )
+        if number == 0:
+            agreement = surface_agreement(found, truth, image.spacing_zyx_mm)
+            why = NOTHING_FOUND if counts.truth else EMPTY_TRUTH
+            nothing = 0.0 if counts.truth else None
+            _put(measured, f"{region}_surface_dice", agreement.surface_dice if agreement else nothing, EMPTY_TRUTH)
+            _put(measured, f"{region}_hausdorff_95_mm", agreement.hausdorff_95_mm if agreement else None, why)
+    return measured
+
+
+def _add_shares(
+    measured: Measured, opacity: Mask, lungs: NDArray[np.uint8] | None, image: LabelledImage, kind: Kind
+) -> None:
+    """Add opacity as a share of the lungs, in volumes."""
+    if kind != "volume" or lungs is None:
+        return
+    found = int(np.count_nonzero(opacity))
+    measured.values["opacity_of_lungs_percent"] = 100 * found / int(np.count_nonzero(lungs))
+    true_lungs = int(np.count_nonzero(image.lungs == 1))
+    error = found - measured.overlaps["infection"].truth
+    _put(
+        measured,
+        "opacity_error_of_lungs_percent",
+        100 * error / true_lungs if true_lungs else None,
+        "the true lungs are not known",
+    )
+
+
+def _put(measured: Measured, name: str, value: float | None, why_not: str) -> None:
+    """Add a value, with the reason where there is none."""
+    measured.values[name] = value
+    if value is None:
+        measured.undefined[name] = why_not
+
+
+def _example(image: LabelledImage, case: TrainingCase, found: Mask, truth: Mask, dice: Value) -> Example | None:
+    """The slice in which found and true differ most; None where the Dice is undefined."""
+    if not isinstance(dice, float):
+        return None
+    k = slice_with_most(found ^ truth)
+    where = f", slice {k}" if case.kind == "volume" else ""
+    name = case.name if case.kind == "volume" else f"{case.name} {image.name}"
+    return Example(
+        badness=1 - dice,
+        title=f"{name}{where}",
+        caption=f"Dice {dice:.2f}" + (" of the whole case" if case.kind == "volume" else ""),
+        hu=np.array(image.hu[k]),
+        contours=Contours(truth[k].copy(), found[k].copy()),
+        pixel_mm=(image.spacing_zyx_mm[1], image.spacing_zyx_mm[2]),
+        photograph=case.kind == "photographs",
+    )
+
+
+def mask_figures(
+    task: MaskTask, rows: Sequence[Row], overlaps: Sequence[dict[str, Overlap]], kinds: dict[str, Kind]
+) -> list[Figure]:
+    """Sum up rows, group by group.
+
+    Parameters
+    ----------
+    task
+        What was judged.
+    rows
+        All rows.
+    overlaps
+        Voxel counts by region of each row; empty for rows that failed.
+    kinds
+        Kind of the cases of each group, in the order in which groups are shown.
+    """
+    figures = []
+    for group, kind in kinds.items():
+        members = [(row, counts) for row, counts in zip(rows, overlaps, strict=True) if row.group == group]
+        counting = [(row, counts) for row, counts in members if row.status == "judged"]
+        if group == NORMAL_CONTROL:
+            figures.append(_mean(group, kind, "opacity_of_lungs_percent", [row for row, _ in members]))
+            continue
+        regions = list(dict.fromkeys(region for _, counts in members for region in counts))
+        for region in regions:
+            figures.append(_mean(group, kind, f"{region}_dice", [row for row, _ in members]))
+            figures.append(_pooled(group, kind, region, counting))
+            if kind == "volume":
+                names = [f"{region}_{name}" for name in ("volume_error_ml", "volume_error_percent")]
+                if region == regions[0]:
+                    names = [f"{region}_surface_dice", f"{region}_hausdorff_95_mm", *names]
+                figures += [_mean(group, kind, name, [row for row, _ in members]) for name in names]
+        if task == "opacities" and kind == "volume" and regions:
+            figures.append(_mean(group, kind, "opacity_error_of_lungs_percent", [row for row, _ in members]))
+    return figures
+
+
+def _mean(group: str, kind: Kind, name: str, rows: Sequence[Row]) -> Figure:
+    """Mean of a value over the judged rows of a group; of errors, of their sizes."""
+    size: Callable[[float], float] = abs if "error" in name else float
+    counting = [(row, value) for row in judged(rows) if (value := number_in(row, name)) is not None]
+    values = [size(value) for _, value in counting]
+    patients = [row.patient for row, _ in counting]
+    estimate = bootstrap_mean(values, patients) if values else Estimate(None, reason=why_none(rows, name))
+    return Figure(group, kind, name, estimate, len(values), _counted(kind), len(set(patients)))
+
+
+def _pooled(group: str, kind: Kind, region: str, counting: Sequence[tuple[Row, dict[str, Overlap]]]) -> Figure:
+    """Dice of all voxels of the judged rows of a group."""
+    patients = [row.patient for row, _ in counting]
+    counts = [by_region[region] for _, by_region in counting]
+    estimate = bootstrap_ratio([2 * c.both for c in counts], [c.found + c.truth for c in counts], patients)
+    if not counts:
+        estimate = Estimate(None, reason=SEEN_REASON)
+    return Figure(group, kind, f"{region}_pooled_dice", estimate, len(counts), _counted(kind), len(set(patients)))
+
+
+def _counted(kind: Kind) -> str:
+    return "cases" if kind == "volume" else "slices"
+
+
+def number_in(row: Row, name: str) -> float | None:
+    """A number among a row's values; None where it is undefined."""
+    value = row.values.get(name)
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def why_none(rows: Sequence[Row], name: str) -> str:
+    """Say why a figure of these rows is undefined."""
+    if not judged(rows):
+        return SEEN_REASON if any(row.status == "seen in training" for row in rows) else "no case could be judged"
+    reasons = {row.undefined[name] for row in judged(rows) if name in row.undefined}
+    return "; ".join(sorted(reasons)) or "not measured"

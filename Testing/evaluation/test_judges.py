@@ -1,0 +1,78 @@
+"""Nobody is judged by a model that saw them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from stand_ins import StandInStore, make_card, make_judge
+
+from CovidCTLib.errors import ModelError
+from CovidCTLib.evaluation import judges as module
+from CovidCTLib.evaluation.judges import choose_judge, has_seen, load_judges
+from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder
+
+
+def a_case(name: str, kind: Kind = "volume", patient: str = "") -> TrainingCase:
+    return TrainingCase(name, kind, Path(name), patient or name)
+
+
+@pytest.fixture
+def folder() -> TrainingFolder:
+    cases = (a_case("case_02"), a_case("case_03", patient="case_02"), a_case("pictures", "calibrated pictures"))
+    return TrainingFolder(Path(), cases)
+
+
+def test_a_card_with_patients_has_seen_these_alone(folder: TrainingFolder) -> None:
+    card = make_card("lungs", {"patients": ["case_02", "p1"], "cases": ["case_02", "pictures"]})
+    assert has_seen(card, folder.cases[0], "case_02", folder)
+    assert has_seen(card, folder.cases[2], "p1", folder)
+    assert not has_seen(card, folder.cases[2], "p2", folder)
+    assert not has_seen(card, a_case("case_09"), "case_09", folder)
+
+
+def test_a_card_without_patients_has_seen_all_of_its_cases(folder: TrainingFolder) -> None:
+    card = make_card("lungs", {"cases": ["pictures"]})
+    assert has_seen(card, folder.cases[2], "p2", folder)
+    assert not has_seen(card, folder.cases[0], "case_02", folder)
+
+
+@pytest.mark.parametrize("training", [{"patients": ["case_03"], "cases": []}, {"cases": ["case_03"]}])
+def test_a_patient_is_seen_by_either_of_its_scans(folder: TrainingFolder, training: dict[str, list[str]]) -> None:
+    assert has_seen(make_card("lungs", training), folder.cases[0], "case_02", folder)
+
+
+def test_a_forgotten_pair_of_scans_does_not_make_a_seen_scan_unseen() -> None:
+    # Trained with case_02 and case_03 as one patient; judged without saying so.
+    card = make_card("lungs", {"patients": ["case_02"], "cases": ["case_02", "case_03"]})
+    other = a_case("case_03")
+    assert has_seen(card, other, "case_03", TrainingFolder(Path(), (other,)))
+
+
+def test_the_first_model_that_never_saw_the_patient_judges(folder: TrainingFolder) -> None:
+    judges = [
+        make_judge("lungs", {"patients": ["case_02", "p1"]}, "first"),
+        make_judge("lungs", {"patients": ["p2", "p1"]}, "second"),
+    ]
+    pictures = folder.cases[2]
+    assert choose_judge(judges, folder.cases[1], "case_02", folder) == (judges[1], False)
+    assert choose_judge(judges, pictures, "p2", folder) == (judges[0], False)
+    assert choose_judge(judges, pictures, "p1", folder) == (judges[0], True)
+
+
+def test_folders_are_labelled_by_their_names_and_never_alike(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "ModelStore", StandInStore)
+    folders = [tmp_path / "a" / "run", tmp_path / "b" / "run"]
+    assert [judge.label for judge in load_judges(folders, "lungs", "cpu")] == ["run", "run (2)"]
+    assert [judge.label for judge in load_judges([], "lungs", "cpu")] == ["shipped"]
+
+
+def test_a_folder_without_the_model_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "ModelStore", lambda folder, device: StandInStore(folder, own=("lungs",)))
+    with pytest.raises(ModelError, match="'run' has no model for opacities, so there is nothing of it to judge"):
+        load_judges([tmp_path / "run"], "opacities", "cpu")
+
+
+def test_a_card_that_is_silent_is_known_as_such() -> None:
+    assert make_judge("lungs", {"cases": []}).knows_training
+    assert not make_judge("lungs", {"sources": "somewhere"}).knows_training
