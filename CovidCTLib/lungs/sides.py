@@ -13,6 +13,7 @@ from scipy import ndimage
 from skimage.segmentation import watershed
 
 from CovidCTLib.errors import InputError
+from CovidCTLib.framing import BODY_HU, CUT_BODY_SHARE
 from CovidCTLib.labels import LEFT, RIGHT
 
 COARSE_MM = 2.8
@@ -31,14 +32,28 @@ SMALLEST_SEPARATION_MM = 40.0
 """Centres of the two lungs are at least this far apart from right to left, in mm; in adults it is about 150 mm."""
 
 FUSED_SHARE = 0.25
-"""One part that has at least this share on either side of the midline is two fused lungs, without unit;
-the same holds for an island between two lungs."""
+"""One part that has at least this share on either side of the midline is two fused lungs, without unit; the same holds
+for an island between two lungs. Two parts are two lungs, wherever the midline is, if the smaller one has at least this
+share of the larger one."""
 
 BAND_MM = 9.0
 """On the full grid, what lies within this distance of a meeting of the lungs is settled anew, in mm."""
 
-BODY_HU = -300
-"""Lower limit of tissue when the body's midline is sought, inclusive, in HU (as in the contour method)."""
+BONE_HU = 130
+"""Lower limit of bone when the spine is sought, inclusive, in HU. Scans that were clipped at 150 HU still show it."""
+
+SPINE_WIDTH_MM = 40.0
+"""Width of a vertebra from right to left, in mm; thoracic ones measure 30 to 45 mm with their joints."""
+
+SPINE_PROMINENCE = 2.0
+"""The columns of the spine hold at least this many times the bone of a usual column of the back, without unit. In the
+eight shared scans it is 2.4 to 5.0; where the spine is out of view, ribs give 1.4 to 1.6."""
+
+USUAL_VIEW_MM = 400.0
+"""Width of the field of view where the spacing is not known, in mm."""
+
+_LOOKED_AT = 40
+"""The midline is sought in about this many slices of a scan."""
 
 _IN_PLANE = np.zeros((3, 3, 3), bool)
 _IN_PLANE[1] = [[False, True, False], [True, True, True], [False, True, False]]
@@ -47,25 +62,49 @@ Mask = NDArray[np.bool_]
 Labels = NDArray[np.uint8]
 
 
-def find_body_midline(hu: NDArray[np.int16]) -> float:
-    """Find the column that halves the tissue of the body.
+def find_body_midline(hu: NDArray[np.int16], spacing_x_mm: float | None = None) -> float:
+    """Find the column of the body's midline, also where the field of view cuts one half of the body off.
 
     Parameters
     ----------
     hu
         Shape ``(z, y, x)``, HU, canonical axial orientation.
+    spacing_x_mm
+        Spacing from right to left in mm; None takes the picture for `USUAL_VIEW_MM` wide.
 
     Returns
     -------
     float
-        Index along x: the median over the slices; the middle of the image if no tissue is in view.
+        Index along x: the spine, the densest columns of bone in the back half of the body. Where no spine is in view:
+        the side of the picture that cuts through the body, if it is one side only; else the column that halves the
+        tissue, as the median over the slices; the middle of the image if no tissue is in view.
     """
-    coarse = hu[:: max(1, len(hu) // 40), ::4] >= BODY_HU
-    columns = np.cumsum(np.count_nonzero(coarse, axis=1), axis=1)
-    columns = columns[columns[:, -1] > 0]
-    if len(columns) == 0:
+    coarse = hu[:: max(1, len(hu) // _LOOKED_AT)]
+    tissue = coarse[:, ::4] >= BODY_HU
+    rows = np.cumsum(np.count_nonzero(tissue, axis=(0, 2)))
+    if rows[-1] == 0:
         return (hu.shape[2] - 1) / 2
+    back = 4 * int(np.searchsorted(rows, rows[-1] / 2))
+    spacing = spacing_x_mm if spacing_x_mm is not None else USUAL_VIEW_MM / hu.shape[2]
+    spine = _find_spine(coarse[:, back::2], max(1, round(SPINE_WIDTH_MM / spacing)))
+    if spine is not None:
+        return spine
+    cut = [float(tissue[:, :, side].mean()) >= CUT_BODY_SHARE for side in (0, -1)]
+    if cut[0] != cut[1]:
+        return 0.0 if cut[0] else float(hu.shape[2] - 1)
+    columns = np.cumsum(np.count_nonzero(tissue, axis=1), axis=1)
+    columns = columns[columns[:, -1] > 0]
     return float(np.median(np.argmax(columns >= columns[:, -1:] / 2, axis=1)))
+
+
+def _find_spine(back: NDArray[np.int16], width: int) -> float | None:
+    """Column of the spine in the back half of the body; None where none stands out."""
+    bone = np.count_nonzero(back >= BONE_HU, axis=(0, 1)).astype(np.float64)
+    # Mirrored at the sides, so that half a vertebra at the rim of the view counts as a whole one.
+    density = ndimage.uniform_filter1d(bone, width, mode="reflect")
+    usual = float(np.median(density[density > 0])) if density.any() else 0.0
+    peak = int(density.argmax())
+    return float(peak) if usual > 0 and density[peak] >= SPINE_PROMINENCE * usual else None
 
 
 def split_sides(
@@ -159,7 +198,7 @@ def _find_seeds(mask: Mask, spacing: tuple[float, ...], midline: float) -> Label
     step_mm = min(spacing[1:])
     eroded, count = mask, 0
     while count * step_mm <= DEEPEST_EROSION_MM and eroded.any():
-        pair = _opposite_pair(eroded, spacing, SMALLEST_ERODED_SHARE if count else SMALLEST_SHARE)
+        pair = _opposite_pair(eroded, spacing, SMALLEST_ERODED_SHARE if count else SMALLEST_SHARE, midline, count > 0)
         if pair is not None:
             return _grow_back(pair, mask, count + 1)
         eroded = ndimage.binary_erosion(eroded, _IN_PLANE)
@@ -167,8 +206,14 @@ def _find_seeds(mask: Mask, spacing: tuple[float, ...], midline: float) -> Label
     return _by_midline(mask, spacing, midline)
 
 
-def _opposite_pair(mask: Mask, spacing: tuple[float, ...], smallest_share: float) -> Labels | None:
-    """Label the largest part of a mask and the largest that lies beside it, 1 right and 2 left; None without such."""
+def _opposite_pair(
+    mask: Mask, spacing: tuple[float, ...], smallest_share: float, midline: float, eroded: bool
+) -> Labels | None:
+    """Label the largest part of a mask and the largest that lies beside it, 1 right and 2 left; None without such.
+
+    Parts that are small, or came about by erosion, must lie on either side of the midline too: a single lung falls
+    apart as well.
+    """
     parts, count = ndimage.label(mask)
     sizes = np.bincount(parts.ravel(), minlength=count + 1)
     sizes[0] = 0
@@ -180,10 +225,13 @@ def _opposite_pair(mask: Mask, spacing: tuple[float, ...], smallest_share: float
         columns[part] = _x_quantiles(parts == part)
     first = order[0]
     for part, (low, middle, high) in columns.items():
-        apart = abs(middle - columns[first][1]) * spacing[2] >= SMALLEST_SEPARATION_MM
+        if part == first:
+            continue
+        right, left = (part, first) if middle < columns[first][1] else (first, part)
+        apart = (columns[left][1] - columns[right][1]) * spacing[2] >= SMALLEST_SEPARATION_MM
         beside = low > columns[first][2] or high < columns[first][0]
-        if part != first and apart and beside:
-            right, left = (part, first) if middle < columns[first][1] else (first, part)
+        sure = not eroded and sizes[part] >= FUSED_SHARE * sizes[first]
+        if apart and beside and (sure or columns[right][1] <= midline <= columns[left][1]):
             labels = np.zeros(count + 1, np.uint8)
             labels[right], labels[left] = RIGHT, LEFT
             return labels[parts]

@@ -169,6 +169,64 @@ def test_the_midline_without_tissue_is_the_middle_of_the_image():
     assert find_body_midline(np.full((6, 64, 101), -1000, np.int16)) == 50
 
 
+def a_body(spine_at: int = 100, width: int = 200) -> np.ndarray:
+    """HU of a body with `RIGHT` and `LEFT` in it, a spine and ribs."""
+    hu = np.full(SHAPE, -1000, np.int16)
+    hu[:, 10:150, 5:195] = 40
+    hu[RIGHT | LEFT] = -850
+    hu[:, 20:145:20, 8:14] = hu[:, 20:145:20, 186:192] = 300
+    hu[:, 125:150, 20:180] = np.where(np.arange(160) % 10 < 4, 200, 40)  # ribs
+    hu[:, 110:145, spine_at - 10 : spine_at + 10] = 200
+    return hu[:, :, :width]
+
+
+def test_the_spine_is_the_midline_of_the_body():
+    assert find_body_midline(a_body(108), 1.8) == pytest.approx(108, abs=3)
+
+
+def test_a_view_without_spine_takes_the_side_that_cuts_the_body():
+    hu = a_body()
+    hu[hu > 130] = 40
+    assert find_body_midline(hu[:, :, :100], 1.8) == 99
+    assert find_body_midline(hu[:, :, 100:], 1.8) == 0
+
+
+@pytest.mark.parametrize(("view", "side"), [(slice(0, 104), 1), (slice(96, 200), 2)])
+def test_a_lung_whose_fellow_is_out_of_view_is_not_split(view, side):
+    lung = (RIGHT if side == 1 else LEFT)[:, :, view]
+    midline = find_body_midline(a_body()[:, :, view], 1.8)
+    sides = split_sides(np.ascontiguousarray(lung), SPACING, body_midline_x=midline)
+    assert np.all(sides[lung] == side)
+
+
+@pytest.mark.parametrize(("view", "side"), [(slice(0, 104), 1), (slice(96, 200), 2)])
+def test_a_lung_with_a_waist_whose_fellow_is_out_of_view_is_not_split(view, side):
+    lung = RIGHT if side == 1 else LEFT
+    # A furrow from front to back leaves two halves side by side, joined by a thin bridge.
+    middle = 55 if side == 1 else 145
+    lung = lung & ~bridge(slice(0, 60), slice(0, 160), slice(middle - 3, middle + 3))
+    lung |= bridge(slice(28, 32), slice(78, 82), slice(middle - 3, middle + 3))
+    lung = np.ascontiguousarray(lung[:, :, view])
+    midline = find_body_midline(a_body()[:, :, view], 1.8)
+    assert np.all(split_sides(lung, SPACING, body_midline_x=midline)[lung] == side)
+
+
+def test_a_junction_that_bends_is_cut_where_it_is_thinnest():
+    # The anterior junction line runs obliquely: the bridge's waist wanders from column 92 to 108.
+    mask = RIGHT | LEFT
+    x = np.arange(SHAPE[2])
+    for k in range(20, 40):
+        waist = 92 + 16 * (k - 20) / 19
+        half = 2 + np.abs(x - waist) / 4
+        rows = np.abs(np.arange(SHAPE[1])[:, None] - 40) <= half
+        mask[k] |= rows & (x > 60) & (x < 140)
+    sides = sides_of(mask)
+    for k in range(20, 40):
+        waist = 92 + 16 * (k - 20) / 19
+        assert np.all(sides[k][mask[k] & (x <= waist - 3)] == 1)
+        assert np.all(sides[k][mask[k] & (x >= waist + 3)] == 2)
+
+
 @pytest.mark.parametrize("mask", [np.zeros((4, 4), bool), np.zeros((4, 4, 4), np.uint8)])
 def test_what_is_no_mask_is_refused(mask):
     with pytest.raises(InputError, match=r"three dimensions \(z, y, x\) of bool was expected, but it has shape \(4, 4"):
@@ -199,6 +257,23 @@ def test_both_lungs_of_a_real_scan_have_a_plausible_share(case):
             low = ndimage.minimum(sides[k], pieces, np.arange(1, count + 1))
             high = ndimage.maximum(sides[k], pieces, np.arange(1, count + 1))
             np.testing.assert_array_equal(low, high)
+
+
+@needs_shared
+@pytest.mark.parametrize("side", [1, 2])
+def test_one_lung_of_a_real_scan_in_view_keeps_its_side(side):
+    folder = SHARED / "volumes"
+    image = sitk.ReadImage(str(folder / "case_06_ct.nii.gz"))
+    grid = CanonicalGrid(Geometry.from_image(image))
+    hu = grid.take(sitk.GetArrayFromImage(image), -1024)
+    lungs = grid.take(sitk.GetArrayFromImage(sitk.ReadImage(str(folder / "case_06_lungs.nii.gz"))), 0) > 0
+    spacing = grid.geometry.spacing_zyx_mm
+    whole = split_sides(lungs, spacing, body_midline_x=find_body_midline(hu, spacing[2]))
+    columns = np.flatnonzero((whole == side).any(axis=(0, 1)))
+    view = slice(0, columns[-1] + 1) if side == 1 else slice(columns[0], None)
+    part = np.ascontiguousarray(lungs[:, :, view])
+    found = split_sides(part, spacing, body_midline_x=find_body_midline(hu[:, :, view], spacing[2]))
+    assert np.mean(found[part] == whole[:, :, view][part]) > 0.98
 
 
 @needs_shared

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.store import LoadedNetwork
-from CovidCTLib.opacities.network import segment_opacities
+from CovidCTLib.opacities.cleanup import OpacityCleanup
+from CovidCTLib.opacities.network import find_opacity_logits, label_opacities, segment_opacities
+
+SPACING = (5.0, 3.0, 3.0)
 
 
 class _ByBrightness(torch.nn.Module):
@@ -17,18 +21,28 @@ class _ByBrightness(torch.nn.Module):
         return torch.cat([(0.3 - x) * 100, torch.full_like(x, 1.0), 1 + (x - 0.7) * 100], dim=1)
 
 
-def test_classes_follow_the_logits_inside_the_lungs_only() -> None:
+@pytest.fixture
+def network() -> LoadedNetwork:
+    card = ModelCard("opacities", "1", {}, 128, "lungs", "", "", "")
+    return LoadedNetwork(_ByBrightness(), card, torch.device("cpu"), torch.float32)
+
+
+def a_chest() -> tuple[np.ndarray, np.ndarray]:
+    """HU and lungs of a chest with a patch of ground glass and one of consolidation, both in slices 2 and 3."""
     lungs = np.zeros((6, 80, 80), np.uint8)
     lungs[1:5, 10:70, 8:36] = 1
     lungs[1:5, 10:70, 44:72] = 2
     hu = np.full(lungs.shape, 60, np.int16)
     hu[lungs > 0] = -900
     hu[2:4, 20:40, 12:30] = -500
-    hu[3, 45:65, 48:68] = 30
-    card = ModelCard("opacities", "1", {}, 128, "lungs", "", "", "")
-    network = LoadedNetwork(_ByBrightness(), card, torch.device("cpu"), torch.float32)
+    hu[2:4, 45:65, 48:68] = 30
+    return hu, lungs
+
+
+def test_classes_follow_the_logits_inside_the_lungs_only(network: LoadedNetwork) -> None:
+    hu, lungs = a_chest()
     seen: list[float] = []
-    opacities = segment_opacities(hu, lungs, (5.0, 3.0, 3.0), network, seen.append)
+    opacities = segment_opacities(hu, lungs, SPACING, network, seen.append)
     assert opacities.dtype == np.uint8
     assert not opacities[lungs == 0].any()
     assert (opacities[2:4, 22:38, 14:28] == 1).all()
@@ -36,3 +50,30 @@ def test_classes_follow_the_logits_inside_the_lungs_only() -> None:
     # Only the blurred rim of the lungs may look like ground glass in a slice without disease.
     assert (opacities[1] > 0).mean() < 0.06
     assert seen[-1] == 1.0
+
+
+def test_a_lesion_of_one_slice_is_dropped_unless_the_network_is_sure(network: LoadedNetwork) -> None:
+    hu, lungs = a_chest()
+    hu[4, 20:40, 48:68] = -500
+    logits = find_opacity_logits(hu, lungs, SPACING, network)
+    strict = OpacityCleanup(support_penalty=100)
+    assert not (label_opacities(logits, lungs, SPACING, strict)[4, 22:38, 50:66] > 0).any()
+    lenient = OpacityCleanup(support_penalty=1)
+    assert (label_opacities(logits, lungs, SPACING, lenient)[4, 22:38, 50:66] == 1).all()
+
+
+def test_a_frame_that_reaches_beyond_the_picture_is_no_lung_there(network: LoadedNetwork) -> None:
+    hu, lungs = a_chest()
+    hu, lungs = hu[:, 8:72], lungs[:, 8:72]
+    logits = find_opacity_logits(hu, lungs, SPACING, network)
+    assert logits.frame.top < 0
+    opacities = label_opacities(logits, lungs, SPACING)
+    assert not opacities[lungs == 0].any()
+    assert (opacities[2:4, 14:30, 14:28] == 1).all()
+
+
+def test_mirrored_slices_change_nothing_where_the_network_sees_each_pixel_alone(network: LoadedNetwork) -> None:
+    hu, lungs = a_chest()
+    once, twice = (find_opacity_logits(hu, lungs, SPACING, network, flip=flip) for flip in (False, True))
+    np.testing.assert_allclose(once.infection, twice.infection, atol=0.3)
+    np.testing.assert_array_equal(label_opacities(once, lungs, SPACING), label_opacities(twice, lungs, SPACING))
