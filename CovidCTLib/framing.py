@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from CovidCTLib.hu import LOWEST_HU, scale_for_network
+from CovidCTLib.hu import LOWEST_HU, NETWORK_HIGH_HU, NETWORK_LOW_HU, scale_for_network
 
 if TYPE_CHECKING:
     import torch
@@ -70,7 +70,12 @@ class Frame:
         framed[:, top - self.top : bottom - self.top, left - self.left : right - self.left] = inside
         return framed
 
-    def to_grid(self, slices: NDArray[np.generic], size: int) -> torch.Tensor:
+    def to_grid(
+        self,
+        slices: NDArray[np.generic],
+        size: int,
+        window_hu: tuple[float, float] = (NETWORK_LOW_HU, NETWORK_HIGH_HU),
+    ) -> torch.Tensor:
         """Cut the frame out of slices of HU and bring it to a network's grid.
 
         Parameters
@@ -79,6 +84,8 @@ class Frame:
             HU, shape ``(n, y, x)``.
         size
             Side of the network's grid in pixels.
+        window_hu
+            HU that become 0 and 1.
 
         Returns
         -------
@@ -87,7 +94,7 @@ class Frame:
         """
         import torch
 
-        cut = scale_for_network(self.cut(slices, LOWEST_HU))
+        cut = scale_for_network(self.cut(slices, LOWEST_HU), window_hu)
         return torch.nn.functional.interpolate(
             torch.from_numpy(cut)[:, None], (size, size), mode="bilinear", antialias=self.rows > size
         )

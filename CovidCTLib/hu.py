@@ -96,15 +96,20 @@ def apply_window(hu: NDArray[np.generic], window: Window) -> NDArray[np.float32]
     return np.clip(grey, 0, 1, out=grey)
 
 
-def scale_for_network(hu: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Clip HU to [-1024, 150] and scale to [0, 1], as every network of CovidCT expects.
+def scale_for_network(
+    hu: NDArray[np.generic], window_hu: tuple[float, float] = (NETWORK_LOW_HU, NETWORK_HIGH_HU)
+) -> NDArray[np.float32]:
+    """Clip HU to a window and scale it to [0, 1], as networks expect.
 
     Parameters
     ----------
     hu
         Array of any shape, in HU.
+    window_hu
+        Lowest and highest HU that are seen; every network of CovidCT sees [-1024, 150].
     """
-    scaled = np.clip(hu, NETWORK_LOW_HU, NETWORK_HIGH_HU).astype(np.float32)
-    scaled -= np.float32(NETWORK_LOW_HU)
-    scaled /= np.float32(NETWORK_HIGH_HU - NETWORK_LOW_HU)
+    low, high = window_hu
+    scaled = np.clip(hu, low, high).astype(np.float32)
+    scaled -= np.float32(low)
+    scaled /= np.float32(high - low)
     return scaled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,22 +61,32 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.lungs not in LUNG_ENGINES:
-            raise OptionsError(f"The lung engine must be one of {', '.join(LUNG_ENGINES)}, not {self.lungs!r}.")
+            raise OptionsError(
+                f"The lung engine must be one of {', '.join(LUNG_ENGINES)}, not {self.lungs!r}. Choose one."
+            )
         if self.threads is not None and self.threads < 1:
-            raise OptionsError(f"The number of threads must be at least 1, not {self.threads}.")
+            raise OptionsError(f"The number of threads must be at least 1, not {self.threads}. Correct it.")
         if self.slice_threshold is not None and not 0 < self.slice_threshold < 1:
-            raise OptionsError(f"The slice threshold must lie between 0 and 1, not {self.slice_threshold}.")
+            raise OptionsError(f"The slice threshold must lie between 0 and 1, not {self.slice_threshold}. Correct it.")
         if self.case_threshold is not None and not 0 <= self.case_threshold < 1:
-            raise OptionsError(f"The case threshold must be at least 0 and under 1, not {self.case_threshold}.")
+            raise OptionsError(
+                f"The case threshold must be at least 0 and under 1, not {self.case_threshold}. Correct it."
+            )
         if not 0 <= self.localization_threshold < 1:
             raise OptionsError(
-                f"The localization threshold must be at least 0 and under 1, not {self.localization_threshold}."
+                f"The localization threshold must be at least 0 and under 1, not {self.localization_threshold}. "
+                "Correct it."
             )
         if not 0 <= self.localization_sigma_mm <= 20:
-            raise OptionsError(f"The localization sigma must lie within 0 and 20 mm, not {self.localization_sigma_mm}.")
+            raise OptionsError(
+                f"The localization sigma must lie within 0 and 20 mm, not {self.localization_sigma_mm}. Correct it."
+            )
+        for name, limit in (("high opacity", self.high_opacity_hu), ("vessels", self.vessel_hu)):
+            if not math.isfinite(limit):
+                raise OptionsError(f"The lower limit of {name} must be a finite number of HU, not {limit}. Correct it.")
         for band in self.aeration_bands:
             if not band.low_hu < band.high_hu:
                 raise OptionsError(
                     f"The aeration band {band.name!r} must end above its start, but goes from {band.low_hu} to "
-                    f"{band.high_hu} HU."
+                    f"{band.high_hu} HU. Correct it."
                 )

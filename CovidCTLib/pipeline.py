@@ -54,6 +54,12 @@ NO_EFFUSION = Notice(
     "note",
 )
 
+NO_KINDS = Notice(
+    "no-opacity-kinds",
+    "The own opacity network does not tell ground-glass opacity from consolidation: all opacity is counted as "
+    "ground-glass opacity, so look at the sum only.",
+)
+
 
 class _Run:
     """Clock, progress and cancel check of one analysis."""
@@ -148,15 +154,17 @@ def analyze(
         grid = CanonicalGrid(scan.geometry)
         hu = grid.take(scan.hu, LOWEST_HU)
         spacing = grid.geometry.spacing_zyx_mm
-        notices = [*scan.notices, *check_scan(hu, grid)]
+        notices = [*scan.notices, *check_scan(hu, grid, scan.facts.spacing_known, scan.facts.slice_thickness_mm)]
         used: list[ModelUsed] = []
 
         with run.stage("lungs") as tell:
             lungs, lung_notices = _find_lungs(hu, spacing, options, models, used, run, tell)
-            notices += [*lung_notices, *check_lungs(lungs, spacing)]
+            notices += [*lung_notices, *check_lungs(lungs, spacing, scan.facts.spacing_known, hu)]
         with run.stage("opacities") as tell:
             network = models.opacities()
             used.append(network.used)
+            if not network.card.tells_kinds:
+                notices.append(NO_KINDS)
             opacities = segment_opacities(hu, lungs, spacing, network, tell)
         with run.stage("slices") as tell:
             network = models.slices()
@@ -177,10 +185,10 @@ def analyze(
                 lambda share: tell(0.5 + share * 0.5),
             )
         with run.stage("measures"):
-            axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry)
+            axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry, scan.facts.spacing_known)
             measures = measure_regions(axial, options)
             slices = measure_slices(axial, findings, options)
-            notices += [*check_agreement(case, _opacity_percent(measures)), NO_EFFUSION]
+            notices += [*check_agreement(case, _opacity_percent(measures)), *_own_models(used), NO_EFFUSION]
             back = [grid.give_back(array) for array in (lungs, opacities)]
             own_localization = grid.give_back(localization, labels=False)
             # Interpolation of a resampled scan reaches a little beyond the lungs.
@@ -244,7 +252,22 @@ def _find_lungs(
         used.append(network.used)
         mask = segment_lungs_by_network(hu, spacing_zyx_mm, network, tell)
     run.check()
-    return split_sides(mask, spacing_zyx_mm, body_midline_x=find_body_midline(hu)), notices
+    midline = find_body_midline(hu, spacing_zyx_mm[2])
+    return split_sides(mask, spacing_zyx_mm, body_midline_x=midline), notices
+
+
+def _own_models(used: Sequence[ModelUsed]) -> list[Notice]:
+    """Say which networks were a user's own."""
+    return [
+        Notice(
+            "own-model",
+            f"An own model was used for the {model.role} ({model.name} {model.version}), so the accuracy that CovidCT "
+            "states does not hold here.",
+            "note",
+        )
+        for model in used
+        if model.own
+    ]
 
 
 def _opacity_percent(measures: Sequence[Measurement]) -> float | None:

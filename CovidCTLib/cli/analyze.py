@@ -14,6 +14,7 @@ from CovidCTLib.cli.arguments import (
     add_display_arguments,
     add_engine_arguments,
     finite_number,
+    models_from,
     options_from,
 )
 from CovidCTLib.cli.interruption import Interruption
@@ -28,12 +29,14 @@ CANCELLED = "Cancelled; nothing was written."
 if TYPE_CHECKING:
     from CovidCTLib.analysis import Analysis
     from CovidCTLib.cli.arguments import Commands
+    from CovidCTLib.models.store import ModelStore
     from CovidCTLib.options import Options
     from CovidCTLib.scan import Scan
 
 _DESCRIPTION = """\
-Analyze one chest CT. INPUT is a DICOM folder, or one NIfTI (.nii, .nii.gz), NRRD (.nrrd) or MetaImage (.mha) file.
-The input is only read. The results appear in a new folder, all at once when they are complete:
+Analyze one chest CT. INPUT is a DICOM folder, its DICOMDIR or a ZIP archive of it, or one NIfTI (.nii, .nii.gz), NRRD
+(.nrrd) or MetaImage (.mha) file. The input is only read. The results appear in a new folder, all at once when they are
+complete:
 
   report.html             pictures, numbers, how they were made; open it in a browser or print it
   segmentation.seg.nrrd   lungs and opacities for 3D Slicer
@@ -43,19 +46,22 @@ The input is only read. The results appear in a new folder, all at once when the
   slices.csv              the same for each slice
   analysis.json           everything above but the images, for programs
 
-No patient's name, number or birth date is written anywhere."""
+No patient's name, number or birth date is written anywhere, unless --with-identifiers asks for it."""
 
 _EPILOG = """\
 examples:
   covidct analyze my_ct_folder -o results
   covidct analyze ct.nii.gz -o results --device cpu --threads 4
-  covidct analyze my_ct_folder -o results --series 2      (numbers as 'covidct series my_ct_folder' lists them)"""
+  covidct analyze my_ct_folder -o results --series 2      (numbers as 'covidct series my_ct_folder' lists them)
+  covidct analyze ct.nii.gz -o results --models my_models (own networks; docs/models.md says how)"""
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "analyze", "analyze one chest CT", _DESCRIPTION, _EPILOG)
-    parser.add_argument("input", metavar="INPUT", help="DICOM folder, or NIfTI, NRRD or MetaImage file")
+    parser.add_argument(
+        "input", metavar="INPUT", help="DICOM folder, DICOMDIR or ZIP archive of it; or NIfTI, NRRD or MetaImage file"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -69,7 +75,18 @@ def add_parser(commands: Commands) -> None:
         help="which series of a DICOM folder: its number in 'covidct series', or the end of its UID (default: the "
         "largest axial CT)",
     )
+    parser.add_argument(
+        "--assume-axial",
+        action="store_true",
+        help="take the slices for axial ones where a converter lost or broke their orientation",
+    )
     parser.add_argument("--study-date", action="store_true", help="put the date of the study into the results")
+    parser.add_argument(
+        "--with-identifiers",
+        action="store_true",
+        help="put the patient's name, number and birth date and the study's date and description into report.html and "
+        "analysis.json, which then hold patient data and say so",
+    )
     parser.add_argument("--no-report", action="store_true", help="do not make report.html")
     add_engine_arguments(parser)
     limits = parser.add_argument_group("limits")
@@ -123,15 +140,24 @@ def run(args: argparse.Namespace) -> int:
 
     options = options_from(args)
     check_output_folder(args.output)
+    models = models_from(args)
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", READING[0])
         started = time.perf_counter()
         from CovidCTLib.reading import read_scan
 
-        scan = read_scan(args.input, series=args.series, with_study_date=args.study_date)
+        scan = read_scan(
+            args.input,
+            series=args.series,
+            with_study_date=args.study_date,
+            assume_axial=args.assume_axial,
+            identified=args.with_identifiers,
+        )
         seconds = time.perf_counter() - started
         reporter.show("reading", READING[1])
-        analysis = analyze_and_write(scan, options, args.output, reporter, seconds, report=not args.no_report)
+        analysis = analyze_and_write(
+            scan, options, args.output, reporter, seconds, models=models, report=not args.no_report
+        )
     tell_results(analysis, args, report=not args.no_report)
     return 0
 
@@ -143,6 +169,7 @@ def analyze_and_write(
     reporter: SilentReporter,
     reading_seconds: float,
     *,
+    models: ModelStore | None = None,
     report: bool = True,
     with_scan: bool = False,
 ) -> Analysis:
@@ -160,6 +187,8 @@ def analyze_and_write(
         Shows the progress.
     reading_seconds
         Time that the reading took, for the record.
+    models
+        Own networks; None takes those that come with CovidCT.
     report, with_scan
         Whether ``report.html`` and ``ct.nii.gz`` are written.
 
@@ -174,7 +203,9 @@ def analyze_and_write(
     from CovidCTLib.results import RECORD_FILE, write_results
 
     try:
-        analysis = analyze(scan, options, progress=reporter.part(WHOLE), cancelled=Interruption.requested)
+        analysis = analyze(
+            scan, options, models=models, progress=reporter.part(WHOLE), cancelled=Interruption.requested
+        )
         analysis = replace(analysis, seconds={"reading": round(reading_seconds, 3), **analysis.seconds})
         write_results(
             analysis,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.progress import PROGRESS_KINDS
 from CovidCTLib.options import LUNG_ENGINES, Options
 
 if TYPE_CHECKING:
+    from CovidCTLib.models.store import ModelStore
+
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
@@ -68,6 +71,16 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         "(default: auto)",
     )
     group.add_argument("--threads", type=int, metavar="N", help="processor cores to use (default: all)")
+    add_models_argument(
+        group,
+        "own networks in place of CovidCT's: a MONAI bundle, a folder of bundles, or the output of covidct train; may "
+        "be given again (default: those that come with CovidCT)",
+    )
+
+
+def add_models_argument(group: argparse._ActionsContainer, description: str) -> None:
+    """Add ``--models``, which may be given several times."""
+    group.add_argument("--models", action="append", type=Path, default=[], metavar="FOLDER", help=description)
 
 
 def add_display_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +92,30 @@ def add_display_arguments(parser: argparse.ArgumentParser) -> None:
         choices=PROGRESS_KINDS,
         help="bar for people, json for programs (one JSON object a line), or none (default: bar in a terminal)",
     )
+
+
+def models_from(args: argparse.Namespace) -> ModelStore | None:
+    """Load own networks from the arguments, so that what is wrong with them shows before any work.
+
+    Returns
+    -------
+    ModelStore or None
+        None where the networks that come with CovidCT are to be used.
+
+    Raises
+    ------
+    ModelError
+        If a folder holds no usable bundle.
+    OptionsError
+        If the device does not exist.
+    """
+    if not args.models:
+        return None
+    from CovidCTLib.models.store import ModelStore
+
+    store = ModelStore(args.models, device=args.device)
+    store.load_own()
+    return store
 
 
 def options_from(args: argparse.Namespace) -> Options:

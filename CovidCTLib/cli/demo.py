@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.analyze import CANCELLED, analyze_and_write, tell_results
-from CovidCTLib.cli.arguments import add_command, add_display_arguments, add_engine_arguments, options_from
+from CovidCTLib.cli.arguments import add_command, add_display_arguments, add_engine_arguments, models_from, options_from
 from CovidCTLib.cli.progress import READING, make_reporter, say
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = options_from(args)
     check_output_folder(args.output)
+    models = models_from(args)
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", READING[0])
         started = time.perf_counter()
@@ -87,7 +88,9 @@ def run(args: argparse.Namespace) -> int:
         phantom = make_chest_phantom()
         seconds = time.perf_counter() - started
         reporter.show("reading", READING[1])
-        analysis = analyze_and_write(phantom.scan, options, args.output, reporter, seconds, with_scan=True)
+        analysis = analyze_and_write(
+            phantom.scan, options, args.output, reporter, seconds, models=models, with_scan=True
+        )
     tell_results(analysis, args, report=True)
     if not args.quiet and args.progress != "json":
         for line in comparison_lines(analysis, phantom.volumes_ml):

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed or cancelled, 2 wrong arguments.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib.util
 import os
 import sys
@@ -14,10 +15,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from CovidCTLib import __version__
-from CovidCTLib.cli import analyze, demo, series
+from CovidCTLib.cli import analyze, demo, models, photos, series
 from CovidCTLib.cli.interruption import Interruption
 from CovidCTLib.cli.progress import say, write_json_line
-from CovidCTLib.errors import CancelledError, CovidCTError, OptionsError
+from CovidCTLib.errors import CancelledError, CovidCTError, OptionsError, OutputError
 
 if TYPE_CHECKING:
     from CovidCTLib.cli.arguments import Commands
@@ -34,8 +35,16 @@ examples:
   covidct demo                                analyze a made-up chest CT, to see what you get
   covidct analyze my_ct_folder -o results     analyze a DICOM folder; open results/report.html afterwards
   covidct series my_ct_folder                 list the series of a DICOM folder
+  covidct photos my_pictures -o ct.nii.gz --auto   make a CT volume of pictures
+  covidct models                              what the networks expect, and how well they do
 
 exit codes: 0 done, 1 failed or cancelled (one line says why), 2 wrong arguments"""
+
+
+_MISTAKE = (
+    "CovidCT made a mistake ({}) and stopped. Run the command again with --debug, and report the text that it shows to "
+    "the developers, without any patient's name."
+)
 
 
 class UnexpectedError(CovidCTError):
@@ -70,7 +79,10 @@ def build_parser() -> argparse.ArgumentParser:
     analyze.add_parser(commands)
     demo.add_parser(commands)
     series.add_parser(commands)
-    _add_training(commands)
+    models.add_parser(commands)
+    photos.add_parser(commands)
+    for package in ("training", "evaluation"):
+        _add_if_there(commands, package)
     return parser
 
 
@@ -121,14 +133,28 @@ def _run(args: argparse.Namespace) -> int:
             f"A part that CovidCT needs could not be loaded ({error.name or 'unknown'}). Install CovidCT again, for "
             "example with 'pip install --force-reinstall covidct'; --debug shows what is wrong."
         ) from error
+    except OSError as error:
+        raise _refused(error) from error
     except Exception as error:
         # The text of an unknown error may hold a path or a patient's name, so only its kind is shown.
-        raise UnexpectedError(
-            f"CovidCT made a mistake ({type(error).__name__}) and stopped. Run the command again with --debug, and "
-            "report the text that it shows to the developers, without any patient's name."
-        ) from error
+        raise UnexpectedError(_MISTAKE.format(type(error).__name__)) from error
     else:
         return code
+
+
+def _refused(error: OSError) -> CovidCTError:
+    """Say why the system refused, without the path; what is neither the disk's nor the permissions' is a mistake."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return OutputError(
+            "The results need more space than the disk (or the quota) has left. What was complete before stays; free "
+            "some space and run the command again."
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(
+            f"Input that can be read and output that can be written were expected, but the system does not permit it "
+            f"({os.strerror(error.errno)}). Check the permissions of both, or choose other folders."
+        )
+    return UnexpectedError(_MISTAKE.format(type(error).__name__))
 
 
 def _fail(args: argparse.Namespace, error: CovidCTError) -> int:
@@ -147,13 +173,13 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _add_training(commands: Commands) -> None:
-    """Add ``covidct train``, unless this installation came without the training code."""
-    if importlib.util.find_spec("CovidCTLib.training") is None:
+def _add_if_there(commands: Commands, package: str) -> None:
+    """Add the command of a package, unless this installation came without it."""
+    if importlib.util.find_spec(f"CovidCTLib.{package}") is None:
         return
-    if importlib.util.find_spec("CovidCTLib.training.command") is None:
+    if importlib.util.find_spec(f"CovidCTLib.{package}.command") is None:
         return
-    importlib.import_module("CovidCTLib.training.command").add_parser(commands)
+    importlib.import_module(f"CovidCTLib.{package}.command").add_parser(commands)
 
 
 if __name__ == "__main__":

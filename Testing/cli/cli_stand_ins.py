@@ -27,13 +27,16 @@ def make_modules(seen):
     pipeline = types.ModuleType("CovidCTLib.pipeline")
     phantom = types.ModuleType("CovidCTLib.phantom")
 
-    def read_scan(path, *, series=None, with_study_date=False):
+    def read_scan(path, *, series=None, with_study_date=False, assume_axial=False, identified=False):
         seen["reading"] = (path, series, with_study_date)
+        seen["assume_axial"] = assume_axial
+        seen["identified"] = identified
         pause("reading")
         return analysis.scan
 
     def analyze(scan, options=None, *, models=None, progress=None, cancelled=None):
         seen["options"] = options
+        seen["models"] = models
         for stage, fraction in (("lungs", 0.05), ("opacities", 0.4), ("slices", 0.6), ("measures", 0.85)):
             pause(stage)
             progress(Progress(stage, fraction))

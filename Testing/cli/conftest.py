@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "results")]
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("results", "models")]
 
 
 @pytest.fixture

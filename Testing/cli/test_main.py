@@ -18,7 +18,7 @@ from CovidCTLib.cli.main import main
 from CovidCTLib.errors import CancelledError, CovidCTError, InputError, OptionsError, OutputError, QualityError
 
 REPOSITORY = Path(__file__).parents[2]
-COMMANDS = ("analyze", "demo", "series")
+COMMANDS = ("analyze", "demo", "models", "series")
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 NOT_NEEDED_IN_SLICER = {
     "Jinja2": "report",
+    "Pillow": "photos",
     "matplotlib": "report",
     "pyjpegls": "Slicer reads DICOM itself",
     "pylibjpeg": "Slicer reads DICOM itself",

@@ -16,9 +16,10 @@ LAYERS = (
     {"analysis", "phantom"},
     {"checks"},
     {"models"},
-    {"lungs", "measures", "opacities", "reading", "slices"},
+    {"lungs", "measures", "opacities", "photos", "reading", "slices"},
     {"pipeline", "report", "training"},
     {"results"},
+    {"evaluation"},
     {"cli"},
     {"__main__"},
 )
