@@ -6,7 +6,7 @@ that it is resampled).
 
 Single slices have no neighbours and no known spacing, so clean-up that rests on these is left out. Archive slices show
 the whole body and are framed around it, as in a scan. Pictures are crops around the lungs, and the whole picture is the
-frame, for the lung network too. Opacities in calibrated pictures count only inside the lungs that the lung network
+frame, for the lung network too. Opacities in calibrated pictures count only in and at the lungs that the lung network
 finds in the picture, unless it finds none at all, for instance in a lung that is white throughout. In photographs,
 whose contrast is anyone's guess, the lung network does not take part: opacities count wherever they are found.
 """
@@ -26,7 +26,7 @@ from CovidCTLib.errors import ModelError, QualityError
 from CovidCTLib.framing import Frame, body_frame, find_body
 from CovidCTLib.lungs.network import CLEANUP as LUNG_CLEANUP
 from CovidCTLib.lungs.network import clean_lungs, segment_lungs_by_network
-from CovidCTLib.lungs.sides import find_body_midline, split_sides
+from CovidCTLib.lungs.sides import extend_sides, find_body_midline, split_sides
 from CovidCTLib.models.store import LoadedNetwork, ModelStore
 from CovidCTLib.opacities.network import CLEANUP as OPACITY_CLEANUP
 from CovidCTLib.opacities.network import OpacityLogits, label_opacities, segment_opacities
@@ -117,12 +117,19 @@ def predict_opacities(image: LabelledImage, kind: Kind, store: ModelStore) -> Fo
     network = store.opacities()
     if kind == "volume":
         lungs = _lungs_of_volume(image, store)
-        return FoundOpacities(segment_opacities(image.hu, lungs, image.spacing_zyx_mm, network), lungs)
+        return _belonging(segment_opacities(image.hu, lungs, image.spacing_zyx_mm, network), lungs)
     everywhere = np.ones(image.hu.shape, np.uint8)
     if kind == "photographs":
         return FoundOpacities(_opacities_of_picture(image, everywhere, network), None)
     lungs = predict_lungs(image, kind, store)
-    return FoundOpacities(_opacities_of_picture(image, lungs if lungs.any() else everywhere, network), lungs)
+    if not lungs.any():
+        return FoundOpacities(_opacities_of_picture(image, everywhere, network), lungs)
+    return _belonging(_opacities_of_picture(image, lungs, network), lungs)
+
+
+def _belonging(opacities: Labels, lungs: Labels) -> FoundOpacities:
+    """Opacities, and the lungs with what of them lies beyond the lungs that were found, as an analysis has it."""
+    return FoundOpacities(opacities, extend_sides(lungs, opacities > 0))
 
 
 def predict_slices(
@@ -157,7 +164,7 @@ def _logits_of_slice(image: LabelledImage, frame: Frame, network: LoadedNetwork)
 
 
 def _opacities_of_picture(image: LabelledImage, within: Labels, network: LoadedNetwork) -> Labels:
-    """Opacities of a picture inside a mask, by the same rules as in volumes."""
+    """Opacities of a picture inside a mask or at its rim, by the same rules as in volumes."""
     frame = whole_picture(image.hu)
     none, ggo, consolidation = _logits_of_slice(image, frame, network).unbind(1)
     infection = torch.logaddexp(ggo, consolidation) - none

@@ -157,6 +157,46 @@ def split_sides(
     return sides
 
 
+def extend_sides(sides: Labels, more: Mask) -> Labels:
+    """Give voxels beyond the lungs the side of the lung that is nearest in their slice.
+
+    Parameters
+    ----------
+    sides
+        uint8, shape ``(z, y, x)``: 0 background, 1 right, 2 left.
+    more
+        bool, same shape: voxels that belong to a lung too, such as opacity at the pleura.
+
+    Returns
+    -------
+    ndarray
+        uint8, same shape; `sides` itself where there is nothing to add. Voxels in slices without lung stay background.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ.
+    """
+    if sides.shape != more.shape:
+        raise InputError(f"What belongs to the lungs must have their shape {sides.shape}, not {more.shape}.")
+    extended = sides
+    for k in np.flatnonzero(more.any(axis=(1, 2))):
+        beyond = more[k] & (sides[k] == 0)
+        if not beyond.any():
+            continue
+        if extended is sides:
+            extended = sides.copy()
+        right, left = (np.flatnonzero((sides[k] == side).any(axis=0)) for side in (RIGHT, LEFT))
+        if len(right) and len(left) and right[-1] >= left[0]:
+            index = ndimage.distance_transform_edt(sides[k] == 0, return_distances=False, return_indices=True)
+            extended[k][beyond] = sides[k][tuple(index)][beyond]
+        elif len(right) or len(left):
+            # Most slices part the lungs by a column, which is all that a distance could tell.
+            parting = (right[-1] + left[0]) / 2 if len(right) and len(left) else np.inf if len(right) else -1
+            extended[k][beyond] = np.where(np.nonzero(beyond)[1] < parting, RIGHT, LEFT)
+    return extended
+
+
 def _check(lungs: Mask, spacing_zyx_mm: tuple[float, float, float]) -> None:
     if lungs.ndim != 3 or lungs.dtype != np.bool_:
         raise InputError(

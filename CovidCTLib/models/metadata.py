@@ -138,10 +138,11 @@ def eval_metrics(validation: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for key, value in validation.items():
         if key == "figures" and isinstance(value, (list, tuple)):
-            found.update({entry["name"]: entry["value"] for entry in value if entry.get("value") is not None})
+            found.update({entry["name"]: float(entry["value"]) for entry in value if entry.get("value") is not None})
         elif isinstance(value, Mapping):
             found.update(eval_metrics(value))
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        elif isinstance(value, float):
+            # Whole numbers are counts, such as that of the folds.
             found[key] = value
     return found
 

@@ -53,8 +53,15 @@ class ResNetStages(ResNet):  # type: ignore[misc]
         return self.layer4(at_14)
 
 
+HIGHEST_SHARE = 0.01
+"""Share of the cells of a coarse map whose logits speak for the slice: 8 of 28 x 28, about 2 cm2 of lung."""
+
+FIRST_WEIGHT_OF_SPOTS = 0.5
+"""Weight in the verdict that each of the two maps starts training with."""
+
+
 class SliceClassifier(torch.nn.Module):
-    """Stages of a network, two dense layers and one logit; the middle activations stay in reach.
+    """Stages of a network, two coarse maps of disease, two dense layers and one logit.
 
     Parameters
     ----------
@@ -65,9 +72,10 @@ class SliceClassifier(torch.nn.Module):
 
     Notes
     -----
-    28 x 28 and 14 x 14 are the two sizes at which the localization looks (RADLogics, arXiv 2003.05037). Where the
-    training slices have opacity masks, these two stages are also taught where the opacity is (``with_spots``), so
-    that the verdict rests on it.
+    28 x 28 and 14 x 14 are the two sizes at which the localization looks (RADLogics, arXiv 2003.05037). Each has a
+    linear layer that gives a logit of disease a cell; the highest of these logits are part of the verdict, so that
+    what the maps show is what the verdict rests on. Where the training slices have opacity masks, the maps are also
+    taught where the opacity is (`CovidCTLib.training.losses.spot_loss`).
     """
 
     def __init__(self, backbone: ResNetStages | EfficientEncoder, hidden: int) -> None:
@@ -76,34 +84,39 @@ class SliceClassifier(torch.nn.Module):
         at_28, at_14, last = backbone.stage_channels
         self.dense = torch.nn.Linear(last * 2, hidden)
         self.dropout = torch.nn.Dropout(0.3)
-        self.out = torch.nn.Linear(hidden, 1)
+        self.out = torch.nn.Linear(hidden + 2, 1)
         self.spots_28 = torch.nn.Conv2d(at_28, 1, 1)
         self.spots_14 = torch.nn.Conv2d(at_14, 1, 1)
+        with torch.no_grad():
+            # From the start the verdict listens to the maps; a small random weight would take long to grow.
+            self.out.weight[0, hidden:] = FIRST_WEIGHT_OF_SPOTS
 
-    def stem(self, x: torch.Tensor) -> torch.Tensor:
-        """Images ``(n, 1, 224, 224)`` in [0, 1] to activations ``(n, c, 28, 28)``."""
-        return self.backbone.to_28(x)
+    def spots(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images ``(n, 1, 224, 224)`` in [0, 1] to logits of disease a cell, ``(n, 28, 28)`` and ``(n, 14, 14)``."""
+        at_28 = self.backbone.to_28(images)
+        return self.spots_28(at_28)[:, 0], self.spots_14(self.backbone.to_14(at_28))[:, 0]
 
-    def middle(self, at_28: torch.Tensor) -> torch.Tensor:
-        """Activations at 28 x 28 to those at 14 x 14."""
-        return self.backbone.to_14(at_28)
-
-    def head(self, at_14: torch.Tensor) -> torch.Tensor:
-        """Activations at 14 x 14 to logits ``(n,)``."""
+    def with_spots(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Images to logits ``(n,)``, and logits of disease a cell as `spots` gives them."""
+        at_28 = self.backbone.to_28(images)
+        at_14 = self.backbone.to_14(at_28)
+        spots_28, spots_14 = self.spots_28(at_28)[:, 0], self.spots_14(at_14)[:, 0]
         last = self.backbone.to_7(at_14)
         # The mean alone would drown a small opacity in a large healthy lung.
         pooled = torch.cat([last.mean(dim=(2, 3)), last.amax(dim=(2, 3))], dim=1)
-        return self.out(self.dropout(torch.relu(self.dense(pooled))))[:, 0]
+        hidden = self.dropout(torch.relu(self.dense(pooled)))
+        evidence = torch.stack([_mean_of_highest(spots) for spots in (spots_28, spots_14)], dim=1)
+        return self.out(torch.cat([hidden, evidence], dim=1))[:, 0], spots_28, spots_14
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 1, 224, 224)`` in [0, 1] to logits ``(n,)``."""
-        return self.head(self.middle(self.stem(x)))
+        return self.with_spots(images)[0]
 
-    def with_spots(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Images to logits ``(n,)`` and, for training, logits of opacity per cell at 28 x 28 and 14 x 14."""
-        at_28 = self.stem(x)
-        at_14 = self.middle(at_28)
-        return self.head(at_14), self.spots_28(at_28)[:, 0], self.spots_14(at_14)[:, 0]
+
+def _mean_of_highest(spots: torch.Tensor) -> torch.Tensor:
+    """Mean logit ``(n,)`` of the `HIGHEST_SHARE` most diseased cells of maps ``(n, y, x)``; one cell would be noise."""
+    flat = spots.flatten(1)
+    return flat.topk(max(1, round(HIGHEST_SHARE * flat.shape[1])), dim=1).values.mean(dim=1)
 
 
 def build_network(architecture: Mapping[str, Any]) -> torch.nn.Module:

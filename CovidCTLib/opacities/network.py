@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +13,16 @@ from numpy.typing import NDArray
 from CovidCTLib.framing import LUNG_MARGIN_MM, Frame, body_frame, find_body, lung_frame
 from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
 from CovidCTLib.models.flipping import run_slices
-from CovidCTLib.opacities.cleanup import Logits, OpacityCleanup, clean_logits
+from CovidCTLib.opacities.cleanup import Logits, OpacityCleanup, clean_logits, grow_in_slices
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import LoadedNetwork
 
 CLEANUP = OpacityCleanup()
 """What is done to the logits unless told otherwise."""
+
+FOREIGN_CLEANUP = replace(CLEANUP, beyond_lungs_mm=0.0)
+"""The same for a network from elsewhere, which may call the chest wall opacity."""
 
 _BATCH = 16
 """Slices that are brought back to the scan's pixels at once."""
@@ -53,7 +56,7 @@ def segment_opacities(
     spacing_zyx_mm: tuple[float, float, float],
     network: LoadedNetwork,
     progress: Callable[[float], None] = lambda _: None,
-    cleanup: OpacityCleanup = CLEANUP,
+    cleanup: OpacityCleanup | None = None,
 ) -> NDArray[np.uint8]:
     """Find ground-glass opacity and consolidation inside the lungs.
 
@@ -70,14 +73,17 @@ def segment_opacities(
     progress
         Takes the share of slices that are done, and may raise to stop.
     cleanup
-        What is done to the network's logits.
+        What is done to the network's logits; None takes `CLEANUP`, or `FOREIGN_CLEANUP` for a network of MONAI's.
 
     Returns
     -------
     ndarray
         uint8, same shape: 0 none, 1 GGO, 2 consolidation. Pleural effusion (3) is never given: no training data shows
-        it labelled.
+        it labelled. Opacity may reach beyond the lungs by as much as the clean-up allows; it belongs to the lungs then,
+        see `CovidCTLib.lungs.sides.extend_sides`.
     """
+    if cleanup is None:
+        cleanup = FOREIGN_CLEANUP if network.card.channels else CLEANUP
     logits = find_opacity_logits(hu, lungs, spacing_zyx_mm, network, progress, flip=cleanup.flip)
     return label_opacities(logits, lungs, spacing_zyx_mm, cleanup)
 
@@ -130,8 +136,10 @@ def label_opacities(
     ----------
     logits
         As by `find_opacity_logits`.
-    lungs, spacing_zyx_mm, cleanup
+    lungs, spacing_zyx_mm
         As `segment_opacities` takes them.
+    cleanup
+        What is done to the logits.
 
     Returns
     -------
@@ -144,19 +152,27 @@ def label_opacities(
         spacing_zyx_mm[1] * frame.rows / size[0],
         spacing_zyx_mm[2] * frame.columns / size[1],
     )
-    inside = _on_grid(lungs, logits)
+    inside = grow_in_slices(_on_grid(lungs, logits), spacing[1:], cleanup.beyond_lungs_mm)
     cleaned = clean_logits(logits.infection, inside, logits.slices, spacing, cleanup)
     opacities = np.zeros(lungs.shape, dtype=np.uint8)
     for start in range(0, len(logits.slices), _BATCH):
         chosen = slice(start, start + _BATCH)
         rows, columns, infected = frame.from_grid(torch.from_numpy(cleaned[chosen]), lungs.shape[1:])
         _, _, kinds = frame.from_grid(torch.from_numpy(logits.kind[chosen]), lungs.shape[1:])
-        for k, infection, kind in zip(logits.slices[chosen], infected.numpy(), kinds.numpy(), strict=True):
+        in_grid = np.ix_(
+            (np.arange(rows.start, rows.stop) - frame.top) * size[0] // frame.rows,
+            (np.arange(columns.start, columns.stop) - frame.left) * size[1] // frame.columns,
+        )
+        for n, (k, infection, kind) in enumerate(
+            zip(logits.slices[chosen], infected.numpy(), kinds.numpy(), strict=True), start
+        ):
+            found = infection > 0
+            if cleanup.beyond_lungs_mm != 0 and found.any():
+                found &= (lungs[k, rows, columns] > 0) | inside[n][in_grid]
+            else:
+                found &= lungs[k, rows, columns] > 0
             label = np.where(kind > 0, np.uint8(OPACITY_CONSOLIDATION), np.uint8(OPACITY_GGO))
-            label *= infection > 0
-            if cleanup.clip_to_lungs:
-                label *= lungs[k, rows, columns] > 0
-            opacities[k, rows, columns] = label
+            opacities[k, rows, columns] = label * found
     return opacities
 
 

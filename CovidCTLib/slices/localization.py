@@ -1,4 +1,4 @@
-"""Where the classifier looked: Grad-CAM at two sizes, fused, stacked and smoothed (B5, B6).
+"""Where the classifier looked: class activation at two sizes, fused, stacked and smoothed (B5, B6).
 
 Selvaraju et al. 2017, doi:10.1109/ICCV.2017.74; the fusion of two sizes is RADLogics' (arXiv 2003.05037).
 """
@@ -22,30 +22,11 @@ if TYPE_CHECKING:
     from CovidCTLib.models.store import LoadedNetwork
 
 _BATCH = 8
-"""Gradients keep activations, so fewer slices go at once than without them."""
+"""Slices that go through the network at once."""
 
 
-def scaled(maps: torch.Tensor) -> torch.Tensor:
-    """Scale each map ``(n, y, x)`` to [0, 1] by its own smallest and largest value; a constant map gives 0."""
-    low = maps.amin(dim=(1, 2), keepdim=True)
-    width = maps.amax(dim=(1, 2), keepdim=True) - low
-    return torch.where(width > 0, (maps - low) / width.clamp(min=torch.finfo(maps.dtype).tiny), torch.zeros_like(maps))
-
-
-def class_activation(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """Grad-CAM: activations weighted by their mean gradient, negative parts cut off, each map scaled to [0, 1].
-
-    Parameters
-    ----------
-    activations, gradients
-        Shape ``(n, channels, y, x)``.
-    """
-    weights = gradients.mean(dim=(2, 3), keepdim=True)
-    return scaled(torch.relu((weights * activations).sum(dim=1)))
-
-
-def fused_maps(network: SliceClassifier, images: torch.Tensor) -> torch.Tensor:
-    """Grad-CAM at 28 x 28 and 14 x 14, each scaled, resized to the input and multiplied.
+def activation_maps(network: SliceClassifier, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Class activation maps of the classifier at 28 x 28 and 14 x 14, each in [0, 1], and their product.
 
     Parameters
     ----------
@@ -56,21 +37,22 @@ def fused_maps(network: SliceClassifier, images: torch.Tensor) -> torch.Tensor:
 
     Returns
     -------
-    torch.Tensor
-        float32 in [0, 1], shape ``(n, 224, 224)``.
+    at_28, at_14, fused
+        float32 in [0, 1], each of shape ``(n, 224, 224)``: the maps brought to the input's size, and their product.
+
+    Notes
+    -----
+    The part of the verdict that comes from a map is linear in the activations of that size, so the weights of Grad-CAM
+    are the weights of that layer and need no gradient (Selvaraju et al. 2017, section 3.1). The logistic function
+    scales the map to [0, 1]: scaling by its own largest value would show something in slices without disease too.
     """
-    with torch.no_grad():
-        at_28 = network.stem(images)
-    with torch.enable_grad():
-        at_28.requires_grad_(True)
-        at_14 = network.middle(at_28)
-        grad_28, grad_14 = torch.autograd.grad(network.head(at_14).sum(), (at_28, at_14))
     size = images.shape[2:]
-    fused = torch.ones(len(images), *size, device=images.device)
-    for activations, gradients in ((at_28, grad_28), (at_14, grad_14)):
-        small = class_activation(activations.detach(), gradients)
-        fused *= torch.nn.functional.interpolate(small[:, None], size, mode="bilinear", align_corners=False)[:, 0]
-    return fused
+    with torch.no_grad():
+        at_28, at_14 = (
+            torch.nn.functional.interpolate(spots.sigmoid()[:, None], size, mode="bilinear", align_corners=False)[:, 0]
+            for spots in network.spots(images)
+        )
+    return at_28, at_14, at_28 * at_14
 
 
 def localize(
@@ -126,7 +108,7 @@ def localize(
     for start in range(0, len(positive), _BATCH):
         chosen = positive[start : start + _BATCH]
         images = crop_lungs(hu, lungs, frame, chosen, size).to(network.device)
-        maps[chosen - first] = fused_maps(classifier, images).cpu().numpy()
+        maps[chosen - first] = activation_maps(classifier, images)[2].cpu().numpy()
         progress((start + len(chosen)) / len(positive))
     maps[maps < threshold] = 0
     if sigma_mm > 0:

@@ -39,6 +39,7 @@ def add_parser(subparsers: Any) -> None:
         description="Train the lung network, the opacity network or the slice classifier.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("what", choices=("lungs", "opacities", "slices"), help="what to train")
     parser.add_argument(
@@ -67,6 +68,16 @@ def add_parser(subparsers: Any) -> None:
         metavar="N",
         help="with --init: the first N stages of an EfficientNet keep the given weights (default %(default)s)",
     )
+    for name, what in (
+        ("slice", "probability from which a slice counts as abnormal"),
+        ("case", "share of such slices"),
+    ):
+        parser.add_argument(
+            f"--{name}-threshold",
+            type=float,
+            metavar="X",
+            help=f"for the card of a slice classifier: {what}, in (0, 1), as a cross-validation gave it",
+        )
     parser.add_argument(
         "--models", type=Path, metavar="FOLDER", help="folder of models whose lung network frames the lungs"
     )
@@ -129,7 +140,8 @@ def run(arguments: argparse.Namespace) -> int:
         **asdict(options),
         "best_step": trained.step,
     }
-    card = _card(task, training, validation, trained.figures, made, arguments.licence)
+    thresholds = _thresholds(task, trained.figures, arguments)
+    card = _card(task, training, validation, trained.figures, made, arguments.licence, thresholds)
     save_network(trained.network, card, arguments.output)
     say(f"Weights and card are in {arguments.output}")
     return 0
@@ -149,6 +161,12 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
             raise OptionsError(f"--{name.replace('_', '-')} must be at least {least}, but is {found}. Correct it.")
     if not 0 < arguments.learning_rate < math.inf:
         raise OptionsError(f"--learning-rate must be a positive number, but is {arguments.learning_rate}. Correct it.")
+    for name in ("slice_threshold", "case_threshold"):
+        value = getattr(arguments, name)
+        if value is not None and not 0 < value < 1:
+            raise OptionsError(f"--{name.replace('_', '-')} must lie between 0 and 1, but is {value}. Correct it.")
+        if value is not None and arguments.what != "slices":
+            raise OptionsError(f"--{name.replace('_', '-')} is for covidct train slices only. Leave it out.")
     if arguments.freeze and not arguments.init:
         raise OptionsError("--freeze keeps given weights: give them by --init, or leave --freeze out.")
 
@@ -214,15 +232,20 @@ def _command_line(arguments: argparse.Namespace) -> str:
     words += [f"--reversed-table {name}" for name in arguments.reversed_table]
     if arguments.init:
         words.append(f"--init {arguments.init.name} --freeze {arguments.freeze}")
+    for name in ("slice_threshold", "case_threshold"):
+        if getattr(arguments, name) is not None:
+            words.append(f"--{name.replace('_', '-')} {getattr(arguments, name)}")
     words += [f"--{name} {shlex.quote(getattr(arguments, name))}" for name in ("sources", "licence")]
     return " ".join(words)
 
 
-def _thresholds(task: Task, figures: dict[str, float]) -> dict[str, float]:
-    """Operating points of a card; the slice threshold is the specific one of the held-out slices."""
-    if "slice" in task.thresholds and "specific_threshold" in figures:
-        return {**task.thresholds, "slice": round(figures["specific_threshold"], 3)}
-    return dict(task.thresholds)
+def _thresholds(task: Task, figures: dict[str, float], arguments: argparse.Namespace) -> dict[str, float]:
+    """Operating points of a card: those given, else the slice threshold is the specific one of the held-out slices."""
+    chosen = dict(task.thresholds)
+    if "slice" in chosen and "specific_threshold" in figures:
+        chosen["slice"] = round(figures["specific_threshold"], 3)
+    given = {"slice": arguments.slice_threshold, "case": arguments.case_threshold}
+    return {**chosen, **{name: value for name, value in given.items() if value is not None}}
 
 
 def _card(
@@ -232,6 +255,7 @@ def _card(
     figures: dict[str, float],
     made: dict[str, Any],
     licence: str,
+    thresholds: dict[str, float],
 ) -> ModelCard:
     """Write the model card of a run."""
     import torch
@@ -247,7 +271,7 @@ def _card(
         expects=task.expects,
         gives=task.gives,
         sha256="",
-        thresholds=_thresholds(task, figures),
+        thresholds=thresholds,
         training={
             "kinds_of_data": sorted({str(source) for source in training.source}),
             "cases": sorted({str(case) for case in training.case}),

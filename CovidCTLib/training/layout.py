@@ -89,11 +89,13 @@ def find_cases(
         of `same_patient` or `reversed_tables` does not exist.
     """
     if not root.is_dir():
-        raise TrainingDataError(f"The training folder does not exist: {root}. Give the folder that holds the cases.")
+        raise TrainingDataError(
+            f"A folder of cases was expected at {root}, but there is none. Give the folder that holds them."
+        )
     cases = [*_volumes(root), *_dicom_folders(root), *_picture_folders(root), *_archives(root)]
     if not cases:
         raise TrainingDataError(
-            f"No training case was found below {root}: expected NAME_ct.nii.gz with NAME_lungs.nii.gz or "
+            f"No case was found below {root}: expected NAME_ct.nii.gz with NAME_lungs.nii.gz or "
             "NAME_opacities.nii.gz, folders with images/ and labels/, or .npz archives. See 'covidct train --help'."
         )
     names = {case.name for case in cases}

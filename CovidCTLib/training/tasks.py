@@ -27,7 +27,7 @@ SPECIFICITY = 0.9
 positive because one slice in five is."""
 
 CASE_THRESHOLD = 0.1
-"""Share of abnormal slices above which a case is called positive: a first choice, not yet taken from a curve."""
+"""Share of abnormal slices above which a case is called positive, where the command names no other."""
 
 SPOT_WEIGHT = 0.5
 """Weight of each of the two coarse grids of opacity beside the verdict on the slice."""
@@ -281,7 +281,7 @@ SLICES = Task(
     limits=(
         "Few patients with normal slices were seen; bacterial pneumonia and other lung disease count as abnormal too.",
         "The probability is not calibrated for populations with rare disease.",
-        "The case threshold is a first choice: too few cases without disease were at hand to take it from a curve.",
+        "The case threshold rests on nine CTs, of which one is normal and one shows next to no disease.",
     ),
 )
 

@@ -26,11 +26,11 @@ class _Lungs(torch.nn.Module):
 
 
 class _Opacities(torch.nn.Module):
-    """Ground glass is of middle brightness; consolidation is like tissue."""
+    """Ground glass is of middle brightness; consolidation is a little darker than tissue."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         ggo = torch.where((x > 0.3) & (x < 0.6), 8.0, -8.0)
-        consolidation = torch.where(x >= 0.6, 8.0, -8.0)
+        consolidation = torch.where((x >= 0.6) & (x < 0.85), 8.0, -8.0)
         return torch.cat([torch.zeros_like(x), ggo, consolidation], dim=1)
 
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.lungs.contour import segment_lungs_by_contours
-from CovidCTLib.lungs.sides import find_body_midline, split_sides
+from CovidCTLib.lungs.sides import extend_sides, find_body_midline, split_sides
 from CovidCTLib.phantom import make_chest_phantom
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -225,6 +225,47 @@ def test_a_junction_that_bends_is_cut_where_it_is_thinnest():
         waist = 92 + 16 * (k - 20) / 19
         assert np.all(sides[k][mask[k] & (x <= waist - 3)] == 1)
         assert np.all(sides[k][mask[k] & (x >= waist + 3)] == 2)
+
+
+def test_opacity_beyond_the_lungs_joins_the_nearer_lung():
+    sides = np.where(RIGHT, 1, 2 * LEFT).astype(np.uint8)
+    more = bridge(slice(28, 32), slice(20, 30), slice(50, 60)) | bridge(slice(28, 32), slice(78, 82), slice(104, 115))
+    extended = extend_sides(sides, more)
+    np.testing.assert_array_equal(extended > 0, (sides > 0) | more)
+    np.testing.assert_array_equal(extended[sides > 0], sides[sides > 0])
+    assert np.all(extended[28:32, 20:30, 50:60] == 1)
+    assert np.all(extended[28:32, 78:82, 104:115] == 2)
+
+
+def test_opacity_joins_the_nearer_lung_where_lungs_overlap_in_a_column():
+    sides = np.zeros((1, 40, 40), np.uint8)
+    sides[0, 2:12, 2:30], sides[0, 25:38, 20:38] = 1, 2
+    more = np.zeros(sides.shape, bool)
+    more[0, 12:14, 22:26] = more[0, 23:25, 22:26] = True
+    extended = extend_sides(sides, more)
+    assert np.all(extended[0, 12:14, 22:26] == 1)
+    assert np.all(extended[0, 23:25, 22:26] == 2)
+
+
+@pytest.mark.parametrize("side", [1, 2])
+def test_opacity_joins_the_only_lung_and_slices_without_lung_stay_empty(side):
+    sides = np.zeros((2, 10, 20), np.uint8)
+    sides[0, 2:8, 8:12] = side
+    more = np.zeros(sides.shape, bool)
+    more[:, 4, [6, 7, 12]] = True
+    extended = extend_sides(sides, more)
+    assert np.all(extended[0, 4, [6, 7, 12]] == side)
+    assert not extended[1].any()
+
+
+def test_lungs_that_need_no_extension_are_not_copied():
+    sides = np.where(RIGHT, 1, 0).astype(np.uint8)
+    assert extend_sides(sides, RIGHT) is sides
+
+
+def test_an_extension_of_another_shape_is_refused():
+    with pytest.raises(InputError, match=r"must have their shape \(2, 4, 4\), not \(2, 4, 5\)"):
+        extend_sides(np.zeros((2, 4, 4), np.uint8), np.zeros((2, 4, 5), bool))
 
 
 @pytest.mark.parametrize("mask", [np.zeros((4, 4), bool), np.zeros((4, 4, 4), np.uint8)])

@@ -10,11 +10,12 @@ from CovidCTLib.opacities.cleanup import (
     OpacityCleanup,
     clean_logits,
     demand_support,
+    grow_in_slices,
     keep_lesions,
     smooth_through_slices,
 )
 
-NOTHING = OpacityCleanup(support_penalty=0, core_logit=None, min_volume_mm3=0, clip_to_lungs=False)
+NOTHING = OpacityCleanup(support_penalty=0, core_logit=None, min_volume_mm3=0)
 SPACING = (5.0, 2.0, 2.0)
 ALL = np.arange(8)
 
@@ -98,7 +99,7 @@ def test_an_offset_lifts_the_limit_and_leaves_the_core_where_it_is(logits: np.nd
 def test_opacity_outside_the_lungs_connects_nothing(logits: np.ndarray) -> None:
     inside = INSIDE.copy()
     inside[:, :, :10] = False
-    cleanup = OpacityCleanup(**{**NOTHING.__dict__, "clip_to_lungs": True, "min_volume_mm3": 2500})
+    cleanup = OpacityCleanup(**{**NOTHING.__dict__, "min_volume_mm3": 2500})
     found = clean_logits(logits, inside, ALL, SPACING, cleanup) > 0
     # 3 x 10 x 4 voxels of 20 mm3 are left of the large lesion inside the lungs.
     assert not (found & inside)[:5].any()
@@ -136,7 +137,9 @@ def test_empty_logits_stay_empty() -> None:
     assert not (clean_logits(empty, INSIDE[:3, :4, :4], np.arange(3), SPACING, OpacityCleanup()) > 0).any()
 
 
-@pytest.mark.parametrize("name", ["smoothing_mm", "support_logit", "support_penalty", "min_volume_mm3"])
+@pytest.mark.parametrize(
+    "name", ["smoothing_mm", "support_logit", "support_penalty", "beyond_lungs_mm", "min_volume_mm3"]
+)
 def test_a_negative_step_is_refused(name: str) -> None:
     with pytest.raises(OptionsError, match=f"{name} of the opacities must be at least 0 and finite, not -1"):
         OpacityCleanup(**{name: -1.0})
@@ -146,3 +149,14 @@ def test_a_negative_step_is_refused(name: str) -> None:
 def test_a_limit_that_is_no_number_is_refused(name: str) -> None:
     with pytest.raises(OptionsError, match=f"{name} of the opacities must be a finite number, not nan"):
         OpacityCleanup(**{name: float("nan")})
+
+
+def test_a_mask_grows_within_its_slice_by_whole_pixels() -> None:
+    mask = np.zeros((3, 20, 20), bool)
+    mask[1, 10, 10] = True
+    grown = grow_in_slices(mask, (2.0, 3.0), 6.0)
+    assert not grown[[0, 2]].any()
+    rows, columns = np.nonzero(grown[1])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (7, 13, 8, 12)
+    np.testing.assert_array_equal(grow_in_slices(mask, (2.0, 3.0), 0.0), mask)
+    assert grow_in_slices(mask, (2.0, 3.0), None).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from CovidCTLib.opacities.cleanup import OpacityCleanup
 from CovidCTLib.opacities.network import find_opacity_logits, label_opacities, segment_opacities
 
 SPACING = (5.0, 3.0, 3.0)
+INSIDE = OpacityCleanup(beyond_lungs_mm=0)
 
 
 class _ByBrightness(torch.nn.Module):
@@ -42,7 +45,7 @@ def a_chest() -> tuple[np.ndarray, np.ndarray]:
 def test_classes_follow_the_logits_inside_the_lungs_only(network: LoadedNetwork) -> None:
     hu, lungs = a_chest()
     seen: list[float] = []
-    opacities = segment_opacities(hu, lungs, SPACING, network, seen.append)
+    opacities = segment_opacities(hu, lungs, SPACING, network, seen.append, INSIDE)
     assert opacities.dtype == np.uint8
     assert not opacities[lungs == 0].any()
     assert (opacities[2:4, 22:38, 14:28] == 1).all()
@@ -56,9 +59,9 @@ def test_a_lesion_of_one_slice_is_dropped_unless_the_network_is_sure(network: Lo
     hu, lungs = a_chest()
     hu[4, 20:40, 48:68] = -500
     logits = find_opacity_logits(hu, lungs, SPACING, network)
-    strict = OpacityCleanup(support_penalty=100)
+    strict = OpacityCleanup(support_penalty=100, beyond_lungs_mm=0)
     assert not (label_opacities(logits, lungs, SPACING, strict)[4, 22:38, 50:66] > 0).any()
-    lenient = OpacityCleanup(support_penalty=1)
+    lenient = OpacityCleanup(support_penalty=1, beyond_lungs_mm=0)
     assert (label_opacities(logits, lungs, SPACING, lenient)[4, 22:38, 50:66] == 1).all()
 
 
@@ -67,7 +70,7 @@ def test_a_frame_that_reaches_beyond_the_picture_is_no_lung_there(network: Loade
     hu, lungs = hu[:, 8:72], lungs[:, 8:72]
     logits = find_opacity_logits(hu, lungs, SPACING, network)
     assert logits.frame.top < 0
-    opacities = label_opacities(logits, lungs, SPACING)
+    opacities = label_opacities(logits, lungs, SPACING, INSIDE)
     assert not opacities[lungs == 0].any()
     assert (opacities[2:4, 14:30, 14:28] == 1).all()
 
@@ -77,3 +80,20 @@ def test_mirrored_slices_change_nothing_where_the_network_sees_each_pixel_alone(
     once, twice = (find_opacity_logits(hu, lungs, SPACING, network, flip=flip) for flip in (False, True))
     np.testing.assert_allclose(once.infection, twice.infection, atol=0.3)
     np.testing.assert_array_equal(label_opacities(once, lungs, SPACING), label_opacities(twice, lungs, SPACING))
+
+
+def test_opacity_at_the_pleura_reaches_beyond_the_lungs_that_were_found(network: LoadedNetwork) -> None:
+    hu, lungs = a_chest()
+    # The chest wall is as bright as consolidation; two pixels of 3 mm of it are within reach.
+    opacities = segment_opacities(hu, lungs, SPACING, network)
+    beyond = (opacities > 0) & (lungs == 0)
+    assert beyond[2, 30, 6:8].all()
+    assert not beyond[:, :, :5].any()
+    assert not beyond[:, :, 75:].any()
+    assert not beyond[[0, 5]].any()
+
+
+def test_a_network_from_elsewhere_stays_within_the_lungs(network: LoadedNetwork) -> None:
+    hu, lungs = a_chest()
+    foreign = replace(network, card=replace(network.card, channels=("none", "ggo", "consolidation")))
+    assert not segment_opacities(hu, lungs, SPACING, foreign)[lungs == 0].any()

@@ -1,4 +1,4 @@
-"""Grad-CAM against its definition, and the localization volume's promises."""
+"""The maps against the definition of Grad-CAM, and the localization volume's promises."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ from CovidCTLib.analysis import SliceFinding
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.networks import ResNetStages, SliceClassifier
 from CovidCTLib.models.store import LoadedNetwork
-from CovidCTLib.slices.localization import class_activation, fused_maps, localize, scaled
+from CovidCTLib.slices.localization import activation_maps, localize
 
 
 @pytest.fixture
 def classifier() -> SliceClassifier:
     torch.manual_seed(0)
-    network = SliceClassifier(ResNetStages([1, 1, 1, 1], [4, 4, 4, 4]), 8).eval().requires_grad_(False)
-    # Positive dense layers, so that random activations speak for the class and the map is not empty.
-    network.dense.weight.abs_()
-    network.out.weight.abs_()
-    return network
+    return SliceClassifier(ResNetStages([1, 1, 1, 1], [4, 4, 4, 4]), 8).eval().requires_grad_(False)
 
 
 @pytest.fixture
@@ -29,31 +25,29 @@ def loaded(classifier: SliceClassifier) -> LoadedNetwork:
     return LoadedNetwork(classifier, card, torch.device("cpu"), torch.float32)
 
 
-def test_scaled_maps_span_zero_to_one_and_constant_maps_are_zero() -> None:
-    maps = torch.stack([torch.arange(4.0).reshape(2, 2), torch.full((2, 2), 7.0)])
-    assert scaled(maps)[0].tolist() == [[0, pytest.approx(1 / 3)], [pytest.approx(2 / 3), 1]]
-    assert scaled(maps)[1].eq(0).all()
-
-
-def test_class_activation_follows_its_formula() -> None:
-    activations = torch.tensor([[[[1.0, 2.0]], [[5.0, 0.0]]]])
-    gradients = torch.tensor([[[[1.0, 1.0]], [[-1.0, 0.0]]]])
-    # Weights 1 and -0.5: the sum is (-1.5, 2), cut to (0, 2), scaled to (0, 1).
-    assert class_activation(activations, gradients).tolist() == [[[0.0, 1.0]]]
-
-
-def test_fused_maps_agree_with_gradients_taken_by_hooks(classifier: SliceClassifier) -> None:
+def test_the_maps_are_grad_cam_of_the_part_of_the_verdict_that_they_speak_for(classifier: SliceClassifier) -> None:
     images = torch.rand(2, 1, 224, 224)
     kept: dict[int, torch.Tensor] = {}
     for size, layer in ((28, classifier.backbone.layer2), (14, classifier.backbone.layer3)):
         layer.register_forward_hook(lambda _m, _i, out, size=size: kept.__setitem__(size, out))
-    leaf = images.clone().requires_grad_(True)
-    gradients = torch.autograd.grad(classifier(leaf).sum(), [kept[28], kept[14]])
-    expected = torch.ones(2, 224, 224)
-    for size, gradient in zip((28, 14), gradients, strict=True):
-        cam = torch.relu((gradient.mean((2, 3), keepdim=True) * kept[size]).sum(1)).detach()
-        expected *= torch.nn.functional.interpolate(scaled(cam)[:, None], (224, 224), mode="bilinear")[:, 0]
-    torch.testing.assert_close(fused_maps(classifier, images), expected, atol=1e-5, rtol=1e-4)
+    maps = activation_maps(classifier, images)
+    _, *spots = classifier.with_spots(images.requires_grad_(True))
+    for size, logits, layer, shown in zip(
+        (28, 14), spots, (classifier.spots_28, classifier.spots_14), maps[:2], strict=True
+    ):
+        # Grad-CAM weighs each activation by the mean gradient of the score; the score is the sum of the map's logits.
+        (gradient,) = torch.autograd.grad(logits.sum(), kept[size], retain_graph=True)
+        weighted = (gradient.mean((2, 3), keepdim=True) * kept[size]).sum(1) + layer.bias
+        expected = torch.nn.functional.interpolate(weighted.sigmoid()[:, None], (224, 224), mode="bilinear")[:, 0]
+        torch.testing.assert_close(shown, expected.detach(), atol=1e-5, rtol=1e-4)
+
+
+def test_the_fused_map_is_the_product_of_both(classifier: SliceClassifier) -> None:
+    at_28, at_14, fused = activation_maps(classifier, torch.rand(2, 1, 224, 224))
+    assert fused.equal(at_28 * at_14)
+    assert fused.min() >= 0
+    assert fused.max() <= 1
+    assert fused.shape == (2, 224, 224)
 
 
 def test_localization_is_zero_outside_lungs_and_in_normal_slices(loaded: LoadedNetwork) -> None:

@@ -381,6 +381,8 @@ def test_the_command_writes_weights_that_load(data: Path, tmp_path: Path, capsys
         (["--steps", "0"], "--steps must be at least 1"),
         (["--freeze", "2"], "--freeze keeps given weights"),
         (["--fold", "first"], "the number of a fold or 'none' was expected"),
+        (["--case-threshold", "0.2"], "--case-threshold is for covidct train slices only"),
+        (["--slice-threshold", "1.5"], "--slice-threshold must lie between 0 and 1"),
     ],
 )
 def test_wrong_options_of_the_command_exit_with_two(

@@ -24,7 +24,7 @@ def chest(seed: int) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.u
     opacities[2:4, 20:30, 9:18] = 1
     opacities[3, 26:30, 9:18] = 2
     hu[opacities == 1] = -500
-    hu[opacities == 2] = 20
+    hu[opacities == 2] = -100
     return (hu + rng.normal(0, 15, SHAPE)).astype(np.int16), lungs, opacities
 
 
