@@ -124,7 +124,8 @@ def read_volume(stack: Stack) -> tuple[NDArray[np.int16], tuple[Notice, ...]]:
     if any(frame.slope == 0 for frame in stack.frames):
         raise InputError("The rescale slope to HU must not be 0, but it is. Export the series again from the archive.")
     _check_bytes(stack)
-    volume = np.full(stack.geometry.shape_zyx, LOWEST_HU, dtype=np.int16)
+    count, *plane = stack.geometry.shape_zyx
+    volume = np.full((count if stack.even else len(stack.frames), *plane), LOWEST_HU, dtype=np.int16)
     by_file = sorted(range(len(stack.frames)), key=lambda i: (str(stack.frames[i].path), stack.frames[i].index))
     files = [list(members) for _, members in groupby(by_file, key=lambda i: stack.frames[i].path)]
     workers = max(1, min(MAX_WORKERS, os.cpu_count() or 1, len(files)))
@@ -137,7 +138,10 @@ def read_volume(stack: Stack) -> tuple[NDArray[np.int16], tuple[Notice, ...]]:
             f"All files of the series must be readable, but {damaged} of {len(files)} are damaged, truncated or in an "
             "unknown encoding. Copy or export the series again."
         )
-    fill_missing(volume, stack.places)
+    if stack.even:
+        fill_missing(volume, [round(place) for place in stack.places])
+    else:
+        volume = between_slices(volume, stack.places)
     return volume, _check_rescale(stack.frames, min(share[1] for share in found), max(share[2] for share in found))
 
 
@@ -173,7 +177,7 @@ def _read_share(stack: Stack, volume: NDArray[np.int16], files: list[list[int]])
                     hu, extremes = _to_hu(stored, stack.frames[number])
                     low, high = min(low, extremes[0]), max(high, extremes[1])
                     shift = None if stack.shifts_yx_px is None else stack.shifts_yx_px[number]
-                    _place(volume[stack.places[number]], hu, shift)
+                    _place(volume[round(stack.places[number]) if stack.even else number], hu, shift)
             except READ_FAILURES:
                 damaged += 1
     return damaged, low, high
@@ -194,6 +198,29 @@ def fill_missing(volume: NDArray[np.int16], places: Sequence[int]) -> None:
             weight = (k - before) / (after - before)
             mixed = volume[before] * np.float32(1 - weight) + volume[after] * np.float32(weight)
             volume[k] = np.rint(mixed).astype(np.int16)
+
+
+def between_slices(slices: NDArray[np.int16], places: Sequence[float]) -> NDArray[np.int16]:
+    """Interpolate even slices linearly between uneven ones.
+
+    Parameters
+    ----------
+    slices
+        int16, shape ``(n, y, x)``.
+    places
+        Ascending place of each slice in the result, the first 0 and the last a whole number.
+
+    Returns
+    -------
+    ndarray
+        int16, shape ``(places[-1] + 1, y, x)``.
+    """
+    even = np.empty((round(places[-1]) + 1, *slices.shape[1:]), dtype=np.int16)
+    for k in range(len(even)):
+        after = min(max(int(np.searchsorted(places, k)), 1), len(places) - 1)
+        weight = np.float32((k - places[after - 1]) / (places[after] - places[after - 1]))
+        even[k] = np.rint(slices[after - 1] * (1 - weight) + slices[after] * weight)
+    return even
 
 
 def _check_rescale(frames: Sequence[Frame], low: int, high: int) -> tuple[Notice, ...]:

@@ -38,6 +38,10 @@ MAX_MISSING_IN_A_GAP = 2
 MAX_MISSING_SHARE = 0.25
 """Largest share, inclusive, of slices that may be missing in the whole series."""
 
+MAX_UNEVEN_GAP_MM = 10.0
+"""Unevenly spaced slices are brought to even ones if no two neighbours lie further apart than this, in mm, inclusive:
+what lies between slices further apart, nobody has seen."""
+
 MAX_SLICE_DISTANCE_MM = 20.0
 """Largest distance of slices, in mm, inclusive: interspaced high-resolution CT of the chest has 10 to 20 mm."""
 
@@ -63,7 +67,8 @@ class Stack:
     frames
         Slices in the order of the volume's k axis, along the normal.
     places
-        Index k of each frame in the volume, ascending; indices left out are missing slices.
+        Place of each frame along the volume's k axis, ascending, the first 0: whole numbers where the slices are evenly
+        spaced, those left out being missing slices; others where even slices must be interpolated between them.
     geometry
         Grid of the volume.
     shifts_yx_px
@@ -74,10 +79,15 @@ class Stack:
     """
 
     frames: tuple[Frame, ...]
-    places: tuple[int, ...]
+    places: tuple[float, ...]
     geometry: Geometry
     shifts_yx_px: NDArray[np.float64] | None
     notices: tuple[Notice, ...]
+
+    @property
+    def even(self) -> bool:
+        """Whether every frame is a slice of the volume."""
+        return all(place == round(place) for place in self.places)
 
 
 def plane_of(orientation_lps: Sequence[float]) -> Orientation:
@@ -108,9 +118,9 @@ def plan_stack(frames: Sequence[Frame]) -> Stack:
     ------
     InputError
         If there are fewer than `MIN_SLICES` slices; if they differ in size, pixel spacing or orientation, or have no
-        place in space; if several lie at one place and nothing tells them apart; if they are
-        spaced unevenly or too far apart, or too many are missing; if they are shifted against each other;
-        if the volume is too large.
+        place in space; if several lie at one place and nothing tells them apart; if they are unevenly spaced with
+        large gaps, or too far apart, or too many are missing; if they are shifted against each other; if the volume
+        is too large.
 
     Notes
     -----
@@ -147,19 +157,8 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
     order = np.argsort(heights)
     ordered = tuple(frames[int(i)] for i in order)
     heights = heights[order]
-    places, distance = _even_places(heights)
-    missing = int(places[-1]) + 1 - len(places)
-    if missing:
-        notices.append(
-            Notice(
-                "missing-slices",
-                f"{missing} of {int(places[-1]) + 1} slices are missing in the series; they were filled in linearly "
-                "from their neighbours.",
-                value=missing,
-                limit=MAX_MISSING_IN_A_GAP,
-                unit="slices",
-            )
-        )
+    places, distance = _places(heights)
+    notices.extend(_notices_of_places(places, heights))
     rows, columns = ordered[0].rows, ordered[0].columns
     positions = np.array([_position(frame) for frame in ordered])
     drift = positions - positions[0]
@@ -173,7 +172,7 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
         shifts = shifts - corner
         growth = np.ceil(shifts.max(axis=0) - 1e-6).astype(int)
         rows, columns = rows + int(growth[0]), columns + int(growth[1])
-    shape = (int(places[-1]) + 1, rows, columns)
+    shape = (round(places[-1]) + 1, rows, columns)
     check_size(shape)
     geometry = Geometry(
         shape,
@@ -181,7 +180,7 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
         (float(origin[0]), float(origin[1]), float(origin[2])),
         tuple(float(v) for v in np.stack([across, down, normal], axis=1).ravel()),
     )
-    return Stack(ordered, tuple(int(p) for p in places), geometry, shifts if tilted else None, tuple(notices))
+    return Stack(ordered, tuple(float(p) for p in places), geometry, shifts if tilted else None, tuple(notices))
 
 
 def _check_count(count: int) -> None:
@@ -242,16 +241,15 @@ def _common_plane(
     return across, down / np.linalg.norm(down), (float(spacings[0, 0]), float(spacings[0, 1]))
 
 
-def _even_places(heights_mm: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
-    """Number ascending slice positions on an even grid; give the numbers and the slice distance in mm."""
+def _places(heights_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Place ascending slice positions on an even grid; give the places and the grid's slice distance in mm."""
     steps = np.diff(heights_mm)
     # The lower median: with a gap among few slices, the upper one would be the gap.
     typical = float(np.sort(steps)[(len(steps) - 1) // 2])
     counts = np.maximum(np.rint(steps / typical), 1).astype(np.int64)
-    places = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+    places = np.concatenate([np.zeros(1), np.cumsum(counts)])
     distance, start = (float(v) for v in np.polyfit(places, heights_mm, 1))
     off = float(np.abs(heights_mm - (start + distance * places)).max()) / distance
-    missing = int(places[-1]) + 1 - len(places)
     if distance > MAX_SLICE_DISTANCE_MM:
         raise InputError(
             f"Slices at most {MAX_SLICE_DISTANCE_MM:g} mm apart were expected, but these are {distance:.1f} mm apart, "
@@ -263,17 +261,56 @@ def _even_places(heights_mm: NDArray[np.float64]) -> tuple[NDArray[np.int64], fl
             f"(a gap of {steps.max():.1f} mm at a slice distance of {typical:.2f} mm). Copy the whole series again."
         )
     if off > UNEVEN_TOLERANCE:
+        if steps.max() > MAX_UNEVEN_GAP_MM:
+            raise InputError(
+                f"The slices must be evenly spaced or at most {MAX_UNEVEN_GAP_MM:g} mm apart, but their distances run "
+                f"from {steps.min():.2f} to {steps.max():.2f} mm. Give a series of one reconstruction, or resample it "
+                "to even slices."
+            )
+        length = float(heights_mm[-1] - heights_mm[0])
+        distance = length / max(1, round(length / typical))
+        places = (heights_mm - heights_mm[0]) / distance
+        # The last place is the grid's last slice, not a billionth beside it.
+        places[-1] = round(places[-1])
+    count = round(places[-1]) + 1
+    missing = count - len(places)
+    if missing > MAX_MISSING_SHARE * count:
         raise InputError(
-            f"The slices must be evenly spaced, but their distances run from {steps.min():.2f} to {steps.max():.2f} "
-            "mm. Give a series of one reconstruction, or resample it to even slices."
-        )
-    if missing > MAX_MISSING_SHARE * (len(places) + missing):
-        raise InputError(
-            f"At most {MAX_MISSING_SHARE:.0%} of the slices may be missing, but {missing} of {len(places) + missing} "
+            f"At most {MAX_MISSING_SHARE:.0%} of the slices may be missing, but {missing} of {count} "
             "are. Copy the whole series again."
         )
     # Positions are decimal numbers; what lies beyond a nanometre is rounding.
     return places, round(distance, 6)
+
+
+def _notices_of_places(places: NDArray[np.float64], heights_mm: NDArray[np.float64]) -> list[Notice]:
+    """Say what is interpolated."""
+    steps = np.diff(heights_mm)
+    if (places != np.rint(places)).any():
+        return [
+            Notice(
+                "uneven-slices",
+                f"The slices are unevenly spaced, from {steps.min():.2f} to {steps.max():.2f} mm; even slices were "
+                "interpolated linearly between them.",
+                value=round(float(steps.max()), 3),
+                limit=MAX_UNEVEN_GAP_MM,
+                unit="mm",
+            )
+        ]
+    count = int(places[-1]) + 1
+    missing = count - len(places)
+    if not missing:
+        return []
+    return [
+        Notice(
+            "missing-slices",
+            f"{missing} of {count} slices are missing in the series; they were filled in linearly from their "
+            "neighbours.",
+            value=missing,
+            limit=MAX_MISSING_IN_A_GAP,
+            unit="slices",
+        )
+    ]
 
 
 def _tilt_notice(shifts: NDArray[np.float64], spacing_yx: tuple[float, float], heights: NDArray[np.float64]) -> Notice:

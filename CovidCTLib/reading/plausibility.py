@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,9 @@ LOST_OFFSET_HU = 1024
 
 HIGHEST_STORED_12_BIT = 4095
 """Largest value of 12-bit CT before the offset is taken off."""
+
+LARGEST_FACTOR = 10_000
+"""Largest factor, inclusive, by which HU may look divided: beyond it nothing but rounding is left of them."""
 
 MAX_VOXELS = 2**31
 """Largest volume that is read (4 GiB as int16); 2000 x 2000 x 500, or 512 x 512 x 8000, fit in."""
@@ -95,7 +100,9 @@ def check_range(low: float, high: float) -> None:
             "voxels, or export the CT again with its rescale intercept.",
             low,
         )
-    divided = f", as if HU had been divided by about {AIR_HU / low:.3g}" if HIGHEST_AIR_HU / 2 < low < 0 else ""
+    factor = AIR_HU / low if HIGHEST_AIR_HU / 2 < low < 0 else math.inf
+    said = f"{factor:.3g}" if factor < 100 else f"{factor:.0f}"
+    divided = f", as if HU had been divided by about {said}" if factor <= LARGEST_FACTOR else ""
     raise _refuse("not-hu", f"{expected}{divided}. Give the original CT in HU, not normalized or windowed values.", low)
 
 

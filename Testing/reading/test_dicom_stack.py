@@ -94,7 +94,11 @@ def test_one_or_two_missing_slices_are_filled_linearly_and_said(tmp_path, missin
     [
         ([0, 1, 2, 3, 7, 8, 9, 10], "At most 2 slices may be missing in a row, but 3 are"),
         ([0, 1, 3, 4, 6, 7, 9, 10], r"At most 25% of the slices may be missing, but 3 of 11 are"),
-        ([0, 1, 2, 3, 4.5, 6, 7.5], "evenly spaced, but their distances run from 1.00 to 1.50 mm"),
+        (
+            [0, 4.2, 8.4, 18.9, 29.4, 39.9],
+            "evenly spaced or at most 10 mm apart, but their distances run from 4.20 to 10.50",
+        ),
+        ([0, 1, 2, 3, 5.4, 7.8, 10.2], r"At most 25% of the slices may be missing, but 4 of 11 are"),
         ([0, 25, 50], "Slices at most 20 mm apart were expected, but these are 25.0 mm apart"),
     ],
 )
@@ -102,6 +106,21 @@ def test_larger_gaps_and_uneven_slices_are_refused(tmp_path, heights, message):
     write_series(tmp_path, chest_like((len(heights), 20, 24)), positions=places(heights))
     with pytest.raises(InputError, match=message):
         read_scan(tmp_path)
+
+
+@pytest.mark.parametrize("heights", [[0, 1, 2, 3, 4.5, 6, 7.5], [0, 2, 4, 6.5, 9, 11, 13], [0, 3, 5, 8, 11, 14]])
+def test_uneven_slices_are_interpolated_to_even_ones_and_said(tmp_path, heights):
+    exact = np.round(chest_like((1, 20, 24))[0] + 40.0 * np.array(heights)[:, None, None]).astype(np.int16)
+    write_series(tmp_path, exact, positions=places(heights))
+    scan = read_scan(tmp_path)
+    distance = scan.geometry.spacing_xyz_mm[2]
+    assert (scan.geometry.shape_zyx[0] - 1) * distance == pytest.approx(heights[-1])
+    # Values are linear along z, so that interpolation gives each slice what its own height asks for.
+    expected = exact[0] + 40.0 * distance * np.arange(len(scan.hu))[:, None, None]
+    assert np.abs(scan.hu - expected).max() <= 1
+    (notice,) = scan.notices
+    assert (notice.code, notice.severity, notice.value) == ("uneven-slices", "warn", max(np.diff(heights)))
+    assert scan.facts.slice_count == len(heights)
 
 
 def test_slice_positions_may_be_uneven_by_a_tenth_of_their_distance(tmp_path):
