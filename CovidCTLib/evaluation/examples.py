@@ -14,8 +14,9 @@ from skimage.measure import find_contours
 
 from CovidCTLib.framing import BODY_HU
 from CovidCTLib.hu import NETWORK_HIGH_HU, NETWORK_LOW_HU, READING_WINDOW, Window, apply_window
-from CovidCTLib.report.canvas import data_uri
-from CovidCTLib.report.pictures import Picture
+from CovidCTLib.report.canvas import draw_scale_bar, mark_sides
+from CovidCTLib.report.embedded import Picture, embed_image
+from CovidCTLib.report.planes import AXIAL_SIDES
 
 WORST = 6
 """Pictures of each group."""
@@ -122,7 +123,11 @@ def draw_example(example: Example) -> Picture:
             points = [((x - 0.5) * factor[1], (y - 0.5) * factor[0]) for y, x in line]
             _draw_line(draw, points, colour, dashed)
     alt = f"Axial slice, {example.title}: {example.caption}" + (f"; {', '.join(shown)}." if shown else ".")
-    return Picture(data_uri(image), alt, example.title, example.caption, *size)
+    if not example.photograph:
+        # Nobody knows how a photograph was turned, and how large its pixels are.
+        mark_sides(image, AXIAL_SIDES)
+        draw_scale_bar(image, scale)
+    return embed_image(image, alt, example.title, example.caption)
 
 
 def _view(example: Example) -> tuple[slice, slice]:

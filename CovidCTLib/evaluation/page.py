@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
-import CovidCTLib.report
 from CovidCTLib.evaluation.definitions import quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation
 from CovidCTLib.evaluation.examples import FOUND_COLOUR, TRUTH_COLOUR, draw_example
@@ -17,7 +13,7 @@ from CovidCTLib.evaluation.output import value_columns
 from CovidCTLib.evaluation.plots import draw_curves
 from CovidCTLib.evaluation.published import NOT_THE_SAME_CASES, compare
 from CovidCTLib.evaluation.statistics import CONFIDENCE_PERCENT, DRAWS
-from CovidCTLib.report.html import RESEARCH_USE
+from CovidCTLib.report import page
 
 TITLES: dict[TaskName, str] = {
     "lungs": "How well the lungs are found",
@@ -83,10 +79,12 @@ def render_page(evaluation: Evaluation) -> str:
     columns = value_columns(evaluation)
     shown = _shown_rows(evaluation)
     names = list(dict.fromkeys([*(f.name for f in evaluation.figures), *columns]))
-    return _template().render(
+    cards = [judge.card for judge in evaluation.judges]
+    return page.render_page(
+        "evaluation.html.j2",
         title=TITLES[evaluation.task],
-        task=evaluation.task,
-        research_use=RESEARCH_USE,
+        folder=Path(__file__).parent / "templates",
+        models=[f"{card.name} {card.version}" for card in cards],
         notices=evaluation.notices,
         figures=[figure_row(figure) for figure in evaluation.figures],
         confidence=f"{CONFIDENCE_PERCENT:g}",
@@ -104,7 +102,9 @@ def render_page(evaluation: Evaluation) -> str:
         columns=[(quantity_of(name).label, quantity_of(name).unit) for name in columns],
         rows=[(row, [format_value(row.values.get(name), quantity_of(name).unit) for name in columns]) for row in shown],
         rows_in_all=len(evaluation.rows),
-        judges=evaluation.judges,
+        networks=[
+            (f"{judge.label}: {judge.card.name} {judge.card.version}", judge.card.sha256) for judge in evaluation.judges
+        ],
         definitions=[quantity_of(name) for name in names],
         seconds=evaluation.seconds,
     )
@@ -123,16 +123,3 @@ def _shown_rows(evaluation: Evaluation) -> list[Row]:
 
     slices = sorted((row for row in evaluation.rows if row.image), key=worst_first)
     return [*whole, *slices[: max(0, ROWS_ON_PAGE - len(whole))]]
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    report = Path(CovidCTLib.report.__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader([Path(__file__).parent / "templates", report], encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("evaluation.html.j2")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable
 
 import numpy as np
@@ -13,12 +11,9 @@ from matplotlib.figure import Figure as Drawing
 from CovidCTLib.evaluation.decisions import Curves
 from CovidCTLib.evaluation.statistics import Calibration, Roc, ThresholdCurve
 from CovidCTLib.report.chart import chart_style
-from CovidCTLib.report.pictures import Picture
+from CovidCTLib.report.embedded import SVG_PT_PER_INCH, Picture, embed_figure
 
 _SIDE_PX = 420
-_PT_PER_INCH = 72
-"""Resolution of matplotlib's SVG: one point in it is one CSS pixel on the page."""
-
 _BLUE, _VERMILION, _GREY = "#0072b2", "#d55e00", "#52606d"
 """Of Okabe and Ito's colour-blind safe set."""
 
@@ -107,19 +102,13 @@ def _draw_threshold(curve: ThresholdCurve) -> Picture:
 
 def _picture(draw: Callable[[Axes], None], title: str, caption: str, alt: str) -> Picture:
     """Draw one square plot as SVG in a ``data:`` URI; the same numbers give the same bytes."""
-    buffer = io.BytesIO()
     with chart_style(_SIDE_PX):
-        side = _SIDE_PX / _PT_PER_INCH
-        drawing = Drawing(figsize=(side, side), dpi=_PT_PER_INCH, layout="constrained")
+        side = _SIDE_PX / SVG_PT_PER_INCH
+        drawing = Drawing(figsize=(side, side), dpi=SVG_PT_PER_INCH, layout="constrained")
         axes = drawing.subplots()
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_aspect("equal")
         axes.grid(True, axis="both")
         draw(axes)
-        drawing.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    content = buffer.getvalue()
-    # What stands before the drawing names the address of a document type, which nobody needs.
-    content = content[content.index(b"<svg") :]
-    source = "data:image/svg+xml;base64," + base64.b64encode(content).decode("ascii")
-    return Picture(source, alt, title, caption, _SIDE_PX, _SIDE_PX)
+        return embed_figure(drawing, alt, title, caption)

@@ -86,9 +86,9 @@ def paint(
         _blend_lungs(picture, plane, fine)
         _blend_heat(picture, plane, fine)
     image = Image.fromarray(np.rint(picture * 255).astype(np.uint8)).reduce(_OVERSAMPLING)
-    _mark_sides(image, plane.sides)
+    mark_sides(image, plane.sides)
     if plane.spacing_known:
-        _draw_scale_bar(image, scale)
+        draw_scale_bar(image, scale)
     for axis, distance_mm in enumerate(cuts_mm):
         _draw_ticks(image, axis, distance_mm * scale)
     if overlay == "localization":
@@ -178,7 +178,8 @@ def _blend_heat(picture: RGB, plane: Plane, size: tuple[int, int]) -> None:
     picture += alpha * (heat_colours(heat) - picture)
 
 
-def _mark_sides(image: Image.Image, sides: tuple[str, str]) -> None:
+def mark_sides(image: Image.Image, sides: tuple[str, str]) -> None:
+    """Write the letters of the patient's sides at the left and the right edge of a picture."""
     size_px = max(12, round(image.width / 22))
     # Clear of the ticks at the edge.
     inset = _tick_px(image) + round(size_px / 3)
@@ -186,7 +187,8 @@ def _mark_sides(image: Image.Image, sides: tuple[str, str]) -> None:
     write_text(image, (image.width - inset, image.height / 2), sides[1], size_px, "rm", bold=True)
 
 
-def _draw_scale_bar(image: Image.Image, px_per_mm: float) -> None:
+def draw_scale_bar(image: Image.Image, px_per_mm: float) -> None:
+    """Draw a bar of a round length, at most `SCALE_BAR_MM`, with its length in mm, at the lower left."""
     length_mm = SCALE_BAR_MM
     while length_mm * px_per_mm > image.width / 2 and length_mm > 1:
         length_mm = {5: 2.0, 2: 1.0, 1: 0.5}[int(f"{length_mm:e}"[0])] * 10 ** np.floor(np.log10(length_mm))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 
 from CovidCTLib.analysis import CaseDecision, SliceMeasures
 from CovidCTLib.labels import CONSOLIDATION, GGO, Label
-from CovidCTLib.report.pictures import Picture
+from CovidCTLib.report.embedded import SVG_PT_PER_INCH, Picture, embed_figure
 
 MM2_PER_CM2 = 100
 
@@ -32,16 +30,16 @@ LEAST_TOP_CM2 = 1.0
 _NARROW_PX = 600
 """Charts under this width have shorter titles, smaller text and a legend of two columns."""
 
-_PT_PER_INCH = 72
-"""Resolution of matplotlib's SVG, which makes one point in it one CSS pixel on the page."""
-
-_PAD_INCH = 6 / _PT_PER_INCH
+_PAD_INCH = 6 / SVG_PT_PER_INCH
 """Free space around axes and legend."""
 
 _INK, _SOFT, _GRID = "#17212b", "#52606d", "#d5dce3"
 _PROBABILITY, _POSITIVE = "#0b5c8a", "#a3171d"
-_LUNGS, _LOCALIZATION = "#c9dbe8", "#00664a"
-_REPRESENTATIVE, _SHOWN = "#8a2f8f", _INK
+_LUNGS, _LOCALIZATION = "#c9dbe8", "#008c64"
+_REPRESENTATIVE, _SHOWN = "#a87800", _INK
+
+LINE_COLOURS = (_PROBABILITY, _POSITIVE, _LOCALIZATION, _REPRESENTATIVE, _SHOWN)
+"""Colours of lines and markers; readers of any colour vision tell them apart, from each other and from white."""
 
 _STYLE: dict[str, Any] = {
     # The only font that is sure to be on every machine; as outlines it looks the same in every browser.
@@ -111,9 +109,9 @@ def slice_figure(
     narrow = width_px < _NARROW_PX
     height_px = NARROW_HEIGHT_PX if narrow else WIDE_HEIGHT_PX
     with chart_style(width_px):
-        size = (width_px / _PT_PER_INCH, height_px / _PT_PER_INCH)
+        size = (width_px / SVG_PT_PER_INCH, height_px / SVG_PT_PER_INCH)
         figure = Figure(
-            figsize=size, dpi=_PT_PER_INCH, layout=ConstrainedLayoutEngine(w_pad=_PAD_INCH, h_pad=_PAD_INCH)
+            figsize=size, dpi=SVG_PT_PER_INCH, layout=ConstrainedLayoutEngine(w_pad=_PAD_INCH, h_pad=_PAD_INCH)
         )
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 3))
         # Markers of neighbouring slices should not cover each other.
@@ -167,17 +165,10 @@ def slice_chart(
     Picture
         SVG in a ``data:`` URI, with its size in CSS pixels. The same slices give the same bytes.
     """
-    buffer = io.BytesIO()
     # Some of the text is made as late as the figure is saved.
     with chart_style(width_px):
         figure = slice_figure(slices, case, shown_index, width_px, spacing_known)
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    drawing = buffer.getvalue()
-    # What stands before the drawing names the address of a document type, which nobody needs.
-    drawing = drawing[drawing.index(b"<svg") :]
-    source = "data:image/svg+xml;base64," + base64.b64encode(drawing).decode("ascii")
-    width, height = (round(float(inches) * _PT_PER_INCH) for inches in figure.get_size_inches())
-    return Picture(source, alt, "Slice by slice", "", width, height)
+        return embed_figure(figure, alt, "Slice by slice")
 
 
 def _draw_probability(axes: Axes, slices: Sequence[SliceMeasures], threshold: float, marker_px: float) -> None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
-from CovidCTLib.analysis import Analysis, Measurement, SliceMeasures
+from CovidCTLib.analysis import Analysis, Measurement, ModelUsed, SliceMeasures
 from CovidCTLib.errors import Notice
 from CovidCTLib.hu import AerationBand
 from CovidCTLib.measures.definitions import MeasureDefinition
@@ -243,6 +243,18 @@ def study_facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         for label, value in rows
         if not (label == "Study date" and value is None)
     )
+
+
+def model_words(models: tuple[ModelUsed, ...]) -> tuple[str, ...]:
+    """Name and version of each network that took part."""
+    return tuple(f"{model.name} {model.version}" for model in models)
+
+
+def network_rows(models: tuple[ModelUsed, ...]) -> tuple[tuple[str, str], ...]:
+    """List the networks that took part, a user's own as such, with the SHA-256 of their weights."""
+    own = [f" (own model for the {model.role})" if model.own else "" for model in models]
+    words = zip(model_words(models), own, models, strict=True)
+    return tuple((name + remark, model.sha256) for name, remark, model in words)
 
 
 def option_facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:

@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
-from pathlib import Path
-
-import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from CovidCTLib.analysis import Analysis, SliceMeasures
-from CovidCTLib.errors import InputError, OutputError
+from CovidCTLib.errors import InputError
 from CovidCTLib.hu import READING_WINDOW
 from CovidCTLib.labels import LUNG_LABELS
 from CovidCTLib.measures.definitions import absent_columns, definitions_for, slice_definitions_for
 from CovidCTLib.report import content
-from CovidCTLib.report.canvas import heat_colours
+from CovidCTLib.report.agreement import agreement_table
 from CovidCTLib.report.chart import MM2_PER_CM2, slice_chart
+from CovidCTLib.report.page import render_page, write_page
 from CovidCTLib.report.pictures import labels_present, montage, plane_rows, views_3d
 from CovidCTLib.report.planes import MONTAGE_GAP_MM, lung_box, opacity_area_mm2, worst_place
 from CovidCTLib.report.view3d import LOCALIZATION_COLOUR, LOCALIZATION_LEVEL, SMALLEST_SEEN_MM
 
 DEFAULT_TITLE = "Chest CT report"
-
-RESEARCH_USE = "CovidCT is research software, not a medical device. Every number below says how it was made."
-"""Said once, plainly."""
 
 CHART_WIDE_PX = 900
 CHART_NARROW_PX = 310
@@ -60,14 +53,13 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
     description = _chart_in_words(analysis)
     columns, rows = content.slice_rows(analysis.slices, slice_definitions, absent_columns(known))
     shown = place.z if analysis.slices else None
-    return _template().render(
+    return render_page(
+        "report.html.j2",
         title=title,
-        research_use=RESEARCH_USE,
+        models=content.model_words(analysis.models),
         identifiers=content.identifier_facts(analysis),
         identified=content.IDENTIFIED,
         notices=content.sorted_notices(analysis.notices),
-        notice_numbers=content.notice_numbers,
-        severity_words=content.SEVERITY_WORDS,
         case=content.case_number(analysis),
         case_state=_case_state(analysis),
         key_numbers=content.key_numbers(analysis),
@@ -76,7 +68,6 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
         window=READING_WINDOW,
         lung_labels=LUNG_LABELS,
         opacity_labels=labels_present(analysis),
-        heat_gradient=_heat_gradient(),
         montage=montage(analysis, box),
         montage_gap_mm=MONTAGE_GAP_MM,
         views=views_3d(analysis),
@@ -88,6 +79,7 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
             for css, width in (("wide", CHART_WIDE_PX), ("narrow", CHART_NARROW_PX))
             if analysis.slices
         ],
+        agreement=agreement_table(analysis),
         pivots=content.pivots(analysis, definitions),
         slice_columns=columns,
         slice_rows=rows,
@@ -95,18 +87,22 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
             ("Measures of regions", tuple(definitions.values())),
             ("Columns of the table of slices", tuple(slice_definitions.values())),
         ),
-        pretty_unit=content.pretty_unit,
         facts=content.study_facts(analysis),
         options=content.option_facts(analysis),
-        models=analysis.models,
+        networks=content.network_rows(analysis.models),
         versions=analysis.versions,
-        seconds=analysis.seconds,
-        format_number=content.format_number,
+        seconds=[(stage, f"{content.format_number(value)} s") for stage, value in analysis.seconds.items()],
     )
 
 
-def write_report(analysis: Analysis, path: str | os.PathLike[str], *, title: str = DEFAULT_TITLE) -> None:
-    """Write the report of an analysis to a file, whole or not at all.
+def write_report(
+    analysis: Analysis,
+    path: str | os.PathLike[str],
+    *,
+    title: str = DEFAULT_TITLE,
+    pdf: str | os.PathLike[str] | None = None,
+) -> None:
+    """Write the report of an analysis to a file, whole or not at all, and as a PDF beside it where that is asked for.
 
     Parameters
     ----------
@@ -116,29 +112,25 @@ def write_report(analysis: Analysis, path: str | os.PathLike[str], *, title: str
         Where the file is to be; one that is there is replaced. Its folder must exist.
     title
         Heading of the report.
+    pdf
+        Where the PDF is to be; None makes none.
 
     Raises
     ------
     InputError
         As `render_report`.
+    CovidCTError
+        If a PDF is asked for and cannot be made on this computer (`CovidCTLib.report.pdf.check_pdf_possible`).
     OutputError
-        If the file cannot be written.
+        If a file cannot be written.
     """
-    target = Path(path)
-    text = render_report(analysis, title=title)
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        # The path may hold a patient's name, so the message leaves it out.
-        raise OutputError(
-            f"A file that can be written was expected for the report, but the system says: {error.strerror}. "
-            "Choose an existing folder with space and the right to write."
-        ) from error
+    page = render_report(analysis, title=title)
+    write_page(page, path)
+    if pdf is not None:
+        # PlutoPrint is there on request only.
+        from CovidCTLib.report.pdf import write_pdf
+
+        write_pdf(page, pdf)
 
 
 def _check(analysis: Analysis) -> None:
@@ -158,27 +150,9 @@ def _check(analysis: Analysis) -> None:
         )
 
 
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2")
-
-
 def _case_state(analysis: Analysis) -> str:
     """Class of the card with the case decision."""
     return {True: "positive", False: "negative", None: "absent"}[analysis.case.positive]
-
-
-def _heat_gradient() -> str:
-    """Stops of a CSS gradient with the colours of the heat map, from 0 to 1."""
-    colours = np.rint(heat_colours(np.linspace(0, 1, 9)) * 255).astype(int)
-    return ", ".join("#{:02x}{:02x}{:02x}".format(*colour) for colour in colours)
 
 
 def _chart_in_words(analysis: Analysis) -> str:

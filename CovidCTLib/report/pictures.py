@@ -11,7 +11,8 @@ from PIL import Image
 from CovidCTLib.analysis import Analysis, SliceMeasures
 from CovidCTLib.labels import OPACITY_LABELS, Label
 from CovidCTLib.report import view3d
-from CovidCTLib.report.canvas import Overlay, data_uri, paint, write_text
+from CovidCTLib.report.canvas import Overlay, draw_scale_bar, paint, write_text
+from CovidCTLib.report.embedded import Picture, embed_image
 from CovidCTLib.report.planes import (
     PLANES,
     Box,
@@ -36,30 +37,6 @@ VIEW_PX = (520, 440)
 _COORDINATE = {"axial": "S", "coronal": "P", "sagittal": "L"}
 _OVERLAYS: tuple[Overlay, ...] = ("none", "findings", "localization")
 _OVERLAY_TITLES = {"none": "CT alone", "findings": "CT with findings", "localization": "CT with localization"}
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of the report.
-
-    Parameters
-    ----------
-    source
-        ``data:`` URI.
-    alt
-        What the picture shows, with numbers.
-    title, caption
-        What stands under it.
-    width, height
-        In pixels.
-    """
-
-    source: str
-    alt: str
-    title: str
-    caption: str
-    width: int
-    height: int
 
 
 @dataclass(frozen=True)
@@ -93,10 +70,10 @@ def views_3d(analysis: Analysis) -> tuple[Picture, ...]:
     )
     pictures = []
     for turn, title, words in views:
-        image = view3d.render_view(model.lungs + model.opacities, turn, *VIEW_PX)
+        image = _view(analysis, model, model.lungs + model.opacities, turn)
         alt = f"3D model of the translucent lungs with the opacities inside, {words}: {found}."
-        pictures.append(_picture(_with_sides(image, turn == 0), alt, title, "lungs and opacities"))
-    image = view3d.render_view(model.lungs + model.localization, 0, *VIEW_PX)
+        pictures.append(embed_image(image, alt, title, "lungs and opacities"))
+    image = _view(analysis, model, model.lungs + model.localization, 0.0)
     level = view3d.LOCALIZATION_LEVEL
     largest = float(analysis.axial.localization.max())
     if model.localization:
@@ -110,7 +87,7 @@ def views_3d(analysis: Analysis) -> tuple[Picture, ...]:
             f"3D model of the translucent lungs alone: the localization reaches {largest:.2f} at most, under {level:g}."
         )
         caption = f"no localization of at least {level:g}"
-    pictures.append(_picture(_with_sides(image, True), alt, "Front", caption))
+    pictures.append(embed_image(image, alt, "Front", caption))
     return tuple(pictures)
 
 
@@ -126,7 +103,7 @@ def _plane_row(analysis: Analysis, place: Place, box: Box, name: PlaneName) -> R
     for overlay in _OVERLAYS:
         image = paint(plane, overlay, *PLANE_PX, cuts_mm=_cuts(plane, place, box, name))
         alt = f"{name.capitalize()} CT at {where}{_overlay_in_words(plane, overlay)}."
-        pictures.append(_picture(image, alt, _OVERLAY_TITLES[overlay], ""))
+        pictures.append(embed_image(image, alt, _OVERLAY_TITLES[overlay], ""))
     return Row(f"{name.capitalize()}, {where}", tuple(pictures))
 
 
@@ -184,18 +161,20 @@ def _tile(analysis: Analysis, entry: SliceMeasures, rank: int, box: Box) -> Pict
         area = f"opacity {opacity_area_mm2(entry) / 100:.1f} cm²" + (f" ({percent})" if percent else "")
         where += f", S {entry.position_mm:.1f} mm"
     alt = f"Axial CT, number {rank} of the worst slices, s{where}: {_areas_in_words(plane)}; {probability}."
-    return _picture(image, alt, f"S{where}", f"{area}, {probability}")
+    return embed_image(image, alt, f"S{where}", f"{area}, {probability}")
 
 
-def _picture(image: Image.Image, alt: str, title: str, caption: str) -> Picture:
-    return Picture(data_uri(image), alt, title, caption, image.width, image.height)
-
-
-def _with_sides(image: Image.Image, from_front: bool) -> Image.Image:
-    """Mark the patient's sides; from an oblique view right and left still lie on the same sides of the picture."""
-    size_px = 22 if from_front else 18
+def _view(
+    analysis: Analysis, model: view3d.Model, surfaces: tuple[view3d.Surface, ...], turn_deg: float
+) -> Image.Image:
+    """Draw a view with its scale and the patient's sides, which an oblique view does not exchange."""
+    image = view3d.render_view(surfaces, turn_deg, *VIEW_PX)
+    size_px = 22 if turn_deg == 0 else 18
     write_text(image, (12, image.height / 2), "R", size_px, "lm", bold=True)
     write_text(image, (image.width - 12, image.height / 2), "L", size_px, "rm", bold=True)
+    if analysis.axial.spacing_known:
+        # Rays are parallel, so that one scale holds at every depth.
+        draw_scale_bar(image, view3d.view_scale(surfaces, turn_deg, *VIEW_PX) / model.grid_mm)
     return image
 
 

@@ -28,7 +28,10 @@ MONTAGE_SLICES = 12
 """Most slices that the montage shows: three rows of four."""
 
 _AXIS = {"axial": 0, "coronal": 1, "sagittal": 2}
-_SIDES = {"axial": ("R", "L"), "coronal": ("R", "L"), "sagittal": ("A", "P")}
+AXIAL_SIDES = ("R", "L")
+"""Letters at the left and the right of axial pictures, in the radiological convention."""
+
+_SIDES = {"axial": AXIAL_SIDES, "coronal": ("R", "L"), "sagittal": ("A", "P")}
 
 Box = tuple[slice, slice, slice]
 

@@ -85,11 +85,15 @@ class _Layer:
 
 @dataclass(frozen=True)
 class Model:
-    """The surfaces of a scan: what is drawn in the views of the opacities, and in that of the localization."""
+    """The surfaces of a scan: what is drawn in the views of the opacities, and in that of the localization.
+
+    ``grid_mm`` is the distance of two samples of their grid, in mm.
+    """
 
     lungs: tuple[Surface, ...]
     opacities: tuple[Surface, ...]
     localization: tuple[Surface, ...]
+    grid_mm: float = GRID_MM
 
 
 def build_model(axial: AxialArrays) -> Model:
@@ -124,7 +128,7 @@ def build_model(axial: AxialArrays) -> Model:
     if localization[0].max() >= LOCALIZATION_LEVEL:
         field = _smooth((localization[0] >= LOCALIZATION_LEVEL, localization[1]), True, grid_mm)
         looked = (Surface(field, _unit(LOCALIZATION_COLOUR), False),)
-    return Model(glass, solids, looked)
+    return Model(glass, solids, looked, grid_mm)
 
 
 def render_view(surfaces: tuple[Surface, ...], turn_deg: float, width_px: int, height_px: int) -> Image.Image:
@@ -139,10 +143,10 @@ def render_view(surfaces: tuple[Surface, ...], turn_deg: float, width_px: int, h
     width_px, height_px
         Size of the picture; the model keeps its proportions and fits inside.
     """
-    depth, height, width = surfaces[0].field.shape
+    _, height, width = surfaces[0].field.shape
     # Whatever the turn, the picture keeps the same scale, so that views can be compared.
     side = int(np.ceil(np.hypot(height, width)))
-    scale = min(width_px / _reach(surfaces, turn_deg), height_px / (depth - _BORDER))
+    scale = view_scale(surfaces, turn_deg, width_px, height_px)
     turn = _Turn.of(height, width, turn_deg, side)
     layers = [_see(surface, turn, scale) for surface in surfaces]
     picture = _compose(layers)
@@ -151,6 +155,11 @@ def render_view(surfaces: tuple[Surface, ...], turn_deg: float, width_px: int, h
     # What reaches beyond the picture is empty, and paste leaves it out.
     whole.paste(image, ((width_px - image.width) // 2, (height_px - image.height) // 2))
     return whole
+
+
+def view_scale(surfaces: tuple[Surface, ...], turn_deg: float, width_px: int, height_px: int) -> float:
+    """Pixels of a sample's width in the picture that `render_view` draws with the same arguments."""
+    return min(width_px / _reach(surfaces, turn_deg), height_px / (surfaces[0].field.shape[0] - _BORDER))
 
 
 def _reach(surfaces: tuple[Surface, ...], turn_deg: float) -> float:

@@ -8,23 +8,44 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from CovidCTLib.analysis import Analysis, CancelCheck, Progress, ProgressCallback
-from CovidCTLib.errors import CancelledError
+from CovidCTLib.errors import CancelledError, OptionsError
 from CovidCTLib.results.folder import check_output_folder, new_output_folder
+from CovidCTLib.results.names import (
+    LABELMAP_FILE,
+    LOCALIZATION_FILE,
+    MEASURES_FILE,
+    PDF_FILE,
+    RECORD_FILE,
+    REPORT_FILE,
+    SCAN_FILE,
+    SEGMENTATION_FILE,
+    SLICES_FILE,
+)
 from CovidCTLib.results.nifti_file import write_nifti
+from CovidCTLib.results.reading import has_ct, is_result_folder, read_analysis, read_stored_record
 from CovidCTLib.results.record import analysis_json, analysis_record, write_record
 from CovidCTLib.results.segmentation_file import write_segmentation
 from CovidCTLib.results.tables import write_measures, write_slices
 
-__all__ = ["analysis_json", "analysis_record", "check_output_folder", "write_results"]
-
-SEGMENTATION_FILE = "segmentation.seg.nrrd"
-LABELMAP_FILE = "labelmap.nii.gz"
-LOCALIZATION_FILE = "localization.nii.gz"
-RECORD_FILE = "analysis.json"
-MEASURES_FILE = "measures.csv"
-SLICES_FILE = "slices.csv"
-REPORT_FILE = "report.html"
-SCAN_FILE = "ct.nii.gz"
+__all__ = [
+    "LABELMAP_FILE",
+    "LOCALIZATION_FILE",
+    "MEASURES_FILE",
+    "PDF_FILE",
+    "RECORD_FILE",
+    "REPORT_FILE",
+    "SCAN_FILE",
+    "SEGMENTATION_FILE",
+    "SLICES_FILE",
+    "analysis_json",
+    "analysis_record",
+    "check_output_folder",
+    "has_ct",
+    "is_result_folder",
+    "read_analysis",
+    "read_stored_record",
+    "write_results",
+]
 
 _WORKERS = 3
 """Files that are compressed at the same time; more than three large ones there are not."""
@@ -38,6 +59,7 @@ def write_results(
     folder: str | os.PathLike[str],
     *,
     report: bool = True,
+    pdf: bool = False,
     scan: bool = False,
     progress: ProgressCallback | None = None,
     cancelled: CancelCheck | None = None,
@@ -52,6 +74,8 @@ def write_results(
         A path that does not exist yet, or an empty folder. Missing parents are created.
     report
         Whether ``report.html`` is made too.
+    pdf
+        Whether the report is made as ``report.pdf`` too; it needs the package PlutoPrint.
     scan
         Whether the CT itself is written too, as ``ct.nii.gz`` (int16, HU).
     progress
@@ -66,14 +90,24 @@ def write_results(
 
     Raises
     ------
+    OptionsError
+        If a PDF is asked for without a report.
+    CovidCTError
+        If a PDF is asked for and PlutoPrint is missing; this is found before anything is written.
     OutputError
         If the folder is not empty, is a file, cannot be written to, or the disk is full. Nothing is overwritten, and
         nothing stays behind.
     CancelledError
         If ``cancelled`` said so. Nothing stays behind.
     """
+    if pdf:
+        if not report:
+            raise OptionsError("A PDF is the report on paper, but no report is wanted. Ask for both, or for neither.")
+        from CovidCTLib.report.pdf import check_pdf_possible
+
+        check_pdf_possible()
     with new_output_folder(folder) as temporary:
-        _write_all(analysis, temporary, report, scan, _Teller(progress, cancelled))
+        _write_all(analysis, temporary, report, pdf, scan, _Teller(progress, cancelled))
         names = sorted(file.name for file in temporary.iterdir())
     return tuple(Path(folder) / name for name in names)
 
@@ -93,7 +127,7 @@ class _Teller:
             self._progress(progress)
 
 
-def _write_all(analysis: Analysis, folder: Path, report: bool, scan: bool, teller: _Teller) -> None:
+def _write_all(analysis: Analysis, folder: Path, report: bool, pdf: bool, scan: bool, teller: _Teller) -> None:
     """Write the files; large ones are compressed in threads while the report is made."""
     teller.tell(Progress("writing", 0.0))
     pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="covidct-writing")
@@ -108,7 +142,10 @@ def _write_all(analysis: Analysis, folder: Path, report: bool, scan: bool, telle
             from CovidCTLib.report import write_report
 
             teller.tell(Progress("report", done))
-            write_report(analysis, folder / REPORT_FILE)
+            if pdf:
+                write_report(analysis, folder / REPORT_FILE, pdf=folder / PDF_FILE)
+            else:
+                write_report(analysis, folder / REPORT_FILE)
             done = _REPORT_SHARE
         _await(pending, done, teller)
     finally:

@@ -46,7 +46,7 @@ def check_output_files(files: Sequence[Path], *, overwrite: bool) -> None:
 
 
 @contextlib.contextmanager
-def new_output_files(files: Sequence[Path], *, overwrite: bool) -> Iterator[dict[Path, Path]]:
+def new_output_files(files: Sequence[Path], *, overwrite: bool, tidy: bool = True) -> Iterator[dict[Path, Path]]:
     """Lend temporary paths whose files take their places if all goes well.
 
     Parameters
@@ -55,6 +55,8 @@ def new_output_files(files: Sequence[Path], *, overwrite: bool) -> Iterator[dict
         Files of one folder, which must exist; the last one takes its place last, so where it is, all are.
     overwrite
         Whether they may be there already.
+    tidy
+        Whether what killed runs left in the folder is removed first; it means to look at all names in the folder.
 
     Yields
     ------
@@ -70,7 +72,8 @@ def new_output_files(files: Sequence[Path], *, overwrite: bool) -> Iterator[dict
     home = files[0].absolute().parent
     temporary = home / temporary_name()
     try:
-        remove_stale_folders(home)
+        if tidy:
+            remove_stale_folders(home)
         temporary.mkdir()
         lent = {file: temporary / file.name for file in files}
         yield lent

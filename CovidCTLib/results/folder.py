@@ -72,13 +72,15 @@ def check_output_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 @contextlib.contextmanager
-def new_output_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
+def new_output_folder(folder: str | os.PathLike[str], *, tidy: bool = True) -> Iterator[Path]:
     """Lend a temporary folder whose content becomes the output folder if all goes well.
 
     Parameters
     ----------
     folder
         As in `check_output_folder`; missing parents are created.
+    tidy
+        Whether what killed runs left beside the folder is removed first; it means to look at all names there.
 
     Yields
     ------
@@ -97,7 +99,8 @@ def new_output_folder(folder: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         created = _create_parents(out.parent)
         home = out if _must_stay(out) else out.parent
-        remove_stale_folders(home)
+        if tidy:
+            remove_stale_folders(home)
         temporary = home / temporary_name()
         temporary.mkdir()
         yield temporary

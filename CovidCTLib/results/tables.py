@@ -48,7 +48,8 @@ def write_slices(path: Path, analysis: Analysis) -> None:
     """
     absent = absent_columns(analysis.scan.facts.spacing_known)
     rows = (
-        [_cell(None if name in absent else getattr(entry, name)) for name in SLICE_COLUMNS] for entry in analysis.slices
+        [cell_text(None if name in absent else getattr(entry, name)) for name in SLICE_COLUMNS]
+        for entry in analysis.slices
     )
     _write(path, SLICE_COLUMNS, rows)
 
@@ -59,11 +60,11 @@ def _measure_row(entry: Measurement, definition: MeasureDefinition | None) -> li
     if reason is None and entry.value is not None and not math.isfinite(entry.value):
         reason = NOT_FINITE
     described = (definition.label, definition.definition, definition.source) if definition else ("", "", "")
-    return [entry.region, entry.name, _cell(entry.value), entry.unit, reason or "", *described]
+    return [entry.region, entry.name, cell_text(entry.value), entry.unit, reason or "", *described]
 
 
-def _cell(value: object) -> str:
-    """One value as text: empty for None and for what is not finite, true or false for decisions."""
+def cell_text(value: object) -> str:
+    """Write one value as text: empty for None and for what is not finite, true or false for decisions."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or (isinstance(value, float) and not math.isfinite(value)):

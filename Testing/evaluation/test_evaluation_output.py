@@ -57,7 +57,7 @@ class _Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
-        if tag not in ("meta", "img", "br"):
+        if tag not in ("meta", "img", "br", "wbr"):
             self.open.append(tag)
         if tag == "img":
             self.sources.append(values["src"] or "")
@@ -227,8 +227,8 @@ def test_the_command_judges_and_says_where_everything_is(
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("missing", "does not exist"),
-        ("empty", "No training case was found"),
+        ("missing", "A folder of cases was expected at"),
+        ("empty", "No case was found"),
         ("full", "must be empty or not exist yet"),
     ],
 )

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import html
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from page_browser import CHROMIUM, DARK, browse, framed
 from PIL import Image
 from report_maker import make_analysis
 
 from CovidCTLib.report import render_report
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-)
-
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 A4_PT = (595, 842)
 
-PROBE = """<script>
+PROBE = """
 addEventListener("load", () => {
   const root = document.documentElement, wide = [];
   const inBox = e => e.closest(".scroll");
@@ -36,17 +30,7 @@ addEventListener("load", () => {
   const charts = [...document.querySelectorAll(".chart img")].filter(i => i.offsetWidth).map(i => i.className);
   parent.document.title = [...numbers, charts.join("|"), wide.join("|")].join(",");
 });
-</script>"""
-
-
-def browse(folder: Path, *arguments: str) -> str:
-    """Run the browser once; returns what it prints."""
-    command = [
-        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-        "--hide-scrollbars", "--no-first-run", f"--user-data-dir={folder / 'profile'}", *arguments,
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    return done.stdout
+"""
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +42,8 @@ def a_report() -> str:
 def test_the_page_never_scrolls_sideways_and_shows_one_chart(
     a_report: str, tmp_path: Path, width: int, height: int, chart: str
 ) -> None:
-    # Windows of a browser have a least width, frames have not: the report is measured in a frame of the device's size.
-    # The probe is a script, which the report itself forbids.
-    probed = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", PROBE, a_report, count=1)
-    assert PROBE in probed
-    frame = f'<iframe style="border:0;width:{width}px;height:{height}px" srcdoc="{html.escape(probed)}"></iframe>'
     page = tmp_path / "frame.html"
-    page.write_text(f"<!DOCTYPE html><html><head><title>none</title></head><body>{frame}</body></html>")
+    page.write_text(framed(a_report, PROBE, width, height), encoding="utf-8")
     dumped = browse(tmp_path, "--window-size=1400,1100", "--dump-dom", page.as_uri())
     found = re.search(r"<title>(\d+),(\d+),(\d+),(\d+),(\d+),([^<,]*),([^<]*)</title>", dumped)
     assert found is not None
@@ -81,7 +60,7 @@ def test_it_is_painted_light_and_dark(a_report: str, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     page.write_text(a_report, encoding="utf-8")
     brightness = []
-    for number, extra in enumerate(([], ["--blink-settings=preferredColorScheme=0"])):
+    for number, extra in enumerate(([], [DARK])):
         picture = tmp_path / f"{number}.png"
         browse(tmp_path, "--window-size=1280,900", *extra, f"--screenshot={picture}", page.as_uri())
         # The margin beside the report shows the page's own colour.

@@ -17,7 +17,7 @@ from CovidCTLib.errors import InputError, Notice, OutputError
 from CovidCTLib.measures.definitions import definitions_for, slice_definitions_for
 from CovidCTLib.report import render_report, write_report
 from CovidCTLib.report.content import format_number
-from CovidCTLib.report.html import RESEARCH_USE
+from CovidCTLib.report.page import RESEARCH_USE
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,10 @@ def test_nothing_is_fetched_and_no_script_runs(a_report: str, a_page: Page) -> N
 
 def test_the_sections_come_in_the_order_that_readers_need(a_page: Page) -> None:
     headings = [element.text for element in a_page.all("h2")]
-    assert headings == ["Warnings", "Key numbers", "Pictures", "Slice by slice", "Measures", "How it was made"]
+    assert headings == [
+        "Warnings", "Key numbers", "Pictures", "Slice by slice", "Two readings side by side", "Measures",
+        "How it was made",
+    ]  # fmt: skip
 
 
 def test_headings_leave_out_no_level(a_page: Page) -> None:

@@ -8,7 +8,7 @@ from report_maker import make_arrays
 
 from CovidCTLib.analysis import AxialArrays
 from CovidCTLib.geometry import Geometry
-from CovidCTLib.report.view3d import BACKGROUND, Surface, build_model, render_view
+from CovidCTLib.report.view3d import BACKGROUND, Surface, build_model, render_view, view_scale
 
 
 def make_ball(radius: float, centre: tuple[float, float, float] = (0.0, 0.0, 0.0), size: int = 81) -> Surface:
@@ -98,3 +98,14 @@ def test_a_long_scan_is_sampled_more_coarsely() -> None:
 def test_without_lungs_there_is_no_model() -> None:
     model = build_model(make_arrays(lungs=(), opacity=False))
     assert (model.lungs, model.opacities, model.localization) == ((), (), ())
+
+
+def test_the_scale_of_a_view_is_that_of_its_scale_bar() -> None:
+    axial = make_arrays(opacity=False, localization=False)
+    model = build_model(axial)
+    drawn = np.flatnonzero(shown(np.asarray(render_view(model.lungs, 0, 520, 440))).any(axis=0))
+    across = np.flatnonzero((axial.lungs > 0).any(axis=(0, 1)))
+    width_mm = (across[-1] - across[0] + 1) * axial.geometry.spacing_xyz_mm[0]
+    px_per_mm = view_scale(model.lungs, 0, 520, 440) / model.grid_mm
+    # Smoothing takes up to a sample on each side.
+    assert (drawn[-1] - drawn[0] + 1) / px_per_mm == pytest.approx(width_mm, abs=2 * model.grid_mm)

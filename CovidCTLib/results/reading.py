@@ -1,0 +1,401 @@
+"""A finished result folder of ``covidct analyze``, read back into the dataclasses that it was written from."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from CovidCTLib.analysis import (
+    Analysis,
+    AxialArrays,
+    CaseDecision,
+    Measurement,
+    ModelUsed,
+    SliceFinding,
+    SliceMeasures,
+)
+from CovidCTLib.errors import InputError, Notice, OptionsError
+from CovidCTLib.geometry import CanonicalGrid, Geometry
+from CovidCTLib.hu import LOWEST_HU
+from CovidCTLib.measures.definitions import absent_columns
+from CovidCTLib.options import Options
+from CovidCTLib.results.folder import TEMPORARY_PREFIX
+from CovidCTLib.results.names import LABELMAP_FILE, LOCALIZATION_FILE, RECORD_FILE, SCAN_FILE, SEGMENTATION_FILE
+from CovidCTLib.results.plain_values import PlainValueError, from_plain
+from CovidCTLib.results.record import SCHEMA_VERSION
+from CovidCTLib.results.stored_arrays import read_nifti, read_segmentation_layers
+from CovidCTLib.scan import Identifiers, Scan, ScanFacts
+
+MADE_BY = "CovidCT "
+"""How the record's field ``made_by`` begins."""
+
+LARGEST_RECORD_BYTES = 64 << 20
+"""A record of 10,000 slices takes about 4 MB; what is larger is none."""
+
+CT_NOT_STORED = Notice(
+    "ct-not-stored",
+    "The CT is not stored with these results, so pictures of them show the findings without the CT.",
+    "note",
+)
+"""Attached to an analysis that was read without its CT."""
+
+
+def is_result_folder(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path is a folder of ``covidct analyze``, finished or not, by the names of its files."""
+    try:
+        place = Path(path)
+        unfinished = (place / SEGMENTATION_FILE).is_file() and (place / LOCALIZATION_FILE).is_file()
+        return unfinished or (place / RECORD_FILE).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def has_ct(analysis: Analysis) -> bool:
+    """Tell whether the HU of an analysis are those of the CT; false where it was read from a folder without its CT."""
+    return CT_NOT_STORED not in analysis.notices
+
+
+def read_stored_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read ``analysis.json`` of a result folder and check that this version of CovidCT understands it.
+
+    Parameters
+    ----------
+    folder
+        A folder that ``covidct analyze`` wrote.
+
+    Returns
+    -------
+    dict
+        As `CovidCTLib.results.record.analysis_record` makes it.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, it is half-written or of another program, the record is damaged, or a newer version
+        of CovidCT wrote it.
+    """
+    place = Path(folder)
+    try:
+        file = place / RECORD_FILE
+        if not file.is_file():
+            raise _no_record(place)
+        if file.stat().st_size > LARGEST_RECORD_BYTES:
+            raise _no_json()
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"A result folder that can be read was expected, but the system refuses {RECORD_FILE}. Check its "
+            "permissions."
+        ) from error
+    return parsed_record(content)
+
+
+def parsed_record(content: bytes | str) -> dict[str, Any]:
+    """Read the text of ``analysis.json`` and check that this version of CovidCT understands it.
+
+    Parameters
+    ----------
+    content
+        JSON; bytes are UTF-8.
+
+    Returns
+    -------
+    dict
+        As `CovidCTLib.results.record.analysis_record` makes it.
+
+    Raises
+    ------
+    InputError
+        If it is no JSON, of another program, or of a newer version of CovidCT.
+    """
+    try:
+        record = json.loads(content.decode("utf-8") if isinstance(content, bytes) else content)
+    except (ValueError, RecursionError) as error:
+        raise _no_json() from error
+    if not isinstance(record, dict) or not str(record.get("made_by", "")).startswith(MADE_BY):
+        raise InputError(
+            f"The record of covidct analyze was expected, but the folder's {RECORD_FILE} is of another program. Give "
+            "the folder that was named with -o."
+        )
+    version = record.get("schema_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise _damaged("schema_version")
+    if version > SCHEMA_VERSION:
+        raise InputError(
+            f"Results of format {SCHEMA_VERSION} or older were expected, but these have format {version}: a newer "
+            "CovidCT wrote them. Update CovidCT, or analyze the CT again with this one."
+        )
+    return record
+
+
+def read_analysis(folder: str | os.PathLike[str], scan: Scan | None = None) -> Analysis:
+    """Read a finished result folder back.
+
+    Parameters
+    ----------
+    folder
+        A folder that ``covidct analyze`` wrote.
+    scan
+        The CT, on the grid of the results; its HU and identifiers are taken over. None takes ``ct.nii.gz`` where the
+        folder holds it.
+
+    Returns
+    -------
+    Analysis
+        As it was written. Where the CT is neither given nor stored, every voxel of ``scan.hu`` and ``axial.hu`` is
+        air (-1024 HU, an array that takes no memory), the notice `CT_NOT_STORED` says so, and `has_ct` is false.
+
+    Raises
+    ------
+    InputError
+        As `read_stored_record`; and if a file is missing, damaged, on another grid or of another program, or the scan
+        lies on another grid.
+
+    Notes
+    -----
+    Lungs and opacities come from ``segmentation.seg.nrrd``, whose two layers keep the lung under an opacity; the
+    labelmap does not. Of oblique scans (`CanonicalGrid.resamples`) the axial arrays are resampled from the scan's own
+    grid and may differ from the first ones at edges, by up to a voxel. Reading 512 x 512 x 300 voxels takes about
+    two seconds on two cores.
+    """
+    place = Path(folder)
+    record = read_stored_record(place)
+    try:
+        geometry = from_plain(Geometry, record["geometry"])
+        if min(geometry.shape_zyx) < 1:
+            raise PlainValueError("shape_zyx")
+    except (KeyError, PlainValueError) as error:
+        raise _damaged(str(error.args[0])) from error
+    except (AttributeError, TypeError, ValueError, InputError) as error:
+        raise _damaged("geometry") from error
+    lungs, opacities, localization, hu = _arrays(place, geometry, scan)
+    return restored_analysis(record, lungs, opacities, localization, hu, scan)
+
+
+def restored_analysis(
+    record: Mapping[str, Any],
+    lungs: NDArray[np.uint8],
+    opacities: NDArray[np.uint8],
+    localization: NDArray[np.float32],
+    hu: NDArray[np.int16] | None,
+    scan: Scan | None = None,
+) -> Analysis:
+    """Put an analysis together from its record and its arrays.
+
+    Parameters
+    ----------
+    record
+        As `parsed_record` gives it.
+    lungs, opacities, localization
+        As in `CovidCTLib.analysis.Analysis`, on the grid of the record.
+    hu
+        The CT on the same grid; None where it is not at hand.
+    scan
+        Takes its notices and identifiers from here where given.
+
+    Returns
+    -------
+    Analysis
+        As it was made.
+
+    Raises
+    ------
+    InputError
+        If the record misses a field or holds one that cannot be used.
+    """
+    try:
+        geometry = from_plain(Geometry, record["geometry"])
+        if min(geometry.shape_zyx) < 1:
+            raise PlainValueError("shape_zyx")
+        facts = from_plain(ScanFacts, record["scan"])
+        told = record["identifiers"]
+        identifiers = None if told is None else from_plain(Identifiers, told)
+        options = _options(record["options"])
+        case = from_plain(CaseDecision, record["case"])
+        notices = _each(Notice, record["notices"])
+        measures = _each(Measurement, record["measures"])
+        models = _each(ModelUsed, record["models"])
+        seconds = {str(name): float(value) for name, value in record["seconds"].items()}
+        versions = {str(name): str(value) for name, value in record["versions"].items()}
+        rows = record["slices"]
+    except (KeyError, PlainValueError) as error:
+        raise _damaged(str(error.args[0])) from error
+    except (AttributeError, TypeError, ValueError, InputError, OptionsError) as error:
+        raise _damaged("a field") from error
+    if hu is None:
+        hu = np.broadcast_to(np.int16(LOWEST_HU), geometry.shape_zyx)
+        notices = (*notices, CT_NOT_STORED)
+    own = Scan(hu, geometry, facts, scan.notices if scan else (), scan.identifiers if scan else identifiers)
+    axial = _axial(own, lungs, opacities, localization)
+    return Analysis(
+        scan=own,
+        lungs=lungs,
+        opacities=opacities,
+        localization=localization,
+        axial=axial,
+        measures=measures,
+        slices=_slices(rows, axial, options),
+        case=case,
+        notices=notices,
+        options=options,
+        models=models,
+        seconds=seconds,
+        versions=versions,
+    )
+
+
+def _each(kind: type[Any], values: Any) -> tuple[Any, ...]:
+    """Make a dataclass of every entry of a list."""
+    if not isinstance(values, list):
+        raise PlainValueError(kind.__name__)
+    return tuple(from_plain(kind, value) for value in values)
+
+
+def _options(value: Any) -> Options:
+    """Read the options; JSON has no infinity, so None stands for the open ends of bands."""
+    bands = [
+        {
+            **band,
+            "low_hu": -math.inf if band["low_hu"] is None else band["low_hu"],
+            "high_hu": math.inf if band["high_hu"] is None else band["high_hu"],
+        }
+        for band in value["aeration_bands"]
+    ]
+    return from_plain(Options, {**value, "aeration_bands": bands})
+
+
+def _arrays(
+    place: Path, geometry: Geometry, scan: Scan | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32], NDArray[np.int16] | None]:
+    """Lungs, opacities, localization and HU, inflated side by side; HU are None where there are none."""
+    if scan is not None and not _same_grid(scan.geometry, geometry):
+        same = scan.geometry.shape_zyx == geometry.shape_zyx
+        found = "has other voxel sizes or lies elsewhere" if same else f"has {_size(scan.geometry)} voxels"
+        raise InputError(
+            f"The CT of these results was expected, on a grid of {_size(geometry)} voxels, but the CT given {found}. "
+            "Give the CT that was analyzed."
+        )
+    stored = scan is None and (place / SCAN_FILE).exists()
+    with ThreadPoolExecutor(3, thread_name_prefix="covidct-reading") as pool:
+        heat = pool.submit(read_nifti, place / LOCALIZATION_FILE, geometry, np.float32)
+        layers = pool.submit(read_segmentation_layers, place / SEGMENTATION_FILE, geometry)
+        ct = pool.submit(read_nifti, place / SCAN_FILE, geometry, np.int16) if stored else None
+        lungs, opacities = layers.result()
+        localization = heat.result()
+        hu = scan.hu if scan is not None else (None if ct is None else ct.result())
+    if not (float(localization.min()) >= 0 and float(localization.max()) <= 1):
+        raise InputError(f"{LOCALIZATION_FILE} must hold values from 0 to 1, but holds others. Analyze the CT again.")
+    return lungs, opacities, localization, hu
+
+
+def _same_grid(one: Geometry, other: Geometry) -> bool:
+    """Whether two grids agree to a hundredth of a voxel at every corner."""
+    if one.shape_zyx != other.shape_zyx:
+        return False
+    size = np.asarray(one.shape_zyx[::-1]) - 1.0
+    corners = np.array(np.meshgrid(*[(0.0, s) for s in size], indexing="ij")).reshape(3, -1)
+    corners = np.vstack([corners, np.ones(8)])
+    apart = np.abs((one.ijk_to_lps - other.ijk_to_lps) @ corners).max()
+    return bool(apart <= 0.01 * min(one.spacing_xyz_mm))
+
+
+def _size(geometry: Geometry) -> str:
+    return " x ".join(str(size) for size in geometry.shape_zyx[::-1])
+
+
+def _axial(
+    scan: Scan, lungs: NDArray[np.uint8], opacities: NDArray[np.uint8], localization: NDArray[np.float32]
+) -> AxialArrays:
+    """Bring the arrays to the canonical orientation; labels by nearest neighbour."""
+    grid = CanonicalGrid(scan.geometry)
+    known = scan.facts.spacing_known
+    if not grid.resamples:
+        hu, lungs, opacities, localization = (grid.take(a, 0) for a in (scan.hu, lungs, opacities, localization))
+        return AxialArrays(hu, lungs, opacities, localization, grid.geometry, known)
+    reference = grid.geometry.to_image(np.zeros(grid.geometry.shape_zyx, np.uint8))
+
+    def nearest(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        image = sitk.Resample(scan.geometry.to_image(labels), reference, sitk.Transform(), sitk.sitkNearestNeighbor)
+        return np.asarray(sitk.GetArrayFromImage(image))
+
+    axial_lungs = nearest(lungs)
+    heat = np.where(axial_lungs > 0, grid.take(localization, 0), np.float32(0))
+    hu = grid.take(np.ascontiguousarray(scan.hu), LOWEST_HU)
+    return AxialArrays(hu, axial_lungs, nearest(opacities), heat, grid.geometry, known)
+
+
+def _slices(rows: Any, axial: AxialArrays, options: Options) -> tuple[SliceMeasures, ...]:
+    """Read the table of slices.
+
+    Where the spacing is not known the record leaves out areas and positions; those of the nominal grid are counted
+    again, as the analysis did.
+    """
+    absent = absent_columns(axial.spacing_known)
+    names = {field.name for field in fields(SliceMeasures)}
+    zeros = dict.fromkeys(absent, 0.0)
+    try:
+        if len(rows) not in (0, axial.geometry.shape_zyx[0]):
+            raise PlainValueError("slices")
+        kept = tuple(
+            from_plain(SliceMeasures, {**{k: v for k, v in row.items() if k in names}, **zeros}) for row in rows
+        )
+    except PlainValueError as error:
+        raise _damaged(str(error.args[0])) from error
+    except (AttributeError, TypeError) as error:
+        raise _damaged("slices") from error
+    if not absent or not kept:
+        return kept
+    from CovidCTLib.measures import measure_slices
+
+    counted = measure_slices(axial, [SliceFinding(row.probability, row.positive) for row in kept], options)
+    return tuple(_with_nominal(row, again, absent) for row, again in zip(kept, counted, strict=True))
+
+
+def _with_nominal(row: SliceMeasures, again: SliceMeasures, absent: frozenset[str]) -> SliceMeasures:
+    """Fill areas and position in; the vessels' area follows from its share, which needs no CT."""
+    sizes: dict[str, Any] = {name: getattr(again, name) for name in absent}
+    vessels = (row.vessel_ratio_percent or 0.0) * again.lung_area_mm2 / 100
+    return replace(row, **{**sizes, "vessel_area_mm2": vessels})
+
+
+def _no_record(place: Path) -> InputError:
+    """Say what a place without a record is instead."""
+    if not place.is_dir():
+        return InputError(
+            "A result folder of covidct analyze was expected, but there is no folder of that name. Check the path."
+        )
+    names = {entry.name for entry in place.iterdir()}
+    own = {SEGMENTATION_FILE, LABELMAP_FILE, LOCALIZATION_FILE} & names
+    if place.name.startswith(TEMPORARY_PREFIX) or own or any(name.startswith(TEMPORARY_PREFIX) for name in names):
+        return InputError(
+            f"A finished result folder was expected, but this one has no {RECORD_FILE}: its writing was cut short, or "
+            "files were removed. Analyze the CT again."
+        )
+    return InputError(
+        f"A result folder of covidct analyze was expected, but this folder holds no {RECORD_FILE}. Give the folder "
+        "that was named with -o."
+    )
+
+
+def _no_json() -> InputError:
+    return InputError(
+        f"The record of covidct analyze was expected, but the folder's {RECORD_FILE} is damaged or no JSON. Analyze "
+        "the CT again."
+    )
+
+
+def _damaged(field: str) -> InputError:
+    return InputError(
+        f"A complete {RECORD_FILE} was expected, but {field!r} is missing or cannot be used: it was changed or "
+        "damaged. Analyze the CT again."
+    )
