@@ -14,7 +14,7 @@ from CovidCTLib.geometry import Geometry
 from CovidCTLib.options import Options
 from CovidCTLib.scan import Scan
 
-Stage = Literal["reading", "lungs", "opacities", "slices", "measures", "writing", "report"]
+Stage = Literal["reading", "lungs", "opacities", "slices", "measures", "explaining", "comparing", "writing", "report"]
 Openness = Literal["open", "closed", "no lung"]
 
 

@@ -137,6 +137,7 @@ def analyze(
     """
     import torch
 
+    from CovidCTLib.lungs.sides import extend_sides
     from CovidCTLib.measures import measure_regions, measure_slices
     from CovidCTLib.models.device import usable_threads
     from CovidCTLib.models.store import ModelStore
@@ -166,6 +167,8 @@ def analyze(
             if not network.card.tells_kinds:
                 notices.append(NO_KINDS)
             opacities = segment_opacities(hu, lungs, spacing, network, tell)
+            # The lung network misses opacity at the pleura; an opacity belongs to the lung that it sits in.
+            lungs = extend_sides(lungs, opacities > 0)
         with run.stage("slices") as tell:
             network = models.slices()
             used.append(network.used)
@@ -188,7 +191,7 @@ def analyze(
             axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry, scan.facts.spacing_known)
             measures = measure_regions(axial, options)
             slices = measure_slices(axial, findings, options)
-            notices += [*check_agreement(case, _opacity_percent(measures)), *_own_models(used), NO_EFFUSION]
+            notices += [*check_agreement(case, _opacity_percent(measures), measures), *_own_models(used), NO_EFFUSION]
             back = [grid.give_back(array) for array in (lungs, opacities)]
             own_localization = grid.give_back(localization, labels=False)
             # Interpolation of a resampled scan reaches a little beyond the lungs.
@@ -222,8 +225,13 @@ def _as_scan(scan: Scan | sitk.Image | NDArray[Any], geometry: Geometry | None) 
                 "An array needs its grid, as volumes depend on the voxel size. Give geometry=Geometry(shape, spacing)."
             )
         scan = Scan.from_array(scan, geometry)
-    elif not isinstance(scan, Scan):
+    elif isinstance(scan, sitk.Image):
         scan = Scan.from_image(scan)
+    elif not isinstance(scan, Scan):
+        raise InputError(
+            f"A scan, a SimpleITK image or a NumPy array was expected, but a value of type {type(scan).__name__} was "
+            "given. Read files with read_scan(path), and give an array with its geometry."
+        )
     if scan.facts.source_format == ScanFacts().source_format:
         # Files were looked at when they were read.
         check_hu(scan.hu)

@@ -5,7 +5,13 @@ behind, it raises `QualityError` with the notice attached. All codes, limits and
 ``docs/quality_checks.md``. The checks look at samples of the voxels, so that they cost next to nothing.
 """
 
-from CovidCTLib.checks.agreement import DISAGREEMENT_PERCENT, check_agreement
+from CovidCTLib.checks.agreement import (
+    DISAGREEMENT_PERCENT,
+    RegionAgreement,
+    agreement_sentence,
+    check_agreement,
+    compare_readings,
+)
 from CovidCTLib.checks.chest import MIN_LUNG_SHARE, MIN_LUNG_VOLUME_ML, check_lungs
 from CovidCTLib.checks.whole_scan import MAX_SLICE_SPACING_MM, check_scan
 
@@ -14,7 +20,10 @@ __all__ = [
     "MAX_SLICE_SPACING_MM",
     "MIN_LUNG_SHARE",
     "MIN_LUNG_VOLUME_ML",
+    "RegionAgreement",
+    "agreement_sentence",
     "check_agreement",
     "check_lungs",
     "check_scan",
+    "compare_readings",
 ]

@@ -43,11 +43,17 @@ class RegionCounts:
         HU of the first bin.
     localization_sum
         Sum of the localization over the region's voxels, no unit.
+    localized_voxels
+        Voxels whose localization reaches the threshold.
+    shared_voxels
+        Those of them that are ground-glass opacity or consolidation.
     """
 
     histogram: NDArray[np.int64]
     lowest_hu: int
     localization_sum: float
+    localized_voxels: int
+    shared_voxels: int
 
     @property
     def hu(self) -> NDArray[np.int64]:
@@ -94,16 +100,24 @@ class RegionCounts:
 def add_counts(parts: Sequence[RegionCounts]) -> RegionCounts:
     """Add the counts of regions that share no voxel; all must have the same bins, as `count_zones` gives them."""
     histogram = np.stack([part.histogram for part in parts]).sum(axis=0)
-    return RegionCounts(histogram, parts[0].lowest_hu, math.fsum(part.localization_sum for part in parts))
+    return RegionCounts(
+        histogram,
+        parts[0].lowest_hu,
+        math.fsum(part.localization_sum for part in parts),
+        sum(part.localized_voxels for part in parts),
+        sum(part.shared_voxels for part in parts),
+    )
 
 
-def count_zones(axial: AxialArrays) -> Mapping[str, RegionCounts]:
+def count_zones(axial: AxialArrays, localized_from: float) -> Mapping[str, RegionCounts]:
     """Count the voxels of each of the six zones by opacity label and HU, and sum up their localization.
 
     Parameters
     ----------
     axial
         Arrays of one scan, checked by `CovidCTLib.measures.checks.check_axial`.
+    localized_from
+        Localization at or above which, and above 0, a voxel counts as localized.
 
     Returns
     -------
@@ -118,19 +132,28 @@ def count_zones(axial: AxialArrays) -> Mapping[str, RegionCounts]:
     thirds = {side: thirds_of_slices(_slices_with(axial.lungs, side)) for side in (RIGHT, LEFT)}
     histogram = np.zeros((2, 3, _OPACITY_LABELS, _HU_BINS), dtype=np.int64)
     localization = np.zeros((2, 3))
+    localized = np.zeros((2, 3, 2), dtype=np.int64)
     rows, columns = _box_of(axial.lungs)
     for start, stop in _slabs(thirds[RIGHT], thirds[LEFT]):
-        counted, summed = _count_slab(axial, (slice(start, stop), rows, columns))
+        slab = (slice(start, stop), rows, columns)
+        counted, summed = _count_slab(axial, slab)
+        marked = _count_localized(axial, slab, localized_from)
         for side in (RIGHT, LEFT):
             third = thirds[side][start]
             if third != NO_THIRD:
                 histogram[side - RIGHT, third] += counted[side - RIGHT]
                 localization[side - RIGHT, third] += summed[side - RIGHT]
+                localized[side - RIGHT, third] += marked[side - RIGHT]
     used = np.flatnonzero(histogram.any(axis=(0, 1, 2)))
     first, last = (int(used[0]), int(used[-1])) if used.size else (_HU_OFFSET, _HU_OFFSET)
     histogram = histogram[..., first : last + 1].copy()
     return {
-        zone: RegionCounts(histogram[side - RIGHT, third], first - _HU_OFFSET, float(localization[side - RIGHT, third]))
+        zone: RegionCounts(
+            histogram[side - RIGHT, third],
+            first - _HU_OFFSET,
+            float(localization[side - RIGHT, third]),
+            *(int(count) for count in localized[side - RIGHT, third]),
+        )
         for zone, (side, third) in ZONES.items()
     }
 
@@ -188,3 +211,13 @@ def _count_slab(axial: AxialArrays, slab: tuple[slice, slice, slice]) -> tuple[N
             )
     summed = np.bincount(side, weights=localization, minlength=LEFT + 1)[RIGHT:].astype(np.float64, copy=False)
     return counted.reshape(2, _OPACITY_LABELS, _HU_BINS), summed
+
+
+def _count_localized(axial: AxialArrays, slab: tuple[slice, slice, slice], localized_from: float) -> NDArray[np.int64]:
+    """Count the localized voxels of each lung, and those of them that are opaque: shape ``(2 lungs, 2)``."""
+    localization = axial.localization[slab]
+    chosen = (localization > 0) & (localization >= np.float32(localized_from))
+    side, opacity = axial.lungs[slab][chosen], axial.opacities[slab][chosen]
+    opaque = (opacity == OPACITY_GGO) | (opacity == OPACITY_CONSOLIDATION)
+    counts = [np.bincount(part, minlength=LEFT + 1)[RIGHT : LEFT + 1] for part in (side, side[opaque])]
+    return np.stack(counts, axis=1).astype(np.int64)

@@ -24,6 +24,7 @@ MOMENTS_SOURCE = "Joanes and Gill 1998, doi:10.1111/1467-9884.00122"
 PERCENTILE_SOURCE = "Dirksen et al. 1999, doi:10.1164/ajrccm.160.5.9901055"
 MASS_SOURCE = "Mull 1984, doi:10.2214/ajr.143.5.1101"
 LOCALIZATION_SOURCE = "Gozes et al. 2020, arXiv:2003.05037"
+DICE_SOURCE = "Dice 1945, doi:10.2307/1932409"
 AERATION_SOURCE = "limits of Slicer's Lung CT Analyzer, github.com/rbumm/SlicerLungCTAnalyzer"
 AERATED_SOURCE = "Gattinoni et al. 2001, doi:10.1164/ajrccm.164.9.2103121"
 POPULATION_SOURCE = "population study of 1,294 scans (InRad open data)"
@@ -87,6 +88,7 @@ def definitions_for(options: Options) -> Mapping[str, MeasureDefinition]:
         *(entry for band in options.aeration_bands for entry in _band_definitions(band)),
         *_HU_DEFINITIONS,
         *_SCORE_DEFINITIONS,
+        *_readings_definitions(options),
     )
     return MappingProxyType({entry.name: entry for entry in listed})
 
@@ -215,6 +217,32 @@ _SCORE_DEFINITIONS = (
         ZONES_SOURCE,
     ),
 )  # fmt: skip
+
+
+def _readings_definitions(options: Options) -> tuple[MeasureDefinition, ...]:
+    localized = f"localization is at least {options.localization_threshold:g} and not 0"
+    return (
+        MeasureDefinition(
+            "localization_volume_ml", "localized volume", "ml",
+            f"Lung voxels whose {localized}, times the voxel volume: where the slice classifier looked.", OWN,
+        ),
+        MeasureDefinition(
+            "localization_percent", "percentage localized", "%",
+            f"100 times the lung voxels whose {localized}, divided by all lung voxels of the region.", OWN,
+        ),
+        MeasureDefinition(
+            "readings_difference_ml", "opacity less localized volume", "ml",
+            "Volume of ground-glass opacity and consolidation less the localized volume: how far the two readings of "
+            "the disease are apart.",
+            OWN,
+        ),
+        MeasureDefinition(
+            "readings_dice", "agreement of the two readings (Dice)", NO_UNIT,
+            "Twice the lung voxels that are both opaque and localized, divided by the sum of the opaque and of the "
+            "localized ones; 0 apart, 1 the same.",
+            DICE_SOURCE,
+        ),
+    )  # fmt: skip
 
 
 def slice_definitions_for(options: Options) -> Mapping[str, MeasureDefinition]:

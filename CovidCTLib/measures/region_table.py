@@ -20,6 +20,7 @@ WHOLE = "both_lungs"
 NO_LUNG_REASON = "no lung was found in this region"
 EFFUSION_REASON = "the network does not predict pleural effusion yet"
 CONSTANT_HU_REASON = "every voxel of the region has the same HU"
+NOTHING_FOUND_REASON = "neither reading finds disease in this region"
 MISSING_ZONE_REASON = "not all six zones show lung"
 
 _MM3_PER_ML = 1000.0
@@ -61,7 +62,7 @@ def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, 
     """
     check_axial(axial)
     definitions = definitions_for(options)
-    zones = count_zones(axial)
+    zones = count_zones(axial, options.localization_threshold)
     voxel_ml = axial.geometry.voxel_volume_mm3 / _MM3_PER_ML
     table: list[Measurement] = []
     for region in REGIONS:
@@ -115,7 +116,19 @@ def _measure_region(counts: RegionCounts, options: Options, voxel_ml: float) -> 
     values.update((name, 100 * number / voxels if voxels else 0.0) for name, number in in_percent.items())
     values.update(_hu_values(counts, voxel_ml))
     values["corona_score_cm3"] = counts.localization_sum * voxel_ml  # 1 cm3 is 1 ml.
+    values.update(_readings(counts, voxel_ml))
     return values if voxels else dict.fromkeys(values, NO_LUNG_REASON)
+
+
+def _readings(counts: RegionCounts, voxel_ml: float) -> Values:
+    """Compare the two readings: the opacities and the localized lung."""
+    both = counts.opacity_voxels + counts.localized_voxels
+    return {
+        "localization_volume_ml": counts.localized_voxels * voxel_ml,
+        "localization_percent": 100 * counts.localized_voxels / counts.voxels if counts.voxels else 0.0,
+        "readings_difference_ml": (counts.opacity_voxels - counts.localized_voxels) * voxel_ml,
+        "readings_dice": 2 * counts.shared_voxels / both if both else NOTHING_FOUND_REASON,
+    }
 
 
 def _hu_values(counts: RegionCounts, voxel_ml: float) -> Values:

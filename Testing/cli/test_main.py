@@ -14,7 +14,7 @@ import pytest
 
 import CovidCTLib
 from CovidCTLib.cli.interruption import Interruption
-from CovidCTLib.cli.main import main
+from CovidCTLib.cli.main import FAILED, WRONG_ARGUMENTS, main
 from CovidCTLib.errors import CancelledError, CovidCTError, InputError, OptionsError, OutputError, QualityError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -155,6 +155,24 @@ def test_an_unexpected_error_is_one_line_without_its_text_and_asks_to_report(fai
     assert captured.count("\n") == 1
     assert "DOE" not in captured
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_training_and_evaluation_take_debug_too(command, tmp_path, capsys):
+    code = main([command, "lungs", str(tmp_path / "none"), "-o", str(tmp_path / "out"), "--device", "cpu", "--debug"])
+    said = capsys.readouterr().err
+    assert code == FAILED
+    assert "Traceback" in said
+    assert said.splitlines()[-1].startswith("covidct: A folder of cases was expected at")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["analyze", "-ct.nii.gz", "-o", "out"], "'-ct.nii.gz'"), (["explain", "-1ct", "-o", "out"], "'-1ct'")],
+)
+def test_a_name_that_begins_with_a_dash_is_told_as_such(words, said, capsys):
+    assert main(words) == WRONG_ARGUMENTS
+    assert f"; {said} was read as an option, so a name that begins so needs './' before." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["--debug", "analyze", "ct"], ["analyze", "ct", "--debug"]])

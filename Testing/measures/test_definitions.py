@@ -20,7 +20,7 @@ from CovidCTLib.measures.regions import REGIONS
 from CovidCTLib.options import Options
 
 UNITS = {"ml", "%", "HU", "g", "cm3", "mm", "mm2", "points", NO_UNIT}
-WITHOUT_UNIT = {"hu_skewness", "hu_kurtosis"}
+WITHOUT_UNIT = {"hu_skewness", "hu_kurtosis", "readings_dice"}
 
 CUSTOM = Options(
     high_opacity_hu=-150,

@@ -1,0 +1,168 @@
+"""``covidct explain``: why the slice classifier calls slices abnormal, each explanation put to the test."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from CovidCTLib.cli.analyze import CANCELLED
+from CovidCTLib.cli.arguments import (
+    add_command,
+    add_display_arguments,
+    add_engine_arguments,
+    models_from,
+    options_from,
+    require_ct,
+)
+from CovidCTLib.cli.interruption import Interruption
+from CovidCTLib.cli.progress import READING, make_reporter, say
+from CovidCTLib.errors import CancelledError
+
+if TYPE_CHECKING:
+    from CovidCTLib.cli.arguments import Commands
+    from CovidCTLib.explanation import Explanation
+
+_ANALYSIS = (0.0, 0.5)
+_EXPLAINING = (0.425, 0.95)
+"""Parts of the whole way; the analysis ends at 0.85 of its own."""
+
+_DESCRIPTION = """\
+Explain why the slice classifier calls slices of a chest CT abnormal. For each slice: the CT, the lung crop that the
+network sees, Grad-CAM at 14 x 14, at 28 x 28 and fused, LIME's regions for and against, the opacities of the U-Net, and
+a test of each explanation: what it names is replaced by healthy lung, and the classifier is asked again. An explanation
+that explains nothing is told as such. The results appear in a new folder:
+
+  explanation.html    pictures, tables and sentences; open it in a browser or print it
+  slice_NNNN.png      the pictures of each slice in one
+  explanation.json    all numbers, for programs
+
+LIME needs the package 'lime' (pip install 'covidct[explain]'); without it the rest is made."""
+
+_EPILOG = """\
+examples:
+  covidct explain my_ct_folder -o why                  the three worst slices
+  covidct explain ct.nii.gz -o why --slices 41 52      slices by their number in slices.csv
+  covidct explain ct.nii.gz -o why --worst 1 --samples 2000"""
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the command to the program."""
+    parser = add_command(commands, "explain", "explain why slices are called abnormal", _DESCRIPTION, _EPILOG)
+    parser.add_argument(
+        "input", metavar="CT", help="DICOM folder, DICOMDIR or ZIP archive of it; or NIfTI, NRRD or MetaImage file"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        required=True,
+        help="folder for the results; it must be empty or not exist yet",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--slices",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="slices by number, from the feet, starting at 0, as in slices.csv (default: the worst)",
+    )
+    which.add_argument(
+        "--worst",
+        type=int,
+        metavar="K",
+        help="how many of the worst slices: among those called abnormal, the largest area of opacity first, then the "
+        "highest probability (default: 3)",
+    )
+    parser.add_argument("--samples", type=int, metavar="S", help="LIME's samples a slice (default: 500)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all chance (default: 0)")
+    parser.add_argument("--series", metavar="X", help="which series of a DICOM folder, as in 'covidct analyze'")
+    parser.add_argument("--assume-axial", action="store_true", help="as in 'covidct analyze'")
+    add_engine_arguments(parser)
+    add_display_arguments(parser)
+    parser.set_defaults(run=run, cancelled=CANCELLED)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, analyze, explain, write, and say what came out.
+
+    Parameters
+    ----------
+    args
+        As parsed.
+
+    Returns
+    -------
+    int
+        Exit code 0.
+
+    Raises
+    ------
+    CovidCTError
+        If the input, an option or the output folder cannot be used.
+    CancelledError
+        On Ctrl-C or a polite kill.
+    """
+    from CovidCTLib.results import check_output_folder
+
+    options = options_from(args)
+    require_ct(args.input)
+    check_output_folder(args.output)
+    models = models_from(args)
+
+    from CovidCTLib.explanation import DEFAULT_SAMPLES, DEFAULT_WORST, explain_slices, write_explanation
+    from CovidCTLib.explanation.explain import check_numbers, check_slice_numbers
+    from CovidCTLib.geometry import CanonicalGrid
+    from CovidCTLib.models.store import ModelStore
+    from CovidCTLib.pipeline import analyze
+    from CovidCTLib.reading import read_scan
+
+    samples = DEFAULT_SAMPLES if args.samples is None else args.samples
+    worst = DEFAULT_WORST if args.worst is None else args.worst
+    check_numbers(samples, args.seed, worst)
+    models = models if models is not None else ModelStore(device=options.device)
+    with make_reporter(args.progress, args.quiet) as reporter:
+        reporter.show("reading", READING[0])
+        scan = read_scan(args.input, series=args.series, assume_axial=args.assume_axial)
+        # Before the networks work for a minute.
+        check_slice_numbers(args.slices or (), CanonicalGrid(scan.geometry).geometry.shape_zyx[0])
+        try:
+            analysis = analyze(
+                scan, options, models=models, progress=reporter.part(_ANALYSIS), cancelled=Interruption.requested
+            )
+            explanation = explain_slices(
+                analysis,
+                args.slices,
+                worst=worst,
+                samples=samples,
+                seed=args.seed,
+                models=models,
+                progress=reporter.part(_EXPLAINING),
+                cancelled=Interruption.requested,
+            )
+            reporter.show("writing", _EXPLAINING[1])
+            write_explanation(explanation, args.output)
+            reporter.finish(args.output)
+        except (KeyboardInterrupt, CancelledError) as stop:
+            raise CancelledError(CANCELLED) from stop
+    if not args.quiet and args.progress != "json":
+        for line in summary_lines(explanation, Path(args.output)):
+            say(line)
+    return 0
+
+
+def summary_lines(explanation: Explanation, output: Path) -> list[str]:
+    """Say what was found, slice by slice, and where to read more.
+
+    Parameters
+    ----------
+    explanation
+        What came out.
+    output
+        The folder of the results.
+    """
+    from CovidCTLib.explanation.output import PAGE_FILE
+    from CovidCTLib.explanation.words import slice_sentence
+
+    lines = [f"Slice {found.index} ({found.reason}): {slice_sentence(found)}" for found in explanation.slices]
+    return [*lines, *(f"Note: {remark}" for remark in explanation.remarks), f"Page: {output / PAGE_FILE}"]

@@ -1,0 +1,15 @@
+"""Why the slice classifier calls a slice abnormal: Grad-CAM, LIME and the opacities, each put to the test."""
+
+from CovidCTLib.explanation.explain import DEFAULT_SAMPLES, DEFAULT_WORST, explain_slices
+from CovidCTLib.explanation.found import Explanation, HidingTest, SliceExplanation
+from CovidCTLib.explanation.output import write_explanation
+
+__all__ = [
+    "DEFAULT_SAMPLES",
+    "DEFAULT_WORST",
+    "Explanation",
+    "HidingTest",
+    "SliceExplanation",
+    "explain_slices",
+    "write_explanation",
+]

@@ -1,0 +1,118 @@
+"""The output folder of an explanation: ``explanation.html``, ``explanation.json`` and a picture a slice."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from CovidCTLib import __version__
+from CovidCTLib.explanation import hiding, superpixels
+from CovidCTLib.explanation.found import METHODS, Explanation, SliceExplanation
+from CovidCTLib.explanation.words import hiding_sentence, slice_sentence
+from CovidCTLib.results.folder import new_output_folder
+
+RECORD_FILE = "explanation.json"
+PAGE_FILE = "explanation.html"
+
+SCHEMA_VERSION = 1
+"""Raised when a field changes its meaning or goes; new fields do not raise it."""
+
+
+def picture_file(index: int) -> str:
+    """Name of the picture of a slice."""
+    return f"slice_{index:04d}.png"
+
+
+def write_explanation(explanation: Explanation, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Write an explanation into a new folder; either all files are there afterwards, or none.
+
+    Parameters
+    ----------
+    explanation
+        What `CovidCTLib.explanation.explain_slices` found.
+    folder
+        A path that does not exist yet, or an empty folder.
+
+    Returns
+    -------
+    tuple of Path
+        The files, in the order of their names.
+
+    Raises
+    ------
+    OutputError
+        If the folder is not empty, is a file, cannot be written to, or the disk is full.
+    """
+    from CovidCTLib.explanation.page import explanation_page
+    from CovidCTLib.explanation.picture import draw_row, make_panels
+
+    with new_output_folder(folder) as temporary:
+        panels = {found.index: make_panels(explanation.analysis, found) for found in explanation.slices}
+        for found in explanation.slices:
+            draw_row(panels[found.index]).save(temporary / picture_file(found.index), "PNG", optimize=True)
+        page = explanation_page(explanation, panels)
+        (temporary / PAGE_FILE).write_text(page, encoding="utf-8", newline="\n")
+        text = json.dumps(explanation_record(explanation), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
+        names = sorted(file.name for file in temporary.iterdir())
+    return tuple(Path(folder) / name for name in names)
+
+
+def explanation_record(explanation: Explanation) -> dict[str, Any]:
+    """Put an explanation, without its maps, into plain dictionaries, lists, numbers and text.
+
+    Returns
+    -------
+    dict
+        Strict JSON; neither the input's path nor patient data is in it.
+    """
+    analysis = explanation.analysis
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "made_by": f"CovidCT {__version__}",
+        "intended_use": "Research software, not a medical device.",
+        "seed": explanation.seed,
+        "lime_samples": explanation.samples,
+        "slice_threshold": analysis.case.slice_threshold,
+        "remarks": list(explanation.remarks),
+        "methods": dict(METHODS),
+        "limits": {
+            "named_level": hiding.NAMED_LEVEL,
+            "faint": hiding.FAINT,
+            "random_regions": hiding.RANDOM_REGIONS,
+            "least_fall_of_probability": hiding.MIN_FALL,
+            "lime_named_share": superpixels.NAMED_SHARE,
+        },
+        "models": [asdict(model) for model in analysis.models],
+        "slices": [_slice(explanation, found) for found in explanation.slices],
+    }
+
+
+def _slice(explanation: Explanation, found: SliceExplanation) -> dict[str, Any]:
+    """One slice."""
+    known = explanation.analysis.scan.facts.spacing_known
+    lime = found.superpixels
+    return {
+        "index": found.index,
+        "position_mm": explanation.analysis.slices[found.index].position_mm if known else None,
+        "chosen_as": found.reason,
+        "probability": found.probability,
+        "positive": found.positive,
+        "sentence": slice_sentence(found),
+        "picture": picture_file(found.index),
+        "largest_in_lungs": {method: float(heat[found.lungs].max()) for method, heat in found.maps.items()},
+        "lime": None
+        if lime is None
+        else {
+            "superpixels": len(lime.weights),
+            "weights": [float(weight) for weight in np.round(lime.weights, 6)],
+            "fit": lime.fit,
+            "against_percent": 100 * float(np.count_nonzero(found.against) / np.count_nonzero(found.lungs)),
+        },
+        "tests": [{**asdict(test), "sentence": hiding_sentence(test)} for test in found.tests],
+    }

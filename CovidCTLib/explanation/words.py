@@ -1,0 +1,96 @@
+"""What the hiding tests say, in plain sentences."""
+
+from __future__ import annotations
+
+from CovidCTLib.explanation.found import METHODS, HidingTest, SliceExplanation, Verdict
+from CovidCTLib.explanation.hiding import RANDOM_REGIONS
+
+VERDICT_WORDS: dict[Verdict, str] = {
+    "explains": "explains the verdict",
+    "partly": "explains a part at most",
+    "unclear": "cannot be told from chance",
+    "nothing": "explains nothing",
+    "no region": "names nothing",
+    "not abnormal": "nothing to explain",
+}
+"""What stands in the table."""
+
+
+def probability_words(value: float | None) -> str:
+    """Write a probability so that values near 0 and 1 stay apart from 0 and 1."""
+    if value is None:
+        return "–"
+    if 0.005 <= value <= 0.995:
+        return f"{value:.2f}"
+    if value < 0.0005:
+        return "under 0.0005"
+    return "over 0.9995" if value > 0.9995 else f"{value:.3f}"
+
+
+def hiding_sentence(test: HidingTest) -> str:
+    """Say whether an explanation explains.
+
+    Parameters
+    ----------
+    test
+        The hiding test of one method in one slice.
+
+    Returns
+    -------
+    str
+        One or two sentences with the probabilities.
+    """
+    name = METHODS[test.method]
+    begin = f"{name[0].upper()}{name[1:]}: "
+    before, after = probability_words(test.before), probability_words(test.after)
+    mean, lowest = probability_words(test.random_mean), probability_words(test.random_lowest)
+    if test.verdict == "no region":
+        return begin + "no part of the lungs is named, so there is nothing to hide."
+    if test.verdict == "not abnormal":
+        return (
+            f"{begin}the classifier calls the slice normal ({before}), so there is no verdict to explain; hiding what "
+            f"is named gives {after}."
+        )
+    if test.verdict == "explains":
+        return (
+            f"{begin}hiding it lowers the probability from {before} to {after}; hiding random regions of the same area "
+            f"leaves {mean} on average and {lowest} at least. It explains the verdict."
+        )
+    if test.verdict == "partly":
+        return (
+            f"{begin}hiding it lowers the probability from {before} to {after} only, though more than any random "
+            f"region of the same area does ({lowest} at least). What is left of the lungs still looks abnormal to the "
+            "classifier, so it explains a part at most."
+        )
+    if test.verdict == "unclear":
+        return (
+            f"{begin}hiding it lowers the probability from {before} to {after}, more than random regions of the same "
+            f"area do on average ({mean}), but {test.random_as_low} of {RANDOM_REGIONS} do as much ({lowest} at "
+            "least). It cannot be told from chance."
+        )
+    return (
+        f"{begin}hiding it changes the probability from {before} to {after}; random regions of the same area do as "
+        f"much ({mean} on average, {lowest} at least). It explains nothing."
+    )
+
+
+def slice_sentence(found: SliceExplanation) -> str:
+    """Say in one sentence which explanations of a slice explain."""
+    if not found.positive:
+        return (
+            f"The classifier calls this slice normal (probability {probability_words(found.probability)}), so no "
+            "explanation can be put to the test."
+        )
+    by_verdict = {
+        verdict: [METHODS[test.method] for test in found.tests if test.verdict == verdict]
+        for verdict in ("explains", "partly")
+    }
+    start = f"The classifier calls this slice abnormal (probability {probability_words(found.probability)}). "
+    if by_verdict["explains"]:
+        return start + f"Hiding what they name shows that these explain it: {', '.join(by_verdict['explains'])}."
+    if by_verdict["partly"]:
+        return start + (
+            f"No explanation explains it whole; these point at a part of what it rests on: "
+            f"{', '.join(by_verdict['partly'])}."
+        )
+    return start + "No explanation explains it: hiding what they name cannot be told from hiding any lung."

@@ -1,0 +1,307 @@
+"""Explanations of classifiers whose reasons are known, from the choice of slices to the files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+from explained_slices import (
+    GAIN,
+    MIDDLE,
+    SLICE,
+    analysis_with_opacity,
+    models_that_look_at_the_left_lung,
+    models_that_look_at_the_opacity,
+)
+from page_reader import Page
+from PIL import Image
+from report_maker import make_analysis, make_arrays
+
+from CovidCTLib.analysis import ModelUsed
+from CovidCTLib.cli.main import main
+from CovidCTLib.errors import CancelledError, InputError, OptionsError, OutputError, QualityError
+from CovidCTLib.explanation import explain_slices, write_explanation
+from CovidCTLib.explanation.explain import check_numbers, choose_slices
+from CovidCTLib.explanation.found import METHODS
+from CovidCTLib.explanation.hiding import probability_of
+from CovidCTLib.explanation.output import picture_file
+from CovidCTLib.explanation.words import hiding_sentence, probability_words, slice_sentence
+from CovidCTLib.hu import scale_for_network
+from CovidCTLib.results.reading import CT_NOT_STORED
+
+
+@pytest.fixture(scope="module")
+def an_analysis():
+    return analysis_with_opacity()
+
+
+@pytest.fixture(scope="module")
+def an_explanation(an_analysis):
+    models = models_that_look_at_the_opacity(an_analysis)
+    return explain_slices(an_analysis, [SLICE], samples=60, models=models)
+
+
+@pytest.fixture(scope="module")
+def a_folder(an_explanation, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explained") / "out"
+    write_explanation(an_explanation, folder)
+    return folder
+
+
+def outcomes_of(found):
+    return {test.method: test for test in found.tests}
+
+
+def test_a_classifier_that_looks_at_the_opacity_is_explained_by_it(an_explanation) -> None:
+    (found,) = an_explanation.slices
+    tests = outcomes_of(found)
+    assert list(tests) == [method for method in METHODS if method in tests]
+    healthy = float(scale_for_network(np.array([-850], np.int16))[0])
+    # The opacity is so large that some random regions of its area hide the small square, too.
+    assert tests["opacities"].verdict in ("explains", "unclear")
+    assert tests["opacities"].after == pytest.approx(probability_of(GAIN * (healthy - MIDDLE)), abs=1e-3)
+    assert tests["grad_cam_28"].verdict == "explains"
+    assert "explain it: " in slice_sentence(found)
+    assert METHODS["grad_cam_28"] in slice_sentence(found)
+
+
+def test_lime_finds_the_superpixels_that_the_classifier_looks_at(an_explanation) -> None:
+    pytest.importorskip("lime", reason="LIME is an optional extra (pip install 'covidct[explain]')")
+    (found,) = an_explanation.slices
+    assert outcomes_of(found)["lime"].verdict == "explains"
+    named = found.regions["lime"]
+    assert (named & found.opacities).sum() > 0.5 * named.sum()
+    assert not named[~found.lungs].any()
+    assert not (named & found.against).any()
+
+
+def test_a_classifier_that_looks_elsewhere_shows_that_the_opacity_explains_nothing(an_analysis) -> None:
+    models = models_that_look_at_the_left_lung(an_analysis)
+    explanation = explain_slices(an_analysis, [SLICE], samples=60, models=models)
+    test = outcomes_of(explanation.slices[0])["opacities"]
+    assert test.verdict == "nothing"
+    assert test.after == pytest.approx(test.before)
+    assert hiding_sentence(test).endswith("It explains nothing.")
+
+
+def test_each_verdict_has_its_sentence(an_explanation) -> None:
+    test = an_explanation.slices[0].tests[0]
+    ends = {
+        "explains": "It explains the verdict.",
+        "partly": "it explains a part at most.",
+        "unclear": "It cannot be told from chance.",
+        "nothing": "It explains nothing.",
+        "no region": "so there is nothing to hide.",
+        "not abnormal": "hiding what is named gives 0.20.",
+    }
+    for verdict, end in ends.items():
+        changed = dataclasses.replace(
+            test, verdict=verdict, before=0.9, after=0.2, random_mean=0.8, random_lowest=0.1, random_as_low=2
+        )
+        assert hiding_sentence(changed).endswith(end)
+    found = an_explanation.slices[0]
+    unclear = tuple(dataclasses.replace(entry, verdict="unclear") for entry in found.tests)
+    partly = tuple(dataclasses.replace(entry, verdict="partly") for entry in found.tests)
+    assert "No explanation explains it: " in slice_sentence(dataclasses.replace(found, tests=unclear))
+    assert "point at a part" in slice_sentence(dataclasses.replace(found, tests=partly))
+    assert "calls this slice normal" in slice_sentence(dataclasses.replace(found, positive=False))
+
+
+def test_probabilities_never_read_as_certain() -> None:
+    values = (0.0, 0.001, 0.004, 0.5, 0.997, 1.0, None)
+    words = [probability_words(value) for value in values]
+    assert words == ["under 0.0005", "0.001", "0.004", "0.50", "0.997", "over 0.9995", "–"]
+
+
+def test_the_worst_slices_are_chosen_with_their_reason(an_analysis) -> None:
+    chosen = choose_slices(an_analysis, None, 2)
+    areas = [entry.ggo_area_mm2 + entry.consolidation_area_mm2 for entry in an_analysis.slices]
+    assert chosen[0][0].index == int(np.argmax(areas))
+    assert chosen[0][1] == "largest area of opacity among slices called abnormal"
+    assert chosen[1][1] == "number 2 by largest area of opacity among slices called abnormal"
+
+
+def test_slices_called_normal_come_only_where_none_is_abnormal(an_analysis) -> None:
+    normal = tuple(dataclasses.replace(entry, positive=False) for entry in an_analysis.slices)
+    chosen = choose_slices(dataclasses.replace(an_analysis, slices=normal), None, 1)
+    assert chosen[0][1] == "largest area of opacity among slices none of which is called abnormal"
+    one = tuple(dataclasses.replace(entry, positive=entry.index == 8) for entry in an_analysis.slices)
+    assert [entry.index for entry, _ in choose_slices(dataclasses.replace(an_analysis, slices=one), None, 3)] == [8]
+
+
+def test_without_opacity_the_most_probable_slice_is_chosen() -> None:
+    healthy = make_analysis(make_arrays(opacity=False, localization=False))
+    ((_, reason),) = choose_slices(healthy, None)
+    assert reason == "the most probable slice, since none shows opacity or is called abnormal"
+    positive_only = make_analysis(make_arrays(opacity=False))
+    assert choose_slices(positive_only, None, 1)[0][1] == (
+        "highest probability among slices called abnormal, without opacity"
+    )
+
+
+def test_slices_are_explained_once_and_in_the_order_given(an_analysis) -> None:
+    chosen = choose_slices(an_analysis, [20, 16, 20])
+    assert [entry.index for entry, _ in chosen] == [20, 16]
+
+
+@pytest.mark.parametrize("number", [-1, 40])
+def test_a_slice_outside_the_scan_is_refused(an_analysis, number) -> None:
+    with pytest.raises(OptionsError, match=rf"0 \(at the feet\) to 39 \(at the head\).* {number} is outside"):
+        choose_slices(an_analysis, [number])
+
+
+def test_a_slice_without_lung_is_refused(an_analysis) -> None:
+    with pytest.raises(OptionsError, match=r"Slices with lung were expected, but 0 shows none.*from \d+ to \d+"):
+        choose_slices(an_analysis, [0])
+
+
+def test_a_scan_without_lungs_is_refused() -> None:
+    empty = make_analysis(make_arrays(lungs=()))
+    with pytest.raises(QualityError, match="no slice shows enough lung to be judged"):
+        explain_slices(empty)
+
+
+@pytest.mark.parametrize(
+    ("samples", "seed", "worst", "message"),
+    [
+        (49, 0, 1, "samples must be 50 to 20000 a slice, not 49"),
+        (20_001, 0, 1, "not 20001"),
+        (100, -1, 1, "seed must be a whole number from 0 to 4294967295, not -1"),
+        (100, 2**32, 1, "not 4294967296"),
+        (100, 0, 0, "worst slices must be at least 1, not 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(samples, seed, worst, message) -> None:
+    with pytest.raises(OptionsError, match=message):
+        check_numbers(samples, seed, worst)
+
+
+def test_another_classifier_is_refused(an_analysis) -> None:
+    used = ModelUsed("mine", "2", "cd" * 32, "slices")
+    other = dataclasses.replace(an_analysis, models=(used,))
+    with pytest.raises(InputError, match=r"slice classifier of the analysis was expected \(mine 2\)"):
+        explain_slices(other, [SLICE], models=models_that_look_at_the_opacity(an_analysis))
+
+
+def test_results_without_their_ct_are_refused(an_analysis) -> None:
+    stored = dataclasses.replace(an_analysis, notices=(*an_analysis.notices, CT_NOT_STORED))
+    with pytest.raises(InputError, match="The CT of the analysis was expected"):
+        explain_slices(stored, [SLICE], models=models_that_look_at_the_opacity(an_analysis))
+
+
+def test_cancel_ends_it(an_analysis) -> None:
+    with pytest.raises(CancelledError, match="explanation was cancelled"):
+        explain_slices(
+            an_analysis, [SLICE], models=models_that_look_at_the_opacity(an_analysis), cancelled=lambda: True
+        )
+
+
+def test_progress_rises_to_the_end(an_analysis) -> None:
+    seen = []
+    models = models_that_look_at_the_opacity(an_analysis)
+    explain_slices(an_analysis, [15, 16], samples=60, models=models, progress=seen.append)
+    fractions = [entry.fraction for entry in seen]
+    assert fractions == sorted(fractions)
+    assert {entry.stage for entry in seen} == {"explaining"}
+    assert 0.9 < fractions[-1] <= 1
+
+
+def test_without_lime_the_rest_is_there_with_a_remark(an_analysis, monkeypatch, tmp_path) -> None:
+    monkeypatch.setitem(sys.modules, "lime", None)
+    models = models_that_look_at_the_opacity(an_analysis)
+    explanation = explain_slices(an_analysis, [SLICE], models=models)
+    assert "lime" not in outcomes_of(explanation.slices[0])
+    assert explanation.slices[0].superpixels is None
+    write_explanation(explanation, tmp_path / "out")
+    assert "pip install" in (tmp_path / "out" / "explanation.html").read_text(encoding="utf-8")
+    record = json.loads((tmp_path / "out" / "explanation.json").read_text(encoding="utf-8"))
+    assert record["remarks"][0].startswith("LIME was left out.")
+    assert record["slices"][0]["lime"] is None
+
+
+def test_two_runs_give_the_same_bytes(an_analysis, a_folder, tmp_path) -> None:
+    models = models_that_look_at_the_opacity(an_analysis)
+    again = explain_slices(an_analysis, [SLICE], samples=60, models=models)
+    names = {path.name for path in write_explanation(again, tmp_path / "again")}
+    assert names == {"explanation.html", "explanation.json", picture_file(SLICE)}
+    for name in names:
+        assert (tmp_path / "again" / name).read_bytes() == (a_folder / name).read_bytes(), name
+
+
+def test_the_page_holds_all_pictures_with_words(a_folder, an_explanation) -> None:
+    html = (a_folder / "explanation.html").read_text(encoding="utf-8")
+    page = Page(html)
+    images = [element for element in page.elements if element.tag == "img"]
+    assert len(images) == len(an_explanation.slices[0].tests) + 3
+    assert all(image.attributes["src"].startswith("data:image/") for image in images)
+    assert all(f"slice {SLICE}" in image.attributes["alt"] for image in images)
+    assert not re.search(r"https?://|<script", html)
+    for test in an_explanation.slices[0].tests:
+        assert hiding_sentence(test) in html
+
+
+def test_the_picture_holds_every_panel(a_folder) -> None:
+    with Image.open(a_folder / picture_file(SLICE)) as image:
+        assert image.width > 1500
+        assert image.height > 500
+        assert not image.info
+        assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 500
+
+
+def test_the_record_says_what_was_hidden_and_what_followed(a_folder, an_explanation) -> None:
+    record = json.loads((a_folder / "explanation.json").read_text(encoding="utf-8"))
+    (entry,) = record["slices"]
+    assert (entry["index"], entry["picture"]) == (SLICE, picture_file(SLICE))
+    assert (record["seed"], record["lime_samples"]) == (0, 60)
+    for told, test in zip(entry["tests"], an_explanation.slices[0].tests, strict=True):
+        assert told["sentence"] == hiding_sentence(test)
+        assert told["after"] == test.after
+
+
+def test_a_full_folder_is_refused(an_explanation, a_folder) -> None:
+    with pytest.raises(OutputError, match="must be empty or not exist yet"):
+        write_explanation(an_explanation, a_folder)
+
+
+@pytest.fixture
+def stand_ins(monkeypatch, an_analysis):
+    """Put stand-ins in place of reading, pipeline and networks."""
+    import CovidCTLib.models.store as store
+    import CovidCTLib.pipeline as pipeline
+    import CovidCTLib.reading as reading
+
+    models = models_that_look_at_the_opacity(an_analysis)
+    monkeypatch.setattr(reading, "read_scan", lambda *_, **__: an_analysis.scan)
+    monkeypatch.setattr(pipeline, "analyze", lambda *_, **__: an_analysis)
+    monkeypatch.setattr(store, "ModelStore", lambda *_, **__: models)
+
+
+def test_the_command_writes_and_says_what_it_found(stand_ins, tmp_path, capsys) -> None:
+    out = tmp_path / "why"
+    assert main(["explain", "ct", "-o", str(out), "--slices", "16", "--samples", "60"]) == 0
+    assert {path.name for path in out.iterdir()} == {"explanation.html", "explanation.json", "slice_0016.png"}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("Slice 16 (chosen by number): The classifier calls this slice abnormal")
+    assert lines[-1] == f"Page: {out / 'explanation.html'}"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--slices", "99"], 2, "99 is outside the scan"),
+        (["--seed", "-3"], 2, "not -3. Correct --seed"),
+        (["--slices", "0"], 2, "Slices with lung were expected"),
+        (["--slices", "1", "--worst", "2"], 2, "not allowed with"),
+    ],
+)
+def test_the_command_refuses_in_one_line(stand_ins, tmp_path, capsys, words, code, message) -> None:
+    out = tmp_path / "why"
+    assert main(["explain", "ct", "-o", str(out), *words]) == code
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not out.exists()
