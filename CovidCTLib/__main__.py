@@ -28,6 +28,9 @@ def main() -> int:
         # A signal that is ignored on purpose (nohup) stays ignored.
         signal.signal(signal.SIGINT, _leave)
     # Loading the commands takes long enough for an impatient user, so the handler comes first.
+    from CovidCTLib.cli.lifeline import hold
+
+    hold()
     from CovidCTLib.cli.main import main as run
 
     code = run()

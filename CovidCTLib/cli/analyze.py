@@ -16,11 +16,12 @@ from CovidCTLib.cli.arguments import (
     finite_number,
     models_from,
     options_from,
+    require_ct,
 )
 from CovidCTLib.cli.interruption import Interruption
 from CovidCTLib.cli.progress import READING, WHOLE, WRITING, SilentReporter, make_reporter, say
 from CovidCTLib.cli.summary import summary_lines
-from CovidCTLib.errors import CancelledError
+from CovidCTLib.errors import CancelledError, OptionsError
 from CovidCTLib.hu import HIGH_OPACITY_HU, VESSEL_HU
 
 CANCELLED = "Cancelled; nothing was written."
@@ -39,6 +40,7 @@ Analyze one chest CT. INPUT is a DICOM folder, its DICOMDIR or a ZIP archive of 
 complete:
 
   report.html             pictures, numbers, how they were made; open it in a browser or print it
+  report.pdf              the same on pages of A4, with --pdf
   segmentation.seg.nrrd   lungs and opacities for 3D Slicer
   labelmap.nii.gz         1 right lung, 2 left lung, 3 ground-glass opacity, 4 consolidation, 5 pleural effusion
   localization.nii.gz     where the slice classifier looked, 0 to 1
@@ -88,6 +90,11 @@ def add_parser(commands: Commands) -> None:
         "analysis.json, which then hold patient data and say so",
     )
     parser.add_argument("--no-report", action="store_true", help="do not make report.html")
+    parser.add_argument(
+        "--pdf",
+        action="store_true",
+        help="make report.pdf too, on pages of A4 (needs: pip install 'covidct[pdf]')",
+    )
     add_engine_arguments(parser)
     limits = parser.add_argument_group("limits")
     limits.add_argument(
@@ -139,6 +146,9 @@ def run(args: argparse.Namespace) -> int:
     from CovidCTLib.results import check_output_folder
 
     options = options_from(args)
+    if args.pdf:
+        _check_pdf(args)
+    require_ct(args.input)
     check_output_folder(args.output)
     models = models_from(args)
     with make_reporter(args.progress, args.quiet) as reporter:
@@ -156,10 +166,27 @@ def run(args: argparse.Namespace) -> int:
         seconds = time.perf_counter() - started
         reporter.show("reading", READING[1])
         analysis = analyze_and_write(
-            scan, options, args.output, reporter, seconds, models=models, report=not args.no_report
+            scan, options, args.output, reporter, seconds, models=models, report=not args.no_report, pdf=args.pdf
         )
-    tell_results(analysis, args, report=not args.no_report)
+    tell_results(analysis, args, report=not args.no_report, pdf=args.pdf)
     return 0
+
+
+def _check_pdf(args: argparse.Namespace) -> None:
+    """Find out before the long work whether a PDF can be made.
+
+    Raises
+    ------
+    OptionsError
+        If the report itself is not wanted.
+    CovidCTError
+        If PlutoPrint is missing.
+    """
+    if args.no_report:
+        raise OptionsError("--pdf puts the report on paper, but --no-report leaves it out. Give one of the two.")
+    from CovidCTLib.report.pdf import check_pdf_possible
+
+    check_pdf_possible()
 
 
 def analyze_and_write(
@@ -171,6 +198,7 @@ def analyze_and_write(
     *,
     models: ModelStore | None = None,
     report: bool = True,
+    pdf: bool = False,
     with_scan: bool = False,
 ) -> Analysis:
     """Analyze a scan and write its results, showing progress; every command that analyzes goes this way.
@@ -189,8 +217,8 @@ def analyze_and_write(
         Time that the reading took, for the record.
     models
         Own networks; None takes those that come with CovidCT.
-    report, with_scan
-        Whether ``report.html`` and ``ct.nii.gz`` are written.
+    report, pdf, with_scan
+        Whether ``report.html``, ``report.pdf`` and ``ct.nii.gz`` are written.
 
     Raises
     ------
@@ -211,6 +239,7 @@ def analyze_and_write(
             analysis,
             output,
             report=report,
+            pdf=pdf,
             scan=with_scan,
             progress=reporter.part(WRITING),
             cancelled=Interruption.requested,
@@ -224,7 +253,7 @@ def analyze_and_write(
     return analysis
 
 
-def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool) -> None:
+def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool, pdf: bool = False) -> None:
     """Write warnings to the standard error output, and the summary to the standard output.
 
     Parameters
@@ -233,8 +262,8 @@ def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool) 
         What came out.
     args
         ``quiet`` and ``progress`` silence the summary; lines of JSON must stay alone on the standard output.
-    report
-        Whether there is a report to point to.
+    report, pdf
+        Whether there is a report, and a PDF of it, to point to.
     """
     for notice in analysis.notices:
         if notice.severity != "note":
@@ -243,3 +272,7 @@ def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool) 
         return
     for line in summary_lines(analysis, Path(args.output), report=report):
         say(line)
+    if pdf:
+        from CovidCTLib.results import PDF_FILE
+
+        say(f"PDF:           {Path(args.output) / PDF_FILE}")

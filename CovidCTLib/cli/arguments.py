@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.progress import PROGRESS_KINDS
+from CovidCTLib.errors import InputError
 from CovidCTLib.options import LUNG_ENGINES, Options
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def add_command(commands: Commands, name: str, summary: str, description: str, e
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_debug_argument(parser)
+    return parser
+
+
+def add_debug_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--debug`` to a command."""
     # Without a default of its own, so that ``covidct --debug analyze`` is not undone.
     parser.add_argument(
         "--debug",
@@ -50,7 +57,6 @@ def add_command(commands: Commands, name: str, summary: str, description: str, e
         default=argparse.SUPPRESS,
         help="on failure, also show where in the program it happened",
     )
-    return parser
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,6 +122,22 @@ def models_from(args: argparse.Namespace) -> ModelStore | None:
     store = ModelStore(args.models, device=args.device)
     store.load_own()
     return store
+
+
+def require_ct(path: str) -> None:
+    """Refuse a folder of results where a CT is expected; its volumes would be taken for CTs.
+
+    Raises
+    ------
+    InputError
+        If it is one.
+    """
+    from CovidCTLib.results import is_result_folder
+
+    if is_result_folder(path):
+        raise InputError(
+            "A CT was expected, but this is a folder of results of 'covidct analyze'. Give the CT that was analyzed."
+        )
 
 
 def options_from(args: argparse.Namespace) -> Options:

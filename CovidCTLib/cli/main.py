@@ -12,10 +12,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from CovidCTLib import __version__
-from CovidCTLib.cli import analyze, demo, models, photos, series
+from CovidCTLib.cli import analyze, cohort, compare, demo, explain, followup, models, photos, report, series
+from CovidCTLib.cli.arguments import add_debug_argument
 from CovidCTLib.cli.interruption import Interruption
 from CovidCTLib.cli.progress import say, write_json_line
 from CovidCTLib.errors import CancelledError, CovidCTError, OptionsError, OutputError
@@ -54,7 +55,20 @@ class UnexpectedError(CovidCTError):
 class _Parser(argparse.ArgumentParser):
     """A parser that complains in one line and points to the help."""
 
+    _given: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Keep the words, for the complaint about them."""
+        self._given = sys.argv[1:] if args is None else args
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
+        if message.startswith("the following arguments are required"):
+            known = self._option_string_actions
+            for word in self._given:
+                if word[:1] == "-" and word[1:2].isalnum() and word not in known and word[:2] not in known:
+                    message = f"{message}; {word!r} was read as an option, so a name that begins so needs './' before"
+                    break
         self.exit(WRONG_ARGUMENTS, f"covidct: {_one_line(message)}. See '{self.prog} --help'.\n")
 
 
@@ -78,9 +92,14 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     analyze.add_parser(commands)
     demo.add_parser(commands)
+    explain.add_parser(commands)
+    followup.add_parser(commands)
+    compare.add_parser(commands)
+    report.add_parser(commands)
     series.add_parser(commands)
     models.add_parser(commands)
     photos.add_parser(commands)
+    cohort.add_parser(commands)
     for package in ("training", "evaluation"):
         _add_if_there(commands, package)
     return parser
@@ -179,7 +198,11 @@ def _add_if_there(commands: Commands, package: str) -> None:
         return
     if importlib.util.find_spec(f"CovidCTLib.{package}.command") is None:
         return
+    before = set(commands.choices)
     importlib.import_module(f"CovidCTLib.{package}.command").add_parser(commands)
+    for name in set(commands.choices) - before:
+        # These packages lie below the terminal and cannot take the argument from it.
+        add_debug_argument(commands.choices[name])
 
 
 if __name__ == "__main__":

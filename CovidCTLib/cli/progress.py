@@ -22,6 +22,8 @@ STAGE_NAMES: Mapping[Stage, str] = {
     "opacities": "Finding opacities",
     "slices": "Judging the slices",
     "measures": "Measuring",
+    "explaining": "Explaining the slices",
+    "comparing": "Comparing the studies",
     "writing": "Writing the results",
     "report": "Making the report",
 }

@@ -1,0 +1,145 @@
+"""How the scans of a cohort are measured, and what stands for it in keys and in ``run.json``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from CovidCTLib import __version__
+from CovidCTLib.errors import OptionsError
+from CovidCTLib.options import Options
+
+Measures = Literal["all", "fast"]
+MEASURES: tuple[Measures, ...] = ("all", "fast")
+
+ANALYZERS: Mapping[Measures, str] = {
+    "all": "CovidCTLib.cohort.analyzers:whole_analyzer",
+    "fast": "CovidCTLib.cohort.analyzers:fast_analyzer",
+}
+"""What measures a scan, as ``module:function``; the function takes the settings and gives an `Analyzer`."""
+
+TIMEOUT_S = 3600.0
+"""Longest time of one scan in seconds; a whole analysis of 600 slices takes about a tenth of it on one slow core."""
+
+MEMORY_GB: Mapping[Measures, float] = {"all": 4.0, "fast": 2.0}
+"""Most resident memory of one process, in 10^9 bytes: about twice what CTs of 300 slices of 512 x 512 took."""
+
+_KEY_DIGITS = 32
+
+
+@dataclass(frozen=True)
+class CohortSettings:
+    """How each scan is measured.
+
+    Parameters
+    ----------
+    measures
+        ``"all"``: the whole analysis; ``"fast"``: the population study's (representative slice, contour lungs,
+        vessels).
+    options
+        Of the analysis. ``threads`` counts for each process and is 1 where None, so that the numbers do not depend on
+        how many processes share a computer.
+    model_folders
+        Own networks, as for `CovidCTLib.models.store.ModelStore`.
+    images
+        Whether segmentation, labelmap and localization are kept.
+    report
+        Whether each scan gets a ``report.html``.
+    timeout_s
+        Longest time of a scan, in seconds, exclusive of the time to start its process.
+    memory_gb
+        Most resident memory of a process, in 10^9 bytes; None takes that of `MEMORY_GB`.
+    analyzer
+        ``module:function``, as in `ANALYZERS`; empty takes that of the measures.
+
+    Raises
+    ------
+    OptionsError
+        If a value is out of its range.
+    """
+
+    measures: Measures = "all"
+    options: Options = field(default_factory=Options)
+    model_folders: tuple[Path, ...] = ()
+    images: bool = True
+    report: bool = True
+    timeout_s: float = TIMEOUT_S
+    memory_gb: float | None = None
+    analyzer: str = ""
+
+    def __post_init__(self) -> None:
+        if self.measures not in MEASURES:
+            raise OptionsError(
+                f"The measures must be one of {', '.join(MEASURES)}, not {self.measures!r}. Choose one of them."
+            )
+        if not self.timeout_s > 0:
+            raise OptionsError(f"The timeout of a scan must be above 0 seconds, not {self.timeout_s:g}. Correct it.")
+        if not self.most_memory_gb > 0:
+            raise OptionsError(f"The memory of a process must be above 0 GB, not {self.most_memory_gb:g}. Correct it.")
+
+    @property
+    def threads(self) -> int:
+        """Threads of each process."""
+        return self.options.threads or 1
+
+    @property
+    def most_memory_gb(self) -> float:
+        """Most resident memory of a process, in 10^9 bytes."""
+        return MEMORY_GB[self.measures] if self.memory_gb is None else self.memory_gb
+
+    @property
+    def analyzer_name(self) -> str:
+        """``module:function`` of what measures a scan."""
+        return self.analyzer or ANALYZERS[self.measures]
+
+
+def models_of(settings: CohortSettings) -> str:
+    """Name the networks that take part: ``role name version sha256``, 12 digits of it, joined by ``"; "``.
+
+    Raises
+    ------
+    ModelError
+        If a network's card is missing or damaged.
+    """
+    if settings.measures == "fast" or settings.analyzer:
+        return ""
+    from CovidCTLib.models.registry import all_entries
+
+    unused = {"lungs"} if settings.options.lungs == "contour" else set()
+    cards = (entry.card for entry in all_entries(settings.model_folders))
+    return "; ".join(
+        f"{card.role} {card.name} {card.version} {card.sha256[:12]}" for card in cards if card.role not in unused
+    )
+
+
+def run_record(settings: CohortSettings) -> dict[str, Any]:
+    """Put into plain values what decides what a row says: another record, another run.
+
+    Raises
+    ------
+    ModelError
+        If a network's card is missing or damaged.
+    """
+    options = asdict(replace(settings.options, threads=settings.threads))
+    record = {
+        "covidct": __version__,
+        "measures": settings.measures,
+        "options": options,
+        "models": models_of(settings),
+        "images": settings.images,
+        "report": settings.report,
+        "analyzer": settings.analyzer_name,
+    }
+    # Open ends of bands become words, as JSON knows no infinity.
+    plain: dict[str, Any] = json.loads(json.dumps(record), parse_constant=str)
+    return plain
+
+
+def key_of(record: Mapping[str, Any], content_sha256: str) -> str:
+    """Make the key of a scan's row of its content and the run's record."""
+    text = json.dumps(record, sort_keys=True) + content_sha256
+    return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]

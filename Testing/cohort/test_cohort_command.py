@@ -1,0 +1,86 @@
+"""``covidct cohort`` as a user types it, and what a wrong word gives."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from cohort_stand_ins import STAND_IN, make_source
+
+from CovidCTLib.cli.main import main
+from CovidCTLib.cohort.rows import read_rows
+
+
+@pytest.fixture
+def source(tmp_path):
+    return make_source(tmp_path / "source", ["measure 3", "refuse"])
+
+
+def run(*words):
+    return main(["cohort", *map(str, words)])
+
+
+@pytest.fixture
+def finished(source, tmp_path, capsys):
+    """The output folder of a run of two scans, one of which failed, and what the terminal showed."""
+    out = tmp_path / "out"
+    code = run(source, "-o", out, "--measures", "fast", "--analyzer", STAND_IN, "--processes", 1, "--no-summary")
+    shown = capsys.readouterr()
+    assert code == 0
+    return out, shown
+
+
+def test_a_run_tells_its_progress_its_failures_and_where_all_is(finished):
+    out, shown = finished
+    assert "covidct: 2 of 2 scans done, 1 failed" in shown.err
+    assert "covidct: warning: 1 scan failed: A chest CT was expected, but this is a knee." in shown.err
+    assert shown.out.startswith("2 of 2 scans went through in ")
+    assert shown.out.rstrip().endswith(f"All is in {out}.")
+
+
+def test_the_same_command_continues_and_retries_on_request(finished, source, capsys):
+    out, _ = finished
+    words = (source, "-o", out, "--measures", "fast", "--analyzer", STAND_IN, "--processes", 1, "--no-summary")
+    assert run(*words) == 0
+    assert "0 of 2 scans went through" in capsys.readouterr().out
+    (source / "scan_0001.nii").write_text("scan measure 9", encoding="utf-8")
+    assert run(*words, "--retry-failed", "--progress", "json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == {"scans": 2, "done": 1, "failed": 0}
+    assert lines[-1] == {"done": True, "out": str(out)}
+    assert {row.status for row in read_rows(out)} == {"ok"}
+
+
+def test_other_measures_in_the_same_folder_are_refused(finished, source, capsys):
+    out, _ = finished
+    assert run(source, "-o", out) == 1
+    assert "holds a run with other settings (analyzer: cohort_stand_ins:" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["SOURCE"], 2, "A run needs one SOURCE and an output folder"),
+        (["SOURCE", "OTHER", "-o", "OUT"], 2, "A run needs one SOURCE and an output folder"),
+        (["summary"], 2, "output folder of a run was expected after 'summary'"),
+        (["classifier"], 2, "output folder of a run was expected after 'classifier'"),
+        (["summary", "EMPTY"], 1, "with at least one finished scan was expected"),
+        (["EMPTY", "-o", "OUT"], 1, "A source with scans"),
+        (["MISSING", "-o", "OUT"], 1, "but there is none"),
+        (["SOURCE", "-o", "SOURCE"], 1, "must be empty or not exist yet"),
+        (["SOURCE", "-o", "OUT", "--class", "CT-9"], 2, "CT-9 does not; the source gives no class to any scan"),
+        (["SOURCE", "-o", "OUT", "--timeout", "0"], 2, "must be above 0 seconds"),
+        (["SOURCE", "-o", "OUT", "--memory-per-process", "0"], 2, "must be above 0 GB"),
+        (["SOURCE", "-o", "OUT", "--processes", "0"], 2, "must be at least 1, not 0"),
+        (["SOURCE", "-o", "OUT", "--spark", "cores=3"], 2, "has the form spark.name=value, not 'cores=3'"),
+        (["SOURCE", "-o", "OUT", "--engine", "cloud"], 2, "invalid choice: 'cloud'"),
+    ],
+)
+def test_a_wrong_word_is_one_line_and_leaves_nothing_behind(source, tmp_path, capsys, words, code, message):
+    (tmp_path / "empty").mkdir()
+    places = {name: str(tmp_path / name.lower()) for name in ("SOURCE", "OUT", "EMPTY", "MISSING", "OTHER")}
+    assert run(*(places.get(word, word) for word in words)) == code
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert len(shown.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
