@@ -1,16 +1,19 @@
 """CovidCT's module in 3D Slicer: Slicer's own classes, which wire panel, scene and library."""
 
 import importlib.util
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
+import qt
 import slicer
 import vtk
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import parameterNodeWrapper
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -23,12 +26,20 @@ if importlib.util.find_spec("CovidCTLib") is None:
     # Run from the source tree the library lies beside this folder; installed, it is on the path already.
     sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from CovidCTPanel import PYTORCH_REQUIREMENT, Panel, missingRequirements, noticeLines, summaryLines
-from CovidCTScene import ResultNodes, addAnalysisToScene, refusalOfVolumeNode, scanFromVolumeNode, showAnalysis
+import CovidCTPanel as panels
+import CovidCTScene as scenes
+from CovidCTScene.actions import SceneActions
+from CovidCTScene.choice import newestCt, refusalOfCt
+from CovidCTScene.sample import registerSamples
 
+import CovidCTLib
 from CovidCTLib.analysis import Analysis, Progress
-from CovidCTLib.errors import CovidCTError
+from CovidCTLib.cli.progress import say
+from CovidCTLib.errors import InputError
 from CovidCTLib.options import Options
+
+LIBRARY = Path(CovidCTLib.__file__).resolve().parents[1]
+"""Folder that holds the package CovidCTLib."""
 
 
 class CovidCT(ScriptedLoadableModule):
@@ -48,18 +59,34 @@ class CovidCT(ScriptedLoadableModule):
         self.parent.acknowledgementText = _(
             "The networks were trained on public CTs for non-commercial research; their model cards name the sources."
         )
-        slicer.app.connect("startupCompleted()", self.loadTerminology)
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
 
-    def loadTerminology(self):
-        """Make the terms of CovidCT's segments known to Slicer's terminology selector."""
+    def onStartupCompleted(self):
+        """Make the terms of CovidCT's segments known to Slicer, and its samples."""
         slicer.modules.terminologies.logic().LoadTerminologyFromFile(self.resourcePath("CovidCT.term.json"))
+        if importlib.util.find_spec("SampleData") is not None:
+            import SampleData
+
+            thumbnail = self.resourcePath("Icons/CovidCT.png")
+            registerSamples(SampleData.SampleDataLogic, lambda: slicer.mrmlScene, thumbnail)
 
 
 @parameterNodeWrapper
 class CovidCTParameterNode:
-    """What the user chose; it is saved with the scene."""
+    """What the user chose; it is saved with the scene. Folders of the batch are not, for they may name a patient."""
 
     inputVolume: vtkMRMLScalarVolumeNode
+    device: panels.Device = panels.Device.auto
+    lungsEngine: panels.LungsEngine = panels.LungsEngine.network
+    sliceThreshold: Annotated[float, WithinRange(panels.SLICE_THRESHOLD_OF_MODEL, panels.HIGHEST_THRESHOLD)] = (
+        panels.SLICE_THRESHOLD_OF_MODEL
+    )
+    caseThreshold: Annotated[float, WithinRange(panels.CASE_THRESHOLD_OF_MODEL, panels.HIGHEST_THRESHOLD)] = (
+        panels.CASE_THRESHOLD_OF_MODEL
+    )
+    highOpacityHu: Annotated[int, WithinRange(panels.LOWEST_HU, panels.HIGHEST_HU)] = panels.DEFAULT_HIGH_OPACITY_HU
+    vesselHu: Annotated[int, WithinRange(panels.LOWEST_HU, panels.HIGHEST_HU)] = panels.DEFAULT_VESSEL_HU
+    modelsFolder: str = ""
 
 
 class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -70,8 +97,10 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
+        self.controller = None
         self._parameterNode = None
         self._guiTag = None
+        self._offeredId = None
 
     def setup(self):
         """Load the panel and connect it."""
@@ -81,14 +110,40 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = CovidCTLogic()
-        self.panel = Panel(self.ui)
-        self.panel.onAnalyze(self.onAnalyze)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.panel = panels.Panel(self.ui)
+        charts = panels.Charts(
+            lambda: slicer.app.layoutManager(), lambda: slicer.modules.plots.logic(), self.onChartPoint
+        )
+        self.controller = panels.Controller(
+            self.panel,
+            panels.BatchSection(self.ui),
+            panels.FollowUpSection(self.ui),
+            SceneActions(slicer.mrmlScene, charts.show),
+            self,
+            self.installWithConsent,
+            self.logic.python(),
+            LIBRARY,
+        )
+        panels.connectFolderButton(self.ui.modelsButton, self.ui.modelsEdit, _("Folder of own models"))
+        self.ui.resetButton.connect("clicked(bool)", lambda _checked=False: panels.resetSettings(self.settings()))
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
+        # A CT gets its voxels after it was added, and one import adds many nodes: one look when all is done is enough.
+        self._lookTimer = qt.QTimer()
+        self._lookTimer.setSingleShot(True)
+        self._lookTimer.setInterval(0)
+        self._lookTimer.timeout.connect(self.lookAtScene)
         self.initializeParameterNode()
 
     def cleanup(self):
-        """Let go of the scene before the application closes."""
+        """End what is running and let go of the scene, before the application closes or the module is unloaded."""
+        self._lookTimer.stop()
+        self.setParameterNode(None)
+        self.controller.stop()
         self.removeObservers()
 
     def enter(self):
@@ -96,25 +151,60 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def exit(self):
-        """Stop following the parameter node while another module is open."""
+        """Stop following the parameter node while another module is open; an analysis goes on."""
         self.setParameterNode(None)
 
     def onSceneStartClose(self, caller, event):
-        """Forget the parameter node, which goes with the scene."""
+        """Stop the analysis, which has nowhere to go, and forget the parameter node, which goes with the scene."""
+        self.controller.cancel(_("The scene was closed, so the analysis was stopped."))
+        self.controller.removeKept()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
         """Take up the new scene's parameter node if the module is open."""
+        self._offeredId = None
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneEndImport(self, caller, event):
+        """Take up what a loaded scene says was chosen."""
+        self._offeredId = None
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onNodesChanged(self, caller, event):
+        """Look at the scene once it has come to rest."""
+        self._lookTimer.start()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeRemoved(self, caller, event, node):
+        """Stop the analysis of a CT that is removed, and take its results out of the panel."""
+        if node is not None and node.GetID() == self.controller.runVolumeId:
+            self.controller.cancel(_("The CT was removed from the scene, so its analysis was stopped."))
+        self._lookTimer.start()
+
+    def lookAtScene(self):
+        """Choose a CT that is new, and show the results of the chosen one."""
+        if self._parameterNode is not None:
+            self._chooseNewest()
+        self.controller.showState()
+
     def initializeParameterNode(self):
-        """Follow the scene's parameter node, and choose the first volume where none is chosen."""
+        """Follow the scene's parameter node, and choose the newest CT where none is chosen."""
         self.setParameterNode(self.logic.getParameterNode())
-        if self._parameterNode.inputVolume is None:
-            first = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if first is not None:
-                self._parameterNode.inputVolume = first
+        self._chooseNewest()
+        self.controller.showState()
+
+    def _chooseNewest(self):
+        """Choose the newest CT if none is chosen, or if it came since the last look; never while one is analyzed."""
+        if self.controller.running:
+            return
+        newest = newestCt(slicer.mrmlScene)
+        newestId = newest.GetID() if newest is not None else ""
+        isNew = self._offeredId is not None and newestId != self._offeredId
+        self._offeredId = newestId
+        if newest is not None and (isNew or self._parameterNode.inputVolume is None):
+            self._parameterNode.inputVolume = newest
 
     def setParameterNode(self, parameterNode):
         """Connect the panel to a parameter node, or to none."""
@@ -125,59 +215,67 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-            self.onParametersModified()
+        self.controller.showState()
 
     def onParametersModified(self, caller=None, event=None):
-        """Enable the button exactly when it can work."""
-        self.panel.showRefusal(refusalOfVolumeNode(self._parameterNode.inputVolume))
+        """Keep buttons and results in step with what is chosen."""
+        self.controller.showState()
 
-    def onAnalyze(self):
-        """Analyze the chosen CT and show the results."""
-        with slicer.util.tryWithErrorDisplay(_("The CT could not be analyzed."), waitCursor=True):
-            if not self.installWithConsent():
-                return
-            self.panel.startWork()
-            try:
-                volumeNode = self._parameterNode.inputVolume
-                nodes, analysis = self.logic.process(volumeNode, progress=self.onProgress)
-                showAnalysis(slicer.mrmlScene, volumeNode, nodes)
-                self.panel.showSummary(summaryLines(analysis), noticeLines(analysis))
-            finally:
-                self.panel.endWork()
+    def volumeId(self):
+        """Give the identifier of the chosen CT; None where none is chosen."""
+        volumeNode = self._parameterNode.inputVolume if self._parameterNode is not None else None
+        return volumeNode.GetID() if volumeNode is not None else None
 
-    def onProgress(self, progress: Progress):
-        """Move the bar."""
-        self.panel.showProgress(progress.fraction)
+    def settings(self):
+        """Give the settings, which are those of the parameter node, also while another module is open."""
+        return self._parameterNode or self.logic.getParameterNode()
+
+    def onChartPoint(self, seriesId, row):
+        """Move the slice views to the slice of a point that was chosen in the chart of the chosen CT."""
+        volumeNode = self._parameterNode.inputVolume if self._parameterNode is not None else None
+        nodes = scenes.resultNodesOf(slicer.mrmlScene, volumeNode) if volumeNode is not None else None
+        if nodes is not None and seriesId in (nodes.probabilitySeries.GetID(), nodes.areaSeries.GetID()):
+            scenes.jumpToSlice(slicer.mrmlScene, volumeNode, scenes.sliceOfRow(nodes.slices, row))
 
     def installWithConsent(self) -> bool:
         """Install what is missing if the user agrees; say whether an analysis can run now."""
-        if not self.logic.missingPackages():
+        missing = self.logic.missingPackages()
+        if not missing:
             return True
         question = _(
             "CovidCT needs Python packages that Slicer does not ship: {packages}. They are downloaded from the "
             "Python Package Index and installed into this Slicer. Install them now?"
-        ).format(packages=", ".join(self.logic.missingPackages()))
+        ).format(packages=", ".join(missing))
         if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidCT")):
+            self.panel.showMessage(
+                _("Nothing was installed. CovidCT needs {packages}; press the button again to install them.").format(
+                    packages=", ".join(missing)
+                )
+            )
             return False
         self.logic.installMissingPackages()
         return True
 
 
 class CovidCTLogic(ScriptedLoadableModuleLogic):
-    """The module without its panel, also for scripts: ``CovidCTLogic().process(volumeNode)``."""
+    """The module without its panel, also for scripts: ``CovidCTLogic().analyze(volumeNode)``."""
 
     def getParameterNode(self):
         """Give the scene's parameter node with its types."""
         return CovidCTParameterNode(super().getParameterNode())
 
-    def process(
+    def python(self) -> str:
+        """Give the interpreter that runs the command line: Slicer's own, or in a test the one that runs it."""
+        return shutil.which("PythonSlicer") or sys.executable
+
+    def analyze(
         self,
         volumeNode,
         options: Options | None = None,
         progress: Callable[[Progress], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
-    ) -> tuple[ResultNodes, Analysis]:
-        """Analyze a CT of the scene and put the results into the scene.
+    ) -> tuple[scenes.ResultNodes, Analysis]:
+        """Analyze a CT of the scene, wait for it, and put the results into the scene.
 
         Parameters
         ----------
@@ -200,46 +298,70 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         CovidCTError
             If the volume cannot be analyzed, or packages are missing; the scene then stays as it was.
         """
-        missing = self.missingPackages()
-        if missing:
-            raise CovidCTError(
-                f"The analysis needs Python packages that are not installed: {', '.join(missing)}. Press Analyze in "
-                "the module's panel, or call CovidCTLogic().installMissingPackages()."
-            )
+        panels.requirePackages()
         # The pipeline needs packages that Slicer does not ship, so it loads only now.
         from CovidCTLib.pipeline import analyze
 
-        scan = scanFromVolumeNode(volumeNode)
+        refusal = refusalOfCt(volumeNode)
+        if refusal is not None:
+            raise InputError(refusal)
+        scan = scenes.scanFromVolumeNode(volumeNode)
         analysis = analyze(scan, options or Options(), progress=progress, cancelled=cancelled)
-        return addAnalysisToScene(volumeNode.GetScene(), volumeNode, analysis), analysis
+        return scenes.addAnalysisToScene(volumeNode.GetScene(), volumeNode, analysis), analysis
 
-    def missingPackages(self) -> tuple[str, ...]:
-        """List the packages that an analysis still needs; empty if it can run."""
-        torch = () if importlib.util.find_spec("torch") is not None else (f"torch{PYTORCH_REQUIREMENT}",)
-        return torch + missingRequirements()
+    process = analyze
+    """The name of `analyze` in earlier versions."""
 
-    def installMissingPackages(self):
-        """Install what is missing; call it only with the user's consent.
+    def analyzeFolder(
+        self,
+        inputFolder: str | Path,
+        outputFolder: str | Path,
+        options: Options | None = None,
+        tell: Callable[[str], None] = say,
+    ) -> tuple[str | None, ...]:
+        """Analyze every CT of a folder, one after the other; one that fails does not stop the rest.
+
+        Parameters
+        ----------
+        inputFolder
+            Its volume files, ZIP archives and subfolders with DICOM files are one CT each.
+        outputFolder
+            Gets a folder of results for each CT, ``case_0001`` and so on in the order of their names; the names
+            themselves may be a patient's and are written nowhere.
+        options
+            How to analyze; None takes the defaults.
+        tell
+            Gets one line a CT; it goes to the standard output unless told otherwise.
+
+        Returns
+        -------
+        tuple of str or None
+            For each CT None, or the reason why it failed.
 
         Raises
         ------
         CovidCTError
-            If the PyTorch extension is missing or torch was not installed.
+            If packages are missing, or the input folder cannot be read or holds no CT.
         """
-        if importlib.util.find_spec("torch") is None:
-            if importlib.util.find_spec("PyTorchUtils") is None:
-                raise CovidCTError(
-                    "The PyTorch extension is needed to install torch, but it is not there. Install it in the "
-                    "Extensions Manager, restart Slicer and try again."
-                )
-            import PyTorchUtils
+        panels.requirePackages()
+        return panels.analyzeCases(Path(inputFolder), Path(outputFolder), options or Options(), tell)
 
-            logic = PyTorchUtils.PyTorchUtilsLogic()
-            if logic.installTorch(askConfirmation=False, torchVersionRequirement=PYTORCH_REQUIREMENT) is None:
-                raise CovidCTError("Torch is needed for the networks, but was not installed. Try again when online.")
-        missing = missingRequirements()
-        if missing:
-            slicer.util.pip_install(list(missing))
+    def missingPackages(self) -> tuple[str, ...]:
+        """List the packages that an analysis still needs; empty if it can run."""
+        return panels.missingPackages()
+
+    def installMissingPackages(self):
+        """Install what is missing; call it only with the user's consent. What Slicer ships stays as it is.
+
+        Raises
+        ------
+        CovidCTError
+            If the PyTorch extension is missing, or packages were not installed, for example without a network.
+        """
+        packaging = None
+        if importlib.util.find_spec("slicer.packaging") is not None:
+            import slicer.packaging as packaging
+        panels.installPackages(packaging, slicer.util.pip_install)
 
 
 class CovidCTTest(ScriptedLoadableModuleTest):
@@ -262,7 +384,7 @@ class CovidCTTest(ScriptedLoadableModuleTest):
         matrix = vtk.vtkMatrix4x4()
         matrix.DeepCopy([float(value) for value in phantom.scan.geometry.ijk_to_ras.ravel()])
         volumeNode = slicer.util.addVolumeFromArray(phantom.scan.hu, ijkToRAS=matrix, name="phantom")
-        nodes, analysis = CovidCTLogic().process(volumeNode, Options(lungs="contour", device="cpu"))
+        nodes, analysis = CovidCTLogic().analyze(volumeNode, Options(lungs="contour", device="cpu"))
         # Slicer's test classes are unittest's, whose checks also work where Python runs without assert.
         self.assertEqual(analysis.scan.geometry.shape_zyx, phantom.scan.geometry.shape_zyx)  # noqa: PT009
         self.assertTrue(nodes.segmentation.GetSegmentation().GetSegment("right_lung"))  # noqa: PT009

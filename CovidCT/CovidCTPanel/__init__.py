@@ -1,9 +1,49 @@
-"""The panel's widgets: what the user sees and may press. No voxels, no scene, no computation."""
+"""The panel's widgets and processes: what the user sees and may press. No voxels, no scene, no computation."""
 
 from __future__ import annotations
 
-from CovidCTPanel.panel import Panel
-from CovidCTPanel.requirements import PYTORCH_REQUIREMENT, missingRequirements
-from CovidCTPanel.summary import noticeLines, summaryLines
+from CovidCTPanel.batch_section import BatchSection
+from CovidCTPanel.charts import Charts
+from CovidCTPanel.controller import Controller
+from CovidCTPanel.folder_analysis import analyzeCases
+from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
+from CovidCTPanel.installation import installPackages, missingPackages, requirePackages
+from CovidCTPanel.panel import Panel, connectFolderButton
+from CovidCTPanel.settings import (
+    CASE_THRESHOLD_OF_MODEL,
+    DEFAULT_HIGH_OPACITY_HU,
+    DEFAULT_VESSEL_HU,
+    HIGHEST_HU,
+    HIGHEST_THRESHOLD,
+    LOWEST_HU,
+    SLICE_THRESHOLD_OF_MODEL,
+    Device,
+    LungsEngine,
+    resetSettings,
+)
+from CovidCTPanel.summary import Cell
 
-__all__ = ["PYTORCH_REQUIREMENT", "Panel", "missingRequirements", "noticeLines", "summaryLines"]
+__all__ = [
+    "CASE_THRESHOLD_OF_MODEL",
+    "DEFAULT_HIGH_OPACITY_HU",
+    "DEFAULT_VESSEL_HU",
+    "HIGHEST_HU",
+    "HIGHEST_THRESHOLD",
+    "LOWEST_HU",
+    "SLICE_THRESHOLD_OF_MODEL",
+    "BatchSection",
+    "Cell",
+    "Charts",
+    "Controller",
+    "Device",
+    "FollowUpSection",
+    "LungsEngine",
+    "Panel",
+    "StudyEntry",
+    "analyzeCases",
+    "connectFolderButton",
+    "installPackages",
+    "missingPackages",
+    "requirePackages",
+    "resetSettings",
+]

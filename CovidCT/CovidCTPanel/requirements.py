@@ -11,8 +11,13 @@ PYTORCH_REQUIREMENT = ">=2.3"
 REQUIREMENTS = {
     "monai": "monai>=1.4",
     "skimage": "scikit-image>=0.22",
+    "matplotlib": "matplotlib>=3.10",
+    "jinja2": "Jinja2>=3.1",
 }
-"""Name to import, and what pip installs; versions as in ``pyproject.toml``."""
+"""Name to import, and what pip installs; versions as in ``pyproject.toml``. The last two make the report."""
+
+SHIPPED_BY_SLICER = ("numpy", "scipy", "SimpleITK", "pydicom", "vtk")
+"""Packages that Slicer ships and that an installation must leave as they are."""
 
 
 def isImportable(name: str) -> bool:
@@ -29,3 +34,22 @@ def missingRequirements(isThere: Callable[[str], bool] = isImportable) -> tuple[
         Says whether a package of this name can be imported.
     """
     return tuple(requirement for name, requirement in REQUIREMENTS.items() if not isThere(name))
+
+
+def versionsToKeep(versionOf: Callable[[str], str]) -> list[str]:
+    """Pin what Slicer ships to what is there, so that pip refuses where a package asks for another version.
+
+    Parameters
+    ----------
+    versionOf
+        Gives the version of an installed package; raises ImportError where there is none
+        (``importlib.metadata.version``).
+    """
+    pins = []
+    for package in SHIPPED_BY_SLICER:
+        try:
+            pins.append(f"{package}=={versionOf(package)}")
+        except ImportError:
+            # A package that Slicer holds without metadata cannot be replaced by pip either.
+            continue
+    return pins

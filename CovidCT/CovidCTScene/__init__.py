@@ -2,14 +2,59 @@
 
 from __future__ import annotations
 
-from CovidCTScene.results import ResultNodes, addAnalysisToScene, resultNodesOf, showAnalysis
+from CovidCTScene.export import analysisFromScene, exportResults
+from CovidCTScene.followup import (
+    SceneStudy,
+    addFollowUpToScene,
+    analyzedStudies,
+    followUpNodesOf,
+    sceneStudy,
+    studiesOfPatient,
+)
+from CovidCTScene.followup_nodes import FollowUpNodes
+from CovidCTScene.nodes import ResultNodes, resultNodesOf
+from CovidCTScene.results import addAnalysisToScene
+from CovidCTScene.sample import addSample, addSampleCourse, registerSamples
 from CovidCTScene.scan import refusalOfVolumeNode, scanFromVolumeNode
+from CovidCTScene.views import (
+    WINDOW_PRESETS,
+    applyWindowPreset,
+    is3DShown,
+    isHeatMapShown,
+    jumpToSlice,
+    rasOfSlice,
+    show3D,
+    showAnalysis,
+    showHeatMap,
+    sliceOfRow,
+)
 
 __all__ = [
+    "WINDOW_PRESETS",
+    "FollowUpNodes",
     "ResultNodes",
+    "SceneStudy",
     "addAnalysisToScene",
+    "addFollowUpToScene",
+    "addSample",
+    "addSampleCourse",
+    "analysisFromScene",
+    "analyzedStudies",
+    "applyWindowPreset",
+    "exportResults",
+    "followUpNodesOf",
+    "is3DShown",
+    "isHeatMapShown",
+    "jumpToSlice",
+    "rasOfSlice",
     "refusalOfVolumeNode",
+    "registerSamples",
     "resultNodesOf",
     "scanFromVolumeNode",
+    "sceneStudy",
+    "show3D",
     "showAnalysis",
+    "showHeatMap",
+    "sliceOfRow",
+    "studiesOfPatient",
 ]

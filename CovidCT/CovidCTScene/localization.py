@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import vtk_to_numpy
 
 from CovidCTLib.analysis import Analysis
 
@@ -40,18 +40,17 @@ def fillLocalizationNode(localizationNode: Any, colourNode: Any, volumeNode: Any
         Its ``localization`` has the grid of the CT.
     """
     z, y, x = analysis.localization.shape
-    values = np.ascontiguousarray(analysis.localization, dtype=np.float32)
     image = vtk.vtkImageData()
     image.SetDimensions(x, y, z)
-    scalars = numpy_to_vtk(values.ravel(), deep=True, array_type=vtk.VTK_FLOAT)
-    scalars.SetName("ImageScalars")
-    image.GetPointData().SetScalars(scalars)
+    image.AllocateScalars(vtk.VTK_FLOAT, 1)
+    np.copyto(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x), analysis.localization)
+    display = localizationNode.GetScene().AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+    # Off before the display node meets the voxels: the histogram behind it takes seconds for a large CT.
+    display.AutoWindowLevelOff()
+    display.SetAndObserveColorNodeID(colourNode.GetID())
+    localizationNode.SetAndObserveDisplayNodeID(display.GetID())
     localizationNode.SetAndObserveImageData(image)
     localizationNode.CopyOrientation(volumeNode)
-    localizationNode.CreateDefaultDisplayNodes()
-    display = localizationNode.GetDisplayNode()
-    display.SetAndObserveColorNodeID(colourNode.GetID())
-    display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(0.0, 1.0)
     display.SetThreshold(LOWEST_SHOWN, 1.0)
     display.ApplyThresholdOn()

@@ -18,9 +18,7 @@ from CovidCTLib.results.segmentation_file import TERMINOLOGY_CONTEXT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 NOT_NEEDED_IN_SLICER = {
-    "Jinja2": "report",
     "Pillow": "photos",
-    "matplotlib": "report",
     "pyjpegls": "Slicer reads DICOM itself",
     "pylibjpeg": "Slicer reads DICOM itself",
     "pylibjpeg-libjpeg": "Slicer reads DICOM itself",

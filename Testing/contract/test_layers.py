@@ -19,7 +19,8 @@ LAYERS = (
     {"lungs", "measures", "opacities", "photos", "reading", "slices"},
     {"pipeline", "report", "training"},
     {"results"},
-    {"evaluation"},
+    {"comparison", "evaluation", "explanation", "followup"},
+    {"cohort"},
     {"cli"},
     {"__main__"},
 )

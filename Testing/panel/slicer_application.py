@@ -1,66 +1,60 @@
-"""A stand-in for what Slicer's application adds to slicer-core: its scene, module classes and widgets by name.
+"""A stand-in for what Slicer's application adds to slicer-core, for the panel's tests.
 
-Widgets have only the properties that the panel may use, so that a misspelt one fails.
+What it stands in for, all in this folder:
+
+- `pythonqt`: the modules ``qt`` (PySide6 with PythonQt's manners, QProcess and timers for real) and ``ctk``
+  (ctkCollapsibleButton), and QUiLoader, which Slicer's own ``slicer.util.loadUI`` then uses;
+- `mrml_widgets`: qMRMLWidget and qMRMLNodeComboBox, on a real scene;
+- `parameter_nodes`: ``slicer.parameterNodeWrapper`` with connectGui, on a real vtkMRMLScriptedModuleNode;
+- `plot_layout`: the layout manager with one plot view, on VTK's real chart;
+- here: ``slicer.mrmlScene``, ``slicer.modules.terminologies``, ``slicer.app``, ``slicer.ScriptedLoadableModule``,
+  ``slicer.i18n``, ``slicer.packaging``, and of ``slicer.util`` the question to the user and ``pip_install``.
+
+Everything else of ``slicer``, ``slicer.util`` (loadUI, childWidgetVariables, VTKObservationMixin), ``vtk`` and MRML is
+Slicer's own, from slicer-core. The stand-in follows Slicer, never the other way round.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from contextlib import contextmanager
+import time
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from xml.etree import ElementTree
 
-import slicer
-from scene_maker import SceneWithLogics
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from CovidCTLib.errors import CovidCTError
+import slicer
+import slicer.util
+from mrml_widgets import MRMLWidget, NodeComboBox
+from packaging.requirements import Requirement
+from parameter_nodes import WithinRange, parameterNodeWrapper
+from plot_layout import Layout
+from PySide6 import QtCore, QtGui, QtWidgets
+from pythonqt import ctk_module, mannered, qt_module
+from scene_maker import SceneWithLogics
 
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "CovidCT"
 UI_FILE = MODULE_FOLDER / "Resources" / "UI" / "CovidCT.ui"
+SCREENSHOTS = "COVIDCT_SCREENSHOTS"
+"""Environment variable with a folder for pictures of the panel; without it none are written."""
+
+PANEL_WIDTH_PX = 400
 
 
-class Widget:
-    """A widget with PythonQt's manners: properties are attributes, signals connect by their signature."""
-
-    __slots__ = ("enabled", "functions", "maximum", "repaints", "text", "toolTip", "value", "visible")
-
-    def __init__(self):
-        self.enabled = self.visible = True
-        self.text = self.toolTip = ""
-        self.value = self.maximum = self.repaints = 0
-        self.functions = []
-
-    def connect(self, signal, function):
-        assert signal == "clicked(bool)"
-        self.functions.append(function)
-
-    def click(self):
-        """Press the button as a user can: a disabled one does nothing."""
-        if self.enabled:
-            for function in self.functions:
-                function(False)
-
-    def repaint(self):
-        self.repaints += 1
-
-
-class UiWidget:
-    """The loaded .ui file."""
-
-    def setMRMLScene(self, scene):
-        self.scene = scene
-
-
-def module_parent():
-    """What Slicer passes to the module's and the widget's constructor."""
-    return SimpleNamespace(isEntered=True)
+def qt_application():
+    """The one application of this process."""
+    return QtWidgets.QApplication.instance() or QtWidgets.QApplication(["covidct-tests"])
 
 
 class ScriptedLoadableModule:
     def __init__(self, parent):
+        super().__init__()
         self.parent = parent
+        self.moduleName = type(self).__name__
 
     def resourcePath(self, name):
         return str(MODULE_FOLDER / "Resources" / name)
@@ -68,10 +62,16 @@ class ScriptedLoadableModule:
 
 class ScriptedLoadableModuleWidget:
     def __init__(self, parent=None):
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        self.developerMode = False
         self.parent = parent
-        self.layout = SimpleNamespace(addWidget=lambda widget: None)
+        self.layout = parent.layout()
 
     def setup(self):
+        pass
+
+    def cleanup(self):
         pass
 
     def resourcePath(self, name):
@@ -79,123 +79,134 @@ class ScriptedLoadableModuleWidget:
 
 
 class ScriptedLoadableModuleLogic:
+    def __init__(self, parent=None):
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Logic")
+
     def getParameterNode(self):
-        found = slicer.mrmlScene.GetFirstNodeByName("CovidCT parameters")
-        return found or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "CovidCT parameters")
+        found = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if found is not None:
+            return found
+        node = slicer.vtkMRMLScriptedModuleNode()
+        node.SetSingletonTag(self.moduleName)
+        node.SetModuleName(self.moduleName)
+        node.SetName(self.moduleName)
+        return slicer.mrmlScene.AddNode(node)
 
 
 class ScriptedLoadableModuleTest:
-    pass
+    def __init__(self, *args):
+        super().__init__()
 
 
-def parameterNodeWrapper(cls):
-    """Give the class typed attributes that are node references of the wrapped node."""
+class ModuleParent(MRMLWidget):
+    """qSlicerScriptedLoadableModuleWidget: the panel's frame, which knows whether the module is open."""
 
-    class Wrapped:
-        def __init__(self, node):
-            self.__dict__["node"] = node
-
-        def __getattr__(self, name):
-            if name in cls.__annotations__:
-                return self.node.GetNodeReference(name)
-            return getattr(self.node, name)
-
-        def __setattr__(self, name, value):
-            assert name in cls.__annotations__
-            self.node.SetNodeReferenceID(name, value.GetID() if value is not None else None)
-            self.node.Modified()
-
-        def connectGui(self, ui):
-            return 1
-
-        def disconnectGui(self, tag):
-            assert tag == 1
-
-    return Wrapped
-
-
-class VTKObservationMixin:
     def __init__(self):
-        self.tags = []
+        super().__init__()
+        self._entered = True
+        mannered(QtWidgets.QVBoxLayout)(self)
 
-    def addObserver(self, subject, event, method):
-        subject = getattr(subject, "node", subject)
-        self.tags.append((subject, event, method, subject.AddObserver(event, method)))
+    @property
+    def isEntered(self):
+        return self._entered
 
-    def removeObserver(self, subject, event, method):
-        subject = getattr(subject, "node", subject)
-        for entry in [entry for entry in self.tags if entry[:3] == (subject, event, method)]:
-            subject.RemoveObserver(entry[3])
-            self.tags.remove(entry)
 
-    def removeObservers(self):
-        for subject, _event, _method, tag in self.tags:
-            subject.RemoveObserver(tag)
-        self.tags.clear()
+def module_parent():
+    """What Slicer passes to the module's constructor."""
+    return SimpleNamespace(path=str(MODULE_FOLDER / "CovidCT.py"))
 
 
 class Application:
     """Installs the stand-in into ``slicer`` for one test."""
 
     def __init__(self, monkeypatch):
+        self.qt = qt_application()
         self.logics = SceneWithLogics()
         self.scene = self.logics.scene
-        self.errors = []
+        for name in ("vtkMRMLSequenceBrowserNode",):
+            if hasattr(slicer, name):
+                self.scene.RegisterNodeClass(getattr(slicer, name)())
         self.questions = []
         self.installed = []
+        self.opened_pages = []
         self.startup = []
         self.widgets = []
         self.answer = True
-        self.ui = SimpleNamespace(**{name: Widget() for name in widget_names()})
+        self.layout = None
+        self.mistakes = []
+        # What is raised in a slot is only printed, here as in Slicer.
+        monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: self.mistakes.append(error))
+        self.pip = lambda requirements: None
         for name, value in self._attributes().items():
             monkeypatch.setattr(slicer, name, value, raising=False)
-        for name, value in self._utilities().items():
-            monkeypatch.setattr(slicer.util, name, value, raising=False)
+        monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", self._confirm)
+        monkeypatch.setattr(slicer.util, "pip_install", self._pip_install)
+        self._modules(monkeypatch)
+        qt = qt_module()
+        monkeypatch.setitem(sys.modules, "qt", qt)
+        monkeypatch.setitem(sys.modules, "ctk", ctk_module())
+        monkeypatch.setattr(QtGui.QDesktopServices, "openUrl", self._open_url)
+        for name in [name for name in sys.modules if name.split(".")[0] in ("CovidCT", "CovidCTPanel")]:
+            monkeypatch.delitem(sys.modules, name)
+        self.module = importlib.import_module("CovidCT")
+        self.panels = importlib.import_module("CovidCTPanel")
+
+    def _attributes(self):
+        terminologies = SimpleNamespace(logic=lambda: self.logics.terminologies)
+        app = SimpleNamespace(
+            connect=lambda signal, function: self.startup.append((signal, function)),
+            processEvents=self.qt.processEvents,
+            applicationName="Slicer",
+            testingEnabled=lambda: False,
+            layoutManager=lambda: self.layout,
+        )
+        return {
+            "mrmlScene": self.scene,
+            "modules": SimpleNamespace(terminologies=terminologies),
+            "app": app,
+            "qMRMLNodeComboBox": NodeComboBox,
+            "qMRMLWidget": MRMLWidget,
+        }
+
+    def _modules(self, monkeypatch):
         classes = (
             ScriptedLoadableModule,
             ScriptedLoadableModuleLogic,
             ScriptedLoadableModuleTest,
             ScriptedLoadableModuleWidget,
         )
+        wrapper = {"parameterNodeWrapper": parameterNodeWrapper, "WithinRange": WithinRange}
         self._module(monkeypatch, "ScriptedLoadableModule", {cls.__name__: cls for cls in classes})
-        self._module(monkeypatch, "parameterNodeWrapper", {"parameterNodeWrapper": parameterNodeWrapper})
+        self._module(monkeypatch, "parameterNodeWrapper", wrapper)
         self._module(monkeypatch, "i18n", {"tr": str, "translate": lambda context, text: text})
-        for name in [name for name in sys.modules if name.split(".")[0] in ("CovidCT", "CovidCTPanel")]:
-            monkeypatch.delitem(sys.modules, name)
-        self.module = importlib.import_module("CovidCT")
 
-    def _attributes(self):
-        terminologies = SimpleNamespace(logic=lambda: self.logics.terminologies)
-        return {
-            "mrmlScene": self.scene,
-            "modules": SimpleNamespace(terminologies=terminologies),
-            "app": SimpleNamespace(connect=lambda signal, function: self.startup.append((signal, function))),
-        }
+    def with_plots(self, monkeypatch):
+        """Make it a Slicer with a main window, whose layout can show charts; give the layout."""
+        self.layout = Layout()
+        monkeypatch.setattr(slicer.modules, "plots", self.layout.plots(), raising=False)
+        return self.layout
 
-    def _utilities(self):
-        @contextmanager
-        def tryWithErrorDisplay(message, waitCursor=False):
-            try:
-                yield
-            except (CovidCTError, RuntimeError) as error:
-                self.errors.append(f"{message} {error}")
+    def with_packaging(self, monkeypatch):
+        """Make it Slicer 5.12, which has ``slicer.packaging``."""
 
-        def confirmOkCancelDisplay(text, windowTitle=None):
-            self.questions.append(text)
-            return self.answer
+        def pip_ensure(
+            requirements,
+            constraints=None,
+            skip_packages=None,
+            prompt_install=True,
+            prompt_restart=True,
+            requester=None,
+            skip_in_testing=True,
+            show_progress=True,
+        ):
+            assert not prompt_install
+            assert all(isinstance(entry, Requirement) for entry in requirements), "5.12 takes no texts"
+            self.installed.append(([str(entry) for entry in requirements], list(skip_packages), requester))
+            self.pip(requirements)
 
-        return {
-            "VTKObservationMixin": VTKObservationMixin,
-            "childWidgetVariables": lambda widget: self.ui,
-            "confirmOkCancelDisplay": confirmOkCancelDisplay,
-            "loadUI": self._load_ui,
-            "pip_install": self.installed.append,
-            "tryWithErrorDisplay": tryWithErrorDisplay,
-        }
-
-    def _load_ui(self, path):
-        assert Path(path) == UI_FILE
-        return UiWidget()
+        self._module(monkeypatch, "packaging", {"pip_ensure": pip_ensure})
+        sys.modules["slicer.packaging"].__spec__ = ModuleSpec("slicer.packaging", None)
 
     @staticmethod
     def _module(monkeypatch, name, content):
@@ -204,23 +215,72 @@ class Application:
         monkeypatch.setitem(sys.modules, f"slicer.{name}", module)
         monkeypatch.setattr(slicer, name, module, raising=False)
 
-    def opened(self):
-        """Open the module's panel."""
-        widget = self.module.CovidCTWidget(module_parent())
+    def _confirm(self, text, windowTitle=None, parent=None):
+        self.questions.append(text)
+        return self.answer
+
+    def _pip_install(self, requirements):
+        self.installed.append(list(requirements))
+        self.pip(requirements)
+
+    def _open_url(self, url):
+        self.opened_pages.append(Path(url.toLocalFile()))
+        return True
+
+    def opened(self, font_percent=100):
+        """Open the module's panel as wide as Slicer's narrowest."""
+        parent = ModuleParent()
+        if font_percent != 100:
+            font = QtGui.QFont(self.qt.font())
+            font.setPointSizeF(font.pointSizeF() * font_percent / 100)
+            QtWidgets.QWidget.setFont(parent, font)
+        widget = self.module.CovidCTWidget(parent)
         widget.setup()
+        QtWidgets.QWidget.resize(parent, PANEL_WIDTH_PX, 900)
+        parent.show()
         self.widgets.append(widget)
+        self.rest()
         return widget
+
+    def rest(self):
+        """Let events that are due happen."""
+        for _ in range(3):
+            self.qt.processEvents()
+
+    def until(self, condition, seconds=60):
+        """Let events happen until something is the case."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "it did not happen in time"
+            self.qt.processEvents(QtCore.QEventLoop.AllEvents, 20)
+            time.sleep(0.002)
+        self.rest()
+
+    def click(self, widget):
+        """Press a button as a user can: a disabled or hidden one does nothing."""
+        QtWidgets.QAbstractButton.click(widget)
+        self.rest()
+
+    def picture(self, widget, name):
+        """Write a picture of the panel, if somebody wants to look at it."""
+        folder = os.environ.get(SCREENSHOTS)
+        parent = widget.parent
+        for _ in range(3):
+            # Texts wrap and tables grow with the width, so the height settles after a few rounds.
+            self.rest()
+            QtWidgets.QWidget.resize(parent, PANEL_WIDTH_PX, parent.layout().totalHeightForWidth(PANEL_WIDTH_PX))
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            QtWidgets.QWidget.grab(parent).save(str(Path(folder) / f"{name}.png"))
 
     def close(self):
         """Close the panels, then the scene, as Slicer does."""
         for widget in self.widgets:
             widget.cleanup()
+            QtWidgets.QWidget.close(widget.parent)
+        self.rest()
         self.logics.close()
-
-
-def widget_names():
-    """Names of all widgets in the .ui file."""
-    return [widget.get("name") for widget in ElementTree.parse(UI_FILE).iter("widget")]
+        assert self.mistakes == []
 
 
 def parameter_names():
@@ -229,4 +289,4 @@ def parameter_names():
     return [entry.findtext("string") for entry in properties if entry.get("name") == "SlicerParameterName"]
 
 
-__all__ = ["Application", "module_parent", "parameter_names", "widget_names"]
+__all__ = ["Application", "module_parent", "parameter_names"]

@@ -1,47 +1,31 @@
-# Imports follow the check that slicer-core is there.
-# ruff: noqa: E402
+"""The module without its panel: description, installation, logic for scripts."""
+
 from __future__ import annotations
 
+import importlib.util
+import runpy
+import subprocess
 import sys
+from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
+pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
-from scene_analysis import made_analysis
-from scene_maker import added_volume
-from slicer_application import Application, module_parent, parameter_names
+from panel_case import ANALYSIS, GEOMETRY  # noqa: E402
+from slicer_application import module_parent, parameter_names  # noqa: E402
 
-from CovidCTLib.analysis import Progress
-from CovidCTLib.errors import CancelledError, CovidCTError, QualityError
-from CovidCTLib.geometry import Geometry
-from CovidCTLib.labels import LABELS
-from CovidCTLib.options import Options
-from CovidCTLib.results.segmentation_file import terminology_entry
+from CovidCTLib.analysis import Progress  # noqa: E402
+from CovidCTLib.errors import CancelledError, CovidCTError, InputError, QualityError  # noqa: E402
+from CovidCTLib.labels import LABELS  # noqa: E402
+from CovidCTLib.options import Options  # noqa: E402
+from CovidCTLib.results.segmentation_file import terminology_entry  # noqa: E402
 
-GEOMETRY = Geometry((9, 20, 24), (1.5, 1.25, 4.0))
-
-
-@pytest.fixture
-def application(monkeypatch):
-    """Slicer's application around slicer-core."""
-    made = Application(monkeypatch)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def ready(application, monkeypatch):
-    """The application with all packages installed."""
-    monkeypatch.setattr(application.module.CovidCTLogic, "missingPackages", lambda self: ())
-    return application
-
-
-@pytest.fixture
-def volume(application):
-    """A CT in the scene."""
-    return added_volume(application.scene, made_analysis(GEOMETRY).scan.hu, GEOMETRY)
+BATCH_SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "slicer_batch.py"
 
 
 @pytest.fixture
@@ -50,102 +34,30 @@ def pipeline(monkeypatch):
     module = ModuleType("CovidCTLib.pipeline")
     module.calls = []
 
-    def analyze(scan, options, *, progress=None, cancelled=None):
-        module.calls.append(SimpleNamespace(scan=scan, options=options, cancelled=cancelled))
+    def analyze(scan, options, *, models=None, progress=None, cancelled=None):
+        module.calls.append(SimpleNamespace(scan=scan, options=options))
         for fraction in (0.25, 0.5, 1.0):
             if progress is not None:
                 progress(Progress("lungs", fraction))
-        return made_analysis(GEOMETRY)
+        return ANALYSIS
 
     module.analyze = analyze
     monkeypatch.setitem(sys.modules, "CovidCTLib.pipeline", module)
     return module
 
 
-def test_without_a_volume_the_button_is_disabled_and_its_tooltip_says_why(ready):
-    ready.opened()
-    assert not ready.ui.analyzeButton.enabled
-    assert "no volume is selected" in ready.ui.analyzeButton.toolTip
+def without(monkeypatch, *absent):
+    """Make packages look as if they were not installed; gives the set, from which they can be taken."""
+    gone = set(absent)
+    original = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in gone else original(name))
+    return gone
 
 
-def test_the_first_volume_is_chosen_and_enables_the_button(ready, volume):
-    widget = ready.opened()
-    assert widget.logic.getParameterNode().inputVolume is volume
-    assert ready.ui.analyzeButton.enabled
-    assert "put all results into the scene" in ready.ui.analyzeButton.toolTip
-
-
-def test_a_volume_under_a_transform_disables_the_button(ready, volume):
-    transform = ready.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-    volume.SetAndObserveTransformNodeID(transform.GetID())
-    ready.opened()
-    assert not ready.ui.analyzeButton.enabled
-    assert "Harden or remove the transform" in ready.ui.analyzeButton.toolTip
-
-
-def test_choosing_nothing_disables_the_button_again(ready, volume):
-    widget = ready.opened()
-    widget.logic.getParameterNode().inputVolume = None
-    assert not ready.ui.analyzeButton.enabled
-
-
-def test_one_press_puts_the_results_into_the_scene_and_shows_them(ready, volume, pipeline):
-    view = ready.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
-    ready.opened()
-    ready.ui.analyzeButton.click()
-    assert ready.errors == []
-    segmentations = ready.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
-    assert segmentations == 1
-    assert view.GetBackgroundVolumeID() == volume.GetID()
-    shown = ready.ui.summaryLabel.text
-    assert ready.ui.summaryLabel.visible
-    assert shown.startswith("Slices are 4 mm apart.")
-    assert "positive, 3 of 5 lung slices abnormal" in shown
-    assert "Corona Score: 0.1 cm3" in shown
-    assert ready.ui.analyzeButton.enabled
-    assert not ready.ui.progressBar.visible
-    assert ready.ui.progressBar.repaints == 3
-    assert ready.ui.progressBar.value == ready.ui.progressBar.maximum
-
-
-def test_while_it_works_the_button_cannot_be_pressed(ready, volume, pipeline):
-    seen = []
-    original = pipeline.analyze
-
-    def watched(scan, options, **others):
-        seen.append((ready.ui.analyzeButton.enabled, ready.ui.analyzeButton.toolTip, ready.ui.progressBar.visible))
-        return original(scan, options, **others)
-
-    pipeline.analyze = watched
-    ready.opened()
-    ready.ui.analyzeButton.click()
-    assert seen == [(False, "The analysis is running.", True)]
-
-
-def test_a_refused_ct_is_shown_as_an_error_and_leaves_the_scene_as_it_was(ready, volume, pipeline):
-    def refuse(scan, options, **others):
-        raise QualityError("No lungs were found.")
-
-    pipeline.analyze = refuse
-    ready.opened()
-    before = ready.scene.GetNumberOfNodes()
-    ready.ui.analyzeButton.click()
-    assert ready.errors == ["The CT could not be analyzed. No lungs were found."]
-    assert ready.scene.GetNumberOfNodes() == before
-    assert ready.ui.analyzeButton.enabled
-    assert not ready.ui.summaryLabel.visible
-
-
-def test_an_absent_measure_is_shown_with_its_reason(ready, volume, pipeline):
-    ready.opened()
-    ready.ui.analyzeButton.click()
-    assert "Percentage of opacity: not available. There is no lung." in ready.ui.summaryLabel.text
-
-
-def test_a_script_gets_nodes_and_analysis_with_its_own_options(ready, volume, pipeline):
+def test_a_script_gets_nodes_and_analysis_with_its_own_options(application, volume, pipeline):
     told = []
     options = Options(lungs="contour", device="cpu")
-    nodes, analysis = ready.module.CovidCTLogic().process(volume, options, told.append)
+    nodes, analysis = application.module.CovidCTLogic().analyze(volume, options, told.append)
     assert pipeline.calls[0].options is options
     assert pipeline.calls[0].scan.geometry.shape_zyx == GEOMETRY.shape_zyx
     assert [progress.fraction for progress in told] == [0.25, 0.5, 1.0]
@@ -153,56 +65,195 @@ def test_a_script_gets_nodes_and_analysis_with_its_own_options(ready, volume, pi
     assert nodes.record.GetText()
 
 
-def test_a_cancelled_analysis_leaves_the_scene_as_it_was(ready, volume, pipeline):
-    def cancel(scan, options, *, progress, cancelled):
-        assert cancelled() is True
-        raise CancelledError("Cancelled.")
+def test_the_earlier_name_of_analyze_still_works(application, volume, pipeline):
+    nodes, _analysis = application.module.CovidCTLogic().process(volume)
+    assert nodes.segmentation is not None
 
-    pipeline.analyze = cancel
-    before = ready.scene.GetNumberOfNodes()
-    with pytest.raises(CancelledError, match="Cancelled"):
-        ready.module.CovidCTLogic().process(volume, cancelled=lambda: True)
-    assert ready.scene.GetNumberOfNodes() == before
+
+@pytest.mark.parametrize("error", [CancelledError("Cancelled."), QualityError("No lungs were found.")])
+def test_an_analysis_that_ends_early_leaves_the_scene_as_it_was(application, volume, pipeline, error):
+    def end(scan, options, **others):
+        raise error
+
+    pipeline.analyze = end
+    before = application.scene.GetNumberOfNodes()
+    with pytest.raises(type(error), match=str(error)):
+        application.module.CovidCTLogic().analyze(volume)
+    assert application.scene.GetNumberOfNodes() == before
+
+
+def test_a_script_without_a_volume_is_told(application, pipeline):
+    with pytest.raises(InputError, match="no volume is selected"):
+        application.module.CovidCTLogic().analyze(None)
+
+
+def test_a_sequence_given_by_a_script_is_refused(application, pipeline):
+    node = slicer.vtkMRMLTextNode()
+    with pytest.raises(InputError, match="a scalar volume is needed, but this is a Text node"):
+        application.module.CovidCTLogic().analyze(node)
+
+
+def test_a_folder_is_analyzed_with_one_line_a_case(application, tmp_path, monkeypatch):
+    module = importlib.import_module("CovidCTPanel.folder_analysis")
+    store = ModuleType("CovidCTLib.models.store")
+    store.ModelStore = lambda device: None
+    monkeypatch.setitem(sys.modules, "CovidCTLib.models.store", store)
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("a.nii", "b.nii", "c.nii"):
+        (source / name).touch()
+
+    def analyze_case(path, output, options, models):
+        if path.name == "b.nii":
+            raise InputError("The file is empty.")
+        output.mkdir(parents=True)
+
+    monkeypatch.setattr(module, "_analyzeCase", analyze_case)
+    lines = []
+    failures = application.module.CovidCTLogic().analyzeFolder(source, tmp_path / "out", tell=lines.append)
+    assert failures == (None, "The file is empty.", None)
+    assert lines == [
+        "Case 1 of 3: done, case_0001",
+        "Case 2 of 3: failed. The file is empty.",
+        "Case 3 of 3: done, case_0003",
+    ]
+
+
+def test_a_case_is_read_analyzed_and_written(application, pipeline, finished_results, tmp_path, monkeypatch):
+    import CovidCTLib.reading
+    import CovidCTLib.results
+
+    module = importlib.import_module("CovidCTPanel.folder_analysis")
+    monkeypatch.setattr(CovidCTLib.reading, "read_scan", lambda path: ANALYSIS.scan)
+    monkeypatch.setattr(CovidCTLib.results, "write_results", lambda analysis, folder: folder.mkdir())
+    module._analyzeCase(tmp_path / "a.nii", tmp_path / "out", Options(), None)
+    assert (tmp_path / "out").is_dir()
+
+
+def test_a_mistake_in_one_case_is_told_by_its_kind_alone(application, pipeline, tmp_path, monkeypatch):
+    import CovidCTLib.reading
+
+    def mistake(path):
+        raise ZeroDivisionError("Jane Doe")
+
+    module = importlib.import_module("CovidCTPanel.folder_analysis")
+    monkeypatch.setattr(CovidCTLib.reading, "read_scan", mistake)
+    with pytest.raises(CovidCTError, match=r"made a mistake with this CT \(ZeroDivisionError\)") as caught:
+        module._analyzeCase(tmp_path / "a.nii", tmp_path / "out", Options(), None)
+    assert "Jane" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "failures", "code"), [(["in", "out"], (None,), 0), (["in", "out"], (None, "no"), 1), (["in"], (), 1)]
+)
+def test_the_example_script_ends_with_its_exit_code(application, monkeypatch, capsys, arguments, failures, code):
+    calls = []
+
+    def analyze_folder(self, *given):
+        calls.append(given)
+        return failures
+
+    monkeypatch.setattr(application.module.CovidCTLogic, "analyzeFolder", analyze_folder)
+    ended = []
+    monkeypatch.setattr(slicer.util, "exit", ended.append)
+    monkeypatch.setattr(sys, "argv", ["slicer_batch.py", *arguments])
+    runpy.run_path(str(BATCH_SCRIPT))
+    assert ended == [code]
+    assert calls == ([tuple(arguments)] if len(arguments) == 2 else [])
 
 
 def test_missing_packages_are_named_to_a_script(application, volume, monkeypatch):
-    monkeypatch.setattr(application.module, "missingRequirements", lambda: ("monai>=1.4",))
+    without(monkeypatch, "monai")
+    logic = application.module.CovidCTLogic()
     with pytest.raises(CovidCTError, match=r"not installed: monai>=1\.4\. Press Analyze"):
-        application.module.CovidCTLogic().process(volume)
+        logic.analyze(volume)
+    with pytest.raises(CovidCTError, match=r"not installed: monai>=1\.4\. Press Analyze"):
+        logic.analyzeFolder("in", "out")
 
 
-def test_nothing_is_installed_without_consent(application, volume, pipeline, monkeypatch):
-    monkeypatch.setattr(application.module, "missingRequirements", lambda: ("monai>=1.4",))
+def test_nothing_is_installed_without_consent(application, volume, program, monkeypatch):
+    without(monkeypatch, "monai")
     application.answer = False
-    application.opened()
-    application.ui.analyzeButton.click()
+    widget = application.opened()
+    application.click(widget.ui.analyzeButton)
     assert len(application.questions) == 1
     assert "monai>=1.4" in application.questions[0]
     assert application.installed == []
-    assert pipeline.calls == []
+    assert program.calls == []
+    assert "Nothing was installed. CovidCT needs monai>=1.4" in widget.ui.messageLabel.text
+    assert widget.ui.analyzeButton.enabled
+    application.picture(widget, "10-declined")
 
 
-def test_with_consent_the_missing_packages_are_installed_and_the_analysis_runs(
-    application, volume, pipeline, monkeypatch
-):
-    monkeypatch.setattr(
-        application.module, "missingRequirements", lambda: () if application.installed else ("monai>=1.4",)
-    )
-    application.opened()
-    application.ui.analyzeButton.click()
-    assert application.installed == [["monai>=1.4"]]
-    assert len(pipeline.calls) == 1
+def test_with_consent_slicer_5_10_installs_with_its_own_versions_pinned(application, volume, program, monkeypatch):
+    import numpy
+
+    gone = without(monkeypatch, "monai", "slicer.packaging")
+    application.pip = lambda requirements: gone.discard("monai")
+    widget = application.opened()
+    application.click(widget.ui.analyzeButton)
+    application.until(lambda: not widget.controller.busy)
+    assert application.installed[0][0] == "monai>=1.4"
+    assert f"numpy=={numpy.__version__}" in application.installed[0]
+    assert widget.ui.resultsWidget.visible
 
 
-def without(monkeypatch, module, *absent):
-    """Make packages look as if they were not installed."""
-    util = module.importlib.util
-    original = util.find_spec
-    monkeypatch.setattr(util, "find_spec", lambda name: None if name in absent else original(name))
+def test_with_consent_slicer_5_12_installs_and_skips_what_it_ships(application, volume, program, monkeypatch):
+    gone = without(monkeypatch, "monai", "skimage")
+    application.with_packaging(monkeypatch)
+    application.pip = lambda requirements: gone.clear()
+    widget = application.opened()
+    application.click(widget.ui.analyzeButton)
+    application.until(lambda: not widget.controller.busy)
+    ((requirements, skipped, requester),) = application.installed
+    assert requirements == ["monai>=1.4", "scikit-image>=0.22"]
+    assert {"numpy", "SimpleITK", "pydicom"} <= set(skipped)
+    assert requester == "CovidCT"
+    assert widget.ui.resultsWidget.visible
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("declined"), OSError("no network"), subprocess.CalledProcessError(1, [])]
+)
+def test_an_installation_that_fails_is_told_and_the_panel_stays(application, volume, program, monkeypatch, error):
+    def fail(requirements):
+        raise error
+
+    without(monkeypatch, "monai", "slicer.packaging")
+    application.pip = fail
+    widget = application.opened()
+    application.click(widget.ui.analyzeButton)
+    assert "could not be installed: monai>=1.4. Connect the computer" in widget.ui.messageLabel.text
+    assert widget.ui.analyzeButton.enabled
+    assert program.calls == []
+
+
+def test_an_installation_without_effect_is_told(application, monkeypatch):
+    without(monkeypatch, "monai", "slicer.packaging")
+    with pytest.raises(CovidCTError, match=r"installed, but are not found: monai>=1\.4\. Restart Slicer"):
+        application.module.CovidCTLogic().installMissingPackages()
+
+
+def test_where_all_is_there_nothing_is_installed(application):
+    logic = application.module.CovidCTLogic()
+    assert logic.missingPackages() == ()
+    logic.installMissingPackages()
+    assert application.installed == []
+
+
+def test_a_package_without_a_version_is_not_pinned(application):
+    from CovidCTPanel.requirements import versionsToKeep
+
+    def version(name):
+        if name == "vtk":
+            raise ImportError(name)
+        return "1.0"
+
+    assert versionsToKeep(version) == ["numpy==1.0", "scipy==1.0", "SimpleITK==1.0", "pydicom==1.0"]
 
 
 def test_without_the_pytorch_extension_torch_is_not_installed(application, monkeypatch):
-    without(monkeypatch, application.module, "torch", "PyTorchUtils")
+    without(monkeypatch, "torch", "PyTorchUtils")
     logic = application.module.CovidCTLogic()
     assert "torch>=2.3" in logic.missingPackages()
     with pytest.raises(CovidCTError, match="PyTorch extension is needed"):
@@ -214,10 +265,9 @@ def test_torch_comes_through_the_pytorch_extension(application, monkeypatch, tor
     asked = []
     extension = ModuleType("PyTorchUtils")
     extension.PyTorchUtilsLogic = lambda: SimpleNamespace(installTorch=lambda **given: asked.append(given) or torch)
+    extension.__spec__ = ModuleSpec("PyTorchUtils", None)
     monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
-    util = application.module.importlib.util
-    found = {"torch": None, "PyTorchUtils": extension}
-    monkeypatch.setattr(util, "find_spec", lambda name: found.get(name, "there"))
+    without(monkeypatch, "torch")
     logic = application.module.CovidCTLogic()
     if torch is None:
         with pytest.raises(CovidCTError, match="was not installed"):
@@ -227,19 +277,19 @@ def test_torch_comes_through_the_pytorch_extension(application, monkeypatch, tor
     assert asked == [{"askConfirmation": False, "torchVersionRequirement": ">=2.3"}]
 
 
-def test_closing_the_scene_lets_go_of_its_parameter_node(ready, volume):
-    widget = ready.opened()
-    ready.scene.Clear(0)
-    assert not ready.ui.analyzeButton.enabled
+def test_the_panel_closes_and_opens_again_without_leaving_observers(application, volume):
+    widget = application.opened()
+    application.scene.Clear(0)
+    application.rest()
+    assert not widget.ui.analyzeButton.enabled
     widget.exit()
     widget.enter()
     widget.cleanup()
-    assert widget.tags == []
+    assert widget.Observations == []
 
 
 def test_the_terminology_loads_into_slicer_and_holds_every_term(application):
-    parent = module_parent()
-    module = application.module.CovidCT(parent)
+    module = application.module.CovidCT(module_parent())
     (signal, function) = application.startup[0]
     assert signal == "startupCompleted()"
     function()
@@ -255,12 +305,64 @@ def test_the_terminology_loads_into_slicer_and_holds_every_term(application):
     assert "Research software, not a medical device" in module.parent.helpText
 
 
+def test_the_samples_are_registered_where_slicer_has_sample_data(application, monkeypatch):
+    registered = []
+    sample_data = ModuleType("SampleData")
+    sample_data.SampleDataLogic = SimpleNamespace(
+        registerCustomSampleDataSource=lambda **given: registered.append(given["sampleName"])
+    )
+    sample_data.__spec__ = ModuleSpec("SampleData", None)
+    monkeypatch.setitem(sys.modules, "SampleData", sample_data)
+    application.module.CovidCT(module_parent()).onStartupCompleted()
+    assert registered
+
+
 def test_every_connected_widget_has_its_parameter(application):
-    assert parameter_names() == ["inputVolume"]
-    assert application.module.CovidCTParameterNode(None) is not None
+    assert sorted(parameter_names()) == sorted(application.module.CovidCTParameterNode.__annotations__)
 
 
-def test_every_quality_check_stands_in_the_tooltip_with_value_and_limit(ready, volume, pipeline):
-    ready.opened()
-    ready.ui.analyzeButton.click()
-    assert ready.ui.summaryLabel.toolTip == "thick-slices: Slices are 4 mm apart. (found 4 mm, limit 3 mm)"
+def test_a_clicked_point_of_the_chart_moves_the_slice_views(application, program, volume, monkeypatch):
+    layout = application.with_plots(monkeypatch)
+    widget = application.opened()
+    slices = [replace(entry, ggo_area_mm2=100.0 * entry.index**2) for entry in ANALYSIS.slices]
+    widget.controller._actions.add(volume.GetID(), replace(ANALYSIS, slices=tuple(slices)))
+    widget.controller.showState()
+    view = application.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    application.click(widget.ui.chartButton)
+    assert layout.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView
+    for series, row in ((0, 6), (1, 3), (0, 5)):
+        layout.click(series, row)
+        assert view.GetSliceToRAS().GetElement(2, 3) == pytest.approx(row * 4.0)
+    application.click(widget.ui.chartButton)
+    assert len(layout.shown) == 2
+
+
+def test_where_the_chart_cannot_be_told_to_take_clicks_a_box_chooses(application, program, monkeypatch):
+    layout = application.with_plots(monkeypatch)
+    monkeypatch.setattr(type(layout.view), "chart", lambda self: object())
+    application.panels.charts.letPointsBeClicked(layout.plotWidget(0))
+    assert layout.viewNode.GetInteractionMode() == slicer.vtkMRMLPlotViewNode.InteractionModeSelectPoints
+
+
+def test_the_slice_of_the_red_view_is_the_one_that_is_explained(application, volume):
+    from CovidCTScene.choice import shownSlice
+
+    assert shownSlice(application.scene, volume) == 4
+    view = slicer.vtkMRMLSliceNode()
+    view.SetLayoutName("Red")
+    view.SetSingletonTag("Red")
+    application.scene.AddNode(view)
+    view.GetSliceToRAS().SetElement(2, 3, 7 * 4.0 + 1)
+    assert shownSlice(application.scene, volume) == 7
+    view.GetSliceToRAS().SetElement(2, 3, 10_000)
+    assert shownSlice(application.scene, volume) == 8
+
+
+def test_a_ct_that_is_gone_is_told(application, program, volume):
+    actions = application.opened().controller._actions
+    with pytest.raises(InputError, match="it was removed"):
+        actions.scan("nothing")
+    with pytest.raises(InputError, match="but there are none"):
+        actions.show3D(volume.GetID(), True)
+    with pytest.raises(InputError, match="one was removed"):
+        actions.followUp([(volume.GetID(), "2020-01-01")])

@@ -88,3 +88,39 @@ def _slice(index: int) -> SliceMeasures:
         positive=shows_lung,
         localization_area_mm2=22.5,
     )
+
+
+def phantom_analysis(shape_zyx=(60, 96, 96), spacing_zyx_mm=(5.0, 3.8, 3.8)) -> Analysis:
+    """Make an analysis of the synthetic chest from its own truth, with a localization over its opacities."""
+    from scipy.ndimage import gaussian_filter
+
+    from CovidCTLib.analysis import SliceFinding
+    from CovidCTLib.measures import measure_regions, measure_slices
+    from CovidCTLib.phantom import make_chest_phantom
+
+    phantom = make_chest_phantom(shape_zyx, spacing_zyx_mm)
+    geometry = phantom.scan.geometry
+    blurred = gaussian_filter((phantom.opacities > 0).astype(np.float32), 1.5)
+    localization = np.where(phantom.lungs > 0, blurred / blurred.max(), np.float32(0)).astype(np.float32)
+    axial = AxialArrays(phantom.scan.hu, phantom.lungs, phantom.opacities, localization, geometry)
+    shares = [float((layer > 0).mean()) for layer in phantom.opacities]
+    lungs = [bool(layer.any()) for layer in phantom.lungs]
+    probabilities = [share / (share + 0.002) if lung else None for share, lung in zip(shares, lungs, strict=True)]
+    findings = [SliceFinding(p, p is not None and p >= 0.5) for p in probabilities]
+    options = Options()
+    positive = sum(finding.positive for finding in findings)
+    return Analysis(
+        scan=phantom.scan,
+        lungs=phantom.lungs,
+        opacities=phantom.opacities,
+        localization=localization,
+        axial=axial,
+        measures=tuple(measure_regions(axial, options)),
+        slices=tuple(measure_slices(axial, findings, options)),
+        case=CaseDecision(True, positive / sum(lungs), positive, sum(lungs), 0.5, 0.2),
+        notices=(),
+        options=options,
+        models=(ModelUsed("slices", "1", "0" * 64),),
+        seconds={"lungs": 0.5},
+        versions={"CovidCT": "0.1.0"},
+    )

@@ -9,9 +9,12 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 
 class SceneWithLogics:
-    """Keeps the logics alive as long as the scene."""
+    """Keeps the logics alive as long as the scene.
 
-    def __init__(self):
+    With ``colours`` the scene gets Slicer's colour tables, through which volumes are drawn.
+    """
+
+    def __init__(self, *, colours=False):
         self.scene = slicer.vtkMRMLScene()
         self.application = slicer.vtkMRMLApplicationLogic()
         self.application.SetMRMLScene(self.scene)
@@ -19,11 +22,18 @@ class SceneWithLogics:
         self.segmentations.SetMRMLApplicationLogic(self.application)
         self.segmentations.SetMRMLScene(self.scene)
         self.terminologies = slicer.vtkSlicerTerminologiesModuleLogic()
+        self.slices = vtk.vtkCollection()
+        self.application.SetSliceLogics(self.slices)
+        self.colours = slicer.vtkMRMLColorLogic()
+        if colours:
+            self.colours.SetMRMLScene(self.scene)
+            self.application.SetColorLogic(self.colours)
 
     def close(self):
         """Empty the scene and part the logics from it, in this order, before Python's garbage collector guesses one."""
+        self.slices.RemoveAllItems()
         self.scene.Clear(1)
-        for logic in (self.segmentations, self.application):
+        for logic in (self.colours, self.segmentations, self.application):
             logic.SetMRMLScene(None)
 
 

@@ -265,5 +265,10 @@ def test_a_scene_file_brings_everything_back(tmp_path, scene, volume_node, analy
     assert back.localization.GetDisplayNode().GetColorNodeID() == back.colours.GetID()
     assert back.measures.GetTable().GetValueByName(1, "value").ToDouble() == pytest.approx(0.0675)
     assert back.slices.GetTable().GetNumberOfRows() == 3
+    assert back.slices.GetColumnUnitLabel("position_mm") == "mm"
+    assert "Lung pixels" in back.slices.GetColumnDescription("lung_area_mm2")
+    assert back.chart.GetNthPlotSeriesNode(0) is back.probabilitySeries
+    assert back.areaSeries.GetTableNode() is back.slices
+    assert back.areaSeries.GetYColumnName() == "opacity_area_cm2"
     assert json.loads(back.record.GetText()) == json.loads(analysis_json(analysis))
     fresh.close()

@@ -1,0 +1,200 @@
+"""One CT through the process: handed over in a private folder, analyzed, the results given back, the folder removed."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import qt
+from slicer.i18n import tr as _
+
+from CovidCTPanel.analysis_process import AnalysisProcess, ProcessListener
+from CovidCTPanel.later import later
+from CovidCTPanel.private_folder import PrivateFolder
+from CovidCTPanel.progress_text import HANDING_OVER, IMPORTING
+
+HAND_OVER_END = 0.02
+"""Share of the bar at which the CT is handed over; the program's own fractions fill the rest."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """A CT that is to be handed over.
+
+    Parameters
+    ----------
+    byteCount
+        Size in bytes of the file.
+    steps
+        Takes the path of the file and writes it piece by piece; yields, after each piece, the share that is written.
+    """
+
+    byteCount: int
+    steps: Callable[[Path], Iterator[float]]
+
+
+@dataclass(frozen=True)
+class RunListener:
+    """What is called while a run goes on; of the last three exactly one is called, once, unless `stop` was.
+
+    Parameters
+    ----------
+    onProgress
+        Gets stage, share of the whole way (0 to 1) and seconds since the start.
+    onFinished
+        Gets the private folder with the results; from then on it belongs to the one called, who removes it.
+    onFailed
+        Gets one line that says why.
+    onCancelled
+        The run was cancelled.
+    """
+
+    onProgress: Callable[[str, float, float], None]
+    onFinished: Callable[[PrivateFolder], None]
+    onFailed: Callable[[str], None]
+    onCancelled: Callable[[], None]
+
+
+class AnalysisRun:
+    """Runs one command of the program on one CT of the scene.
+
+    Parameters
+    ----------
+    python, library
+        As for `AnalysisProcess`.
+    listener
+        Is told what happens.
+    """
+
+    def __init__(self, python: str, library: Path, listener: RunListener) -> None:
+        self._listener: RunListener | None = listener
+        self._process = AnalysisProcess(
+            python,
+            library,
+            ProcessListener(self._onProgress, self._onFinished, self._fail, self._onCancelled),
+        )
+        self._folder: PrivateFolder | None = None
+        self._steps: Iterator[float] | None = None
+        self._arguments: list[str] = []
+        self._started = time.monotonic()
+        self._ticker = qt.QTimer()
+        self._ticker.setInterval(0)
+        self._ticker.timeout.connect(self._tick)
+
+    def start(self, command: str, handOver: HandOver, arguments: Sequence[str]) -> None:
+        """Make the private folder and begin; it returns at once.
+
+        Parameters
+        ----------
+        command
+            Of the program, such as ``analyze``; it takes the CT, and ``-o`` for a folder of results.
+        handOver
+            The CT.
+        arguments
+            Further arguments of the command.
+
+        Raises
+        ------
+        OutputError
+            If there is no room for the private folder; then nothing has happened.
+        """
+        self._folder = PrivateFolder(handOver.byteCount)
+        self._arguments = [command, str(self._folder.scan), "-o", str(self._folder.results), *arguments]
+        self._steps = handOver.steps(self._folder.scan)
+        self._started = time.monotonic()
+        # Small pieces from the event loop, not all at once, so that the application goes on answering.
+        self._ticker.start()
+        self._report(HANDING_OVER, 0.0)
+
+    def cancel(self) -> None:
+        """Stop as soon as possible; the listener hears of it when nothing runs any more."""
+        if self._steps is not None:
+            self._onCancelled()
+        else:
+            self._process.cancel()
+
+    def stop(self) -> None:
+        """End everything now; nobody is told."""
+        self._listener = None
+        self._endHandOver()
+        self._process.stop()
+        self._removeFolder()
+
+    def _tick(self) -> None:
+        """Write the next piece; after the last one the process starts."""
+        if self._steps is None:
+            return
+        try:
+            self._report(HANDING_OVER, next(self._steps) * HAND_OVER_END)
+        except StopIteration:
+            self._endHandOver()
+            self._process.start(self._arguments)
+        except OSError as error:
+            self._endHandOver()
+            reason = _handOverFailure(error)
+            later(lambda: self._fail(reason))
+
+    def _endHandOver(self) -> None:
+        self._ticker.stop()
+        steps, self._steps = self._steps, None
+        if steps is not None and hasattr(steps, "close"):
+            # A generator closes its file now, so that the folder can be removed on Windows too.
+            steps.close()
+
+    def _onProgress(self, stage: str, fraction: float) -> None:
+        self._report(stage, HAND_OVER_END + (1 - HAND_OVER_END) * fraction)
+
+    def _report(self, stage: str, fraction: float) -> None:
+        if self._listener is not None:
+            self._listener.onProgress(stage, fraction, time.monotonic() - self._started)
+
+    def _onFinished(self) -> None:
+        folder, self._folder = self._folder, None
+        listener, self._listener = self._listener, None
+        if folder is None:
+            return
+        # The CT is the large part and identifies a patient more than anything else in the folder.
+        folder.scan.unlink(missing_ok=True)
+        if listener is None:
+            folder.remove()
+            return
+        listener.onProgress(IMPORTING, 1.0, time.monotonic() - self._started)
+        listener.onFinished(folder)
+
+    def _onCancelled(self) -> None:
+        self._end()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.onCancelled()
+
+    def _fail(self, reason: str) -> None:
+        self._end()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.onFailed(reason)
+
+    def _end(self) -> None:
+        self._endHandOver()
+        self._removeFolder()
+
+    def _removeFolder(self) -> None:
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            folder.remove()
+
+
+def _handOverFailure(error: OSError) -> str:
+    """Say why the CT could not be written, without the path."""
+    if error.errno in _FULL:
+        return _(
+            "The temporary folder is full, so the CT could not be handed over. Free some space, or start Slicer with "
+            "the environment variable TMPDIR (Windows: TEMP) on another disk."
+        )
+    return _(
+        "The CT must be written to the temporary folder, but the system refuses ({reason}). Check its permissions."
+    ).format(reason=error.strerror)

@@ -1,0 +1,440 @@
+"""What the buttons of the panel do: runs, results, batch; the scene is reached through its actions only."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import importlib
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import qt
+from slicer.i18n import tr as _
+
+from CovidCTLib.errors import CovidCTError
+from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
+from CovidCTPanel.background import BackgroundCall
+from CovidCTPanel.batch_run import BatchListener, BatchRun, casesOfFolder
+from CovidCTPanel.batch_section import BatchSection
+from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
+from CovidCTPanel.panel import Panel, chooseFolder, openFile
+from CovidCTPanel.private_folder import PrivateFolder
+from CovidCTPanel.settings import Settings, analysisArguments, engineArguments
+from CovidCTPanel.summary import ChangeRow, changeTable
+
+FOLLOW_UP_PACKAGE = "CovidCTLib.followup"
+"""Loaded only where it is needed, as it needs packages that Slicer does not ship."""
+
+EXPLANATION_PAGE = "explanation.html"
+REPORT_PAGE = "report.html"
+"""Names of the pages that ``covidct explain`` and ``covidct analyze`` write."""
+
+
+class Actions(Protocol):
+    """What the controller needs of the scene; `CovidCTScene.actions.SceneActions` says what each does."""
+
+    def has(self, volumeId: str) -> bool: ...  # noqa: D102
+    def refusal(self, volumeId: str | None) -> str | None: ...  # noqa: D102
+    def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]: ...  # noqa: D102
+    def scan(self, volumeId: str) -> Any: ...  # noqa: D102
+    def add(self, volumeId: str, analysis: Any) -> None: ...  # noqa: D102
+    def record(self, volumeId: str | None) -> dict[str, Any] | None: ...  # noqa: D102
+    def analysis(self, volumeId: str) -> Any: ...  # noqa: D102
+    def is3DShown(self, volumeId: str) -> bool: ...  # noqa: D102
+    def show3D(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
+    def isHeatMapShown(self, volumeId: str) -> bool: ...  # noqa: D102
+    def showHeatMap(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
+    def applyWindow(self, volumeId: str | None, name: str) -> None: ...  # noqa: D102
+    def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
+    def showChart(self, volumeId: str) -> None: ...  # noqa: D102
+    def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]: ...  # noqa: D102
+    def followUp(self, chosen: list[tuple[str, str]]) -> FollowUpSummary: ...  # noqa: D102
+
+
+class FollowUpSummary(Protocol):
+    """What the panel shows of a follow-up."""
+
+    @property
+    def sentences(self) -> Sequence[str]:
+        """What changed, in words."""
+
+    @property
+    def regions(self) -> Iterable[tuple[str, Iterable[ChangeRow]]]:
+        """Rows of each region, as `changeTable` takes them."""
+
+
+class Choice(Protocol):
+    """What the user chose at the moment."""
+
+    def volumeId(self) -> str | None:
+        """Give the identifier of the chosen CT; None where none is chosen."""
+
+    def settings(self) -> Settings:
+        """Give the settings."""
+
+
+class Controller:
+    """Connects the panel's buttons with processes and scene.
+
+    Parameters
+    ----------
+    panel, batchSection, followUpSection
+        The widgets.
+    actions
+        The scene.
+    choice
+        What is chosen.
+    install
+        Installs what is missing if the user agrees; says whether a network can run now.
+    python, library
+        As for `AnalysisProcess`.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        batchSection: BatchSection,
+        followUpSection: FollowUpSection,
+        actions: Actions,
+        choice: Choice,
+        install: Callable[[], bool],
+        python: str,
+        library: Path,
+    ) -> None:
+        self._panel = panel
+        self._batchSection = batchSection
+        self._followUpSection = followUpSection
+        self._actions = actions
+        self._choice = choice
+        self._install = install
+        self._python = python
+        self._library = library
+        self._run: AnalysisRun | None = None
+        self._stopReason: str | None = None
+        self._batch: BatchRun | None = None
+        self._background: BackgroundCall[Any] | None = None
+        self._loading: BackgroundCall[Any] | None = None
+        self._kept: list[PrivateFolder] = []
+        self.runVolumeId: str | None = None
+        panel.onAnalyze(self.analyze, lambda: self.cancel(_("Cancelled; the scene is as it was.")))
+        panel.onWindow(lambda name: self._try(lambda: self._actions.applyWindow(self._choice.volumeId(), name)))
+        panel.onResultButton("show3DButton", lambda shown: self._withChosen(self._actions.show3D, shown))
+        panel.onResultButton("heatMapButton", lambda shown: self._withChosen(self._actions.showHeatMap, shown))
+        panel.onResultButton("reportButton", lambda _checked: self.report())
+        panel.onResultButton("exportButton", lambda _checked: self.export())
+        panel.onResultButton("explainButton", lambda _checked: self.explain())
+        panel.onResultButton("chartButton", lambda _checked: self._withChosen(lambda it, _shown: actions.showChart(it)))
+        batchSection.onRun(self.analyzeFolder, self.cancelFolder)
+        followUpSection.onOpened(self._showStudies)
+        followUpSection.onCompare(self.compare)
+
+    @property
+    def running(self) -> bool:
+        """Whether a single CT is being analyzed or explained."""
+        return self.runVolumeId is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is running."""
+        return self.running or self._batch is not None or self._background is not None
+
+    def showState(self) -> None:
+        """Enable the buttons exactly when they can work, and show the results of the chosen CT."""
+        volumeId = self._choice.volumeId()
+        refusal = self._actions.refusal(volumeId)
+        if refusal is None and self.busy and not self.running:
+            refusal = _("Wait until what is running is done, or cancel it.")
+        self._panel.showRefusal(refusal)
+        self._batchSection.showBusy(self.busy and self._batch is None)
+        record = self._actions.record(volumeId)
+        self._panel.showRecord(record)
+        self._showStudies()
+        if record is None or volumeId is None:
+            return
+        self._panel.showResultButton("chartButton", None)
+        self._panel.showResultButton("show3DButton", None, self._actions.is3DShown(volumeId))
+        self._panel.showResultButton("heatMapButton", None, self._actions.isHeatMapShown(volumeId))
+        busy = _("Wait until what is running is done, or cancel it.") if self.busy else None
+        for name in ("reportButton", "exportButton", "explainButton"):
+            self._panel.showResultButton(name, busy)
+
+    def analyze(self) -> None:
+        """Start the analysis of the chosen CT."""
+        # Without a report, which is made from the scene when it is wanted: most readers look at the scene first.
+        self._start(
+            "analyze", lambda _volumeId: [*analysisArguments(self._choice.settings()), "--no-report"], self._read
+        )
+
+    def explain(self) -> None:
+        """Start the explanation of the slice in the red view."""
+        self._start(
+            "explain",
+            lambda volumeId: [
+                *engineArguments(self._choice.settings()),
+                "--slices",
+                str(self._actions.shownSlice(volumeId)),
+            ],
+            self._openExplanation,
+        )
+
+    def cancel(self, reason: str) -> None:
+        """End the run as soon as possible; the scene stays as it was.
+
+        Parameters
+        ----------
+        reason
+            Shown when nothing runs any more.
+        """
+        if self._run is None or self._stopReason is not None:
+            return
+        self._stopReason = reason
+        self._panel.showCancelling()
+        self._run.cancel()
+
+    def stop(self) -> None:
+        """End everything now, and leave nothing behind."""
+        for running in (self._run, self._batch):
+            if running is not None:
+                running.stop()
+        for call in (self._background, self._loading):
+            if call is not None:
+                call.drop()
+        self._run = self._batch = self._background = None
+        self.runVolumeId = None
+        self.removeKept()
+
+    def removeKept(self) -> None:
+        """Remove the private folders of pages that were opened."""
+        for folder in self._kept:
+            folder.remove()
+        self._kept = []
+
+    def report(self) -> None:
+        """Make the report of the chosen CT in a private folder, and open it."""
+
+        def prepared() -> tuple[Path, Callable[[], None]]:
+            folder = PrivateFolder(0)
+            self._kept.append(folder)
+            return folder.results, lambda: self._open(folder.results / REPORT_PAGE)
+
+        self._write(prepared, _("Making the report..."))
+
+    def export(self) -> None:
+        """Write all results of the chosen CT into a folder of the user's."""
+        chosen = chooseFolder(None, _("Empty folder for the results"))
+        if chosen:
+            done = _("All results were written, with the report.")
+            self._write(lambda: (Path(chosen), lambda: self._panel.showMessage(done)), _("Writing the results..."))
+
+    def compare(self, chosen: list[tuple[str, str]]) -> None:
+        """Put the course of the ticked studies into the scene, and show it."""
+        try:
+            with waitCursor():
+                summary = self._actions.followUp(chosen)
+        except CovidCTError as error:
+            self._followUpSection.showMessage(str(error))
+            self._followUpSection.showResult(())
+            return
+        self._followUpSection.showMessage("\n".join(summary.sentences))
+        self._followUpSection.showResult(changeTable(summary.regions))
+
+    def _showStudies(self) -> None:
+        """List the studies, but only where the list is seen, for the dates of many studies take time to find."""
+        if not self._followUpSection.open or self._loading is not None:
+            return
+        if FOLLOW_UP_PACKAGE in sys.modules:
+            entries = self._actions.studies(self._choice.volumeId())
+            self._followUpSection.showStudies([StudyEntry(*entry) for entry in entries])
+            return
+        # The first time, its packages load for a second or two, which the panel need not wait for.
+        self._followUpSection.showMessage(_("Looking for studies..."))
+        self._loading = BackgroundCall(lambda: importlib.import_module(FOLLOW_UP_PACKAGE), self._onFollowUpLoaded)
+
+    def _onFollowUpLoaded(self, future: concurrent.futures.Future[Any]) -> None:
+        self._loading = None
+        if isinstance(future.exception(), ImportError):
+            self._followUpSection.showMessage(_("Packages are missing. Press Analyze once, which installs them."))
+            return
+        future.result()
+        self._followUpSection.showMessage("")
+        self._showStudies()
+
+    def analyzeFolder(self, inputFolder: Path, outputFolder: Path) -> None:
+        """Start the batch."""
+        if self.busy:
+            return
+        try:
+            if not self._install():
+                return
+            cases = casesOfFolder(inputFolder)
+            arguments = analysisArguments(self._choice.settings())
+        except CovidCTError as error:
+            self._batchSection.addLine(str(error))
+            return
+        section = self._batchSection
+        listener = BatchListener(section.showProgress, section.addLine, self._endBatch)
+        self._batch = BatchRun(self._python, self._library, cases, outputFolder, arguments, listener)
+        section.startWork()
+        self.showState()
+        self._batch.start()
+
+    def cancelFolder(self) -> None:
+        """End the batch; what is done stays."""
+        if self._batch is not None:
+            self._batch.cancel()
+
+    def _start(
+        self,
+        command: str,
+        argumentsFor: Callable[[str], list[str]],
+        onFinished: Callable[[PrivateFolder], None],
+    ) -> None:
+        """Hand the chosen CT to a process of the command line; whatever is wrong is shown as one sentence."""
+        volumeId = self._choice.volumeId()
+        if self.busy or volumeId is None:
+            return
+        try:
+            if not self._install():
+                return
+            handOver = HandOver(*self._actions.handOver(volumeId))
+            arguments = argumentsFor(volumeId)
+            listener = RunListener(self._panel.showProgress, onFinished, self._end, lambda: self._end(""))
+            run = AnalysisRun(self._python, self._library, listener)
+            self._run, self.runVolumeId, self._stopReason = run, volumeId, None
+            self._panel.startWork()
+            run.start(command, handOver, arguments)
+        except CovidCTError as error:
+            self._end(str(error))
+        self.showState()
+
+    def _read(self, folder: PrivateFolder) -> None:
+        """Read the results beside the user interface."""
+        volumeId = self.runVolumeId
+        if self._stopReason is not None or volumeId is None or not self._actions.has(volumeId):
+            folder.remove()
+            self._end("")
+            return
+        try:
+            scan = self._actions.scan(volumeId)
+        except CovidCTError as error:
+            folder.remove()
+            self._end(str(error))
+            return
+        self._inBackground(lambda: _readAnalysis(folder, scan), lambda future: self._add(volumeId, future))
+
+    def _add(self, volumeId: str, future: concurrent.futures.Future[Any]) -> None:
+        """Put the results into the scene."""
+        if self._stopReason is not None or not self._actions.has(volumeId):
+            self._end("")
+            return
+        try:
+            with waitCursor():
+                self._actions.add(volumeId, future.result())
+        except CovidCTError as error:
+            self._end(str(error))
+        else:
+            self._end("")
+
+    def _openExplanation(self, folder: PrivateFolder) -> None:
+        self._kept.append(folder)
+        self._end("")
+        self._open(folder.results / EXPLANATION_PAGE)
+
+    def _end(self, message: str) -> None:
+        """Come to rest after a run, with one sentence, or the reason why it was stopped."""
+        reason = self._stopReason
+        self._run = self.runVolumeId = self._stopReason = None
+        self._panel.endWork()
+        self._panel.showMessage(message if reason is None else reason)
+        self.showState()
+
+    def _endBatch(self) -> None:
+        self._batch = None
+        self._batchSection.endWork()
+        self.showState()
+
+    def _write(self, prepared: Callable[[], tuple[Path, Callable[[], None]]], doing: str) -> None:
+        """Write the results of the chosen CT with their report, beside the user interface."""
+        volumeId = self._choice.volumeId()
+        if self.busy or volumeId is None:
+            return
+        try:
+            if not self._install():
+                return
+            with waitCursor():
+                analysis = self._actions.analysis(volumeId)
+            folder, onWritten = prepared()
+        except CovidCTError as error:
+            self._panel.showMessage(str(error))
+            return
+
+        def written(future: concurrent.futures.Future[Any]) -> None:
+            try:
+                future.result()
+            except CovidCTError as error:
+                self._panel.showMessage(str(error))
+                return
+            self._panel.showMessage("")
+            onWritten()
+
+        self._panel.showMessage(doing)
+        self._inBackground(lambda: _writeAnalysis(analysis, folder), written)
+
+    def _withChosen(self, action: Callable[[str, bool], None], shown: bool = True) -> None:
+        volumeId = self._choice.volumeId()
+        if volumeId is not None:
+            with waitCursor():
+                self._try(lambda: action(volumeId, shown))
+            self.showState()
+
+    def _try(self, action: Callable[[], None]) -> None:
+        """Show what is wrong as one sentence."""
+        try:
+            action()
+        except CovidCTError as error:
+            self._panel.showMessage(str(error))
+
+    def _inBackground(
+        self, function: Callable[[], Any], onDone: Callable[[concurrent.futures.Future[Any]], None]
+    ) -> None:
+        def done(future: concurrent.futures.Future[Any]) -> None:
+            self._background = None
+            onDone(future)
+            self.showState()
+
+        self._background = BackgroundCall(function, done)
+        self.showState()
+
+    def _open(self, page: Path) -> None:
+        if not openFile(str(page)):
+            self._panel.showMessage(_("No program here opens web pages. Press Export, and open the page by hand."))
+
+
+@contextmanager
+def waitCursor() -> Iterator[None]:
+    """Show that the application stands still for a moment."""
+    qt.QApplication.setOverrideCursor(qt.Qt.WaitCursor)
+    try:
+        yield
+    finally:
+        qt.QApplication.restoreOverrideCursor()
+
+
+def _readAnalysis(folder: PrivateFolder, scan: Any) -> Any:
+    """Read the results of a run and remove its private folder."""
+    # Reading results needs packages that Slicer does not ship, so it loads only where there are some.
+    from CovidCTLib.results.reading import read_analysis
+
+    try:
+        return read_analysis(folder.results, scan=scan)
+    finally:
+        folder.remove()
+
+
+def _writeAnalysis(analysis: Any, folder: Path) -> None:
+    """Write all results of an analysis with the report."""
+    from CovidCTLib.results import write_results
+
+    write_results(analysis, folder)

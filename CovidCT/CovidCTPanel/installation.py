@@ -1,0 +1,98 @@
+"""Installation of what an analysis needs, once the user agreed; Slicer's own functions for it come as arguments."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+from CovidCTLib.errors import CovidCTError
+from CovidCTPanel.requirements import (
+    PYTORCH_REQUIREMENT,
+    SHIPPED_BY_SLICER,
+    isImportable,
+    missingRequirements,
+    versionsToKeep,
+)
+
+
+def missingPackages() -> tuple[str, ...]:
+    """List the packages that an analysis still needs, torch first; empty if it can run."""
+    torch = () if isImportable("torch") else (f"torch{PYTORCH_REQUIREMENT}",)
+    return torch + missingRequirements()
+
+
+def requirePackages() -> None:
+    """Refuse to go on without the packages.
+
+    Raises
+    ------
+    CovidCTError
+        If any is missing.
+    """
+    missing = missingPackages()
+    if missing:
+        raise CovidCTError(
+            f"The analysis needs Python packages that are not installed: {', '.join(missing)}. Press Analyze in "
+            "the module's panel, or call CovidCTLogic().installMissingPackages()."
+        )
+
+
+def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any]) -> None:
+    """Install what is missing; what Slicer ships stays as it is.
+
+    Parameters
+    ----------
+    packaging
+        The module ``slicer.packaging`` of Slicer 5.12; None in 5.10, which has none.
+    pipInstall
+        ``slicer.util.pip_install``.
+
+    Raises
+    ------
+    CovidCTError
+        If the PyTorch extension is missing, or packages were not installed, for example without a network.
+    """
+    if not isImportable("torch"):
+        _installTorch()
+    missing = list(missingRequirements())
+    if not missing:
+        return
+    try:
+        if packaging is not None:
+            # As objects, for Slicer 5.12 takes no texts; the package is there wherever slicer.packaging is.
+            requirement = importlib.import_module("packaging.requirements").Requirement
+            packaging.pip_ensure(
+                [requirement(text) for text in missing],
+                skip_packages=list(SHIPPED_BY_SLICER),
+                prompt_install=False,
+                requester="CovidCT",
+            )
+        else:
+            # Without a list of what to skip, Slicer's own versions are pinned: pip then refuses to replace them.
+            pipInstall([*missing, *versionsToKeep(importlib.metadata.version)])
+    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+        raise CovidCTError(
+            f"Python packages are needed, but could not be installed: {', '.join(missing)}. Connect the computer to "
+            "the network and press the button again; Slicer's error log has the details."
+        ) from error
+    importlib.invalidate_caches()
+    left = missingRequirements()
+    if left:
+        raise CovidCTError(
+            f"Python packages were installed, but are not found: {', '.join(left)}. Restart Slicer and try again."
+        )
+
+
+def _installTorch() -> None:
+    if not isImportable("PyTorchUtils"):
+        raise CovidCTError(
+            "The PyTorch extension is needed to install torch, but it is not there. Install it in the "
+            "Extensions Manager, restart Slicer and try again."
+        )
+    # A module of another extension, which may be installed while Slicer runs.
+    logic = importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
+    if logic.installTorch(askConfirmation=False, torchVersionRequirement=PYTORCH_REQUIREMENT) is None:
+        raise CovidCTError("Torch is needed for the networks, but was not installed. Try again when online.")

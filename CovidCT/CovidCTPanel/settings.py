@@ -1,0 +1,109 @@
+"""What the user may set: its choices, and the arguments of the command line that they become."""
+
+from __future__ import annotations
+
+import enum
+from typing import Protocol
+
+from slicer.i18n import tr as _
+
+from CovidCTLib.errors import OptionsError
+from CovidCTLib.hu import HIGH_OPACITY_HU, VESSEL_HU
+
+SLICE_THRESHOLD_OF_MODEL = 0.0
+CASE_THRESHOLD_OF_MODEL = -0.01
+"""Values of the spin boxes that stand for the classifier's own threshold; no threshold of a user can have them."""
+
+HIGHEST_THRESHOLD = 0.99
+LOWEST_HU, HIGHEST_HU = -1000, 1000
+"""Ends of the spin boxes, inclusive."""
+
+DEFAULT_HIGH_OPACITY_HU = HIGH_OPACITY_HU
+DEFAULT_VESSEL_HU = VESSEL_HU
+
+
+class Device(enum.Enum):
+    """Where the networks run."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+    mps = "mps"
+
+    def label(self) -> str:
+        """Give its name in the combo box."""
+        names = {
+            "auto": _("Automatic"),
+            "cpu": _("Processor (CPU)"),
+            "cuda": _("NVIDIA graphics card (CUDA)"),
+            "mps": _("Apple graphics (MPS)"),
+        }
+        return names[self.value]
+
+
+class LungsEngine(enum.Enum):
+    """How the lungs are found."""
+
+    network = "network"
+    contour = "contour"
+
+    def label(self) -> str:
+        """Give its name in the combo box."""
+        return {"network": _("Network"), "contour": _("Contours of the air")}[self.value]
+
+
+class Settings(Protocol):
+    """The settings as the parameter node holds them."""
+
+    device: Device
+    lungsEngine: LungsEngine
+    sliceThreshold: float
+    caseThreshold: float
+    highOpacityHu: int
+    vesselHu: int
+    modelsFolder: str
+
+
+def resetSettings(settings: Settings) -> None:
+    """Set everything back to its default."""
+    settings.device = Device.auto
+    settings.lungsEngine = LungsEngine.network
+    settings.sliceThreshold = SLICE_THRESHOLD_OF_MODEL
+    settings.caseThreshold = CASE_THRESHOLD_OF_MODEL
+    settings.highOpacityHu = DEFAULT_HIGH_OPACITY_HU
+    settings.vesselHu = DEFAULT_VESSEL_HU
+    settings.modelsFolder = ""
+
+
+def engineArguments(settings: Settings) -> list[str]:
+    """Give the arguments that every command with networks takes.
+
+    Raises
+    ------
+    OptionsError
+        If the folder of own models is no full path.
+    """
+    arguments = ["--device", settings.device.value, "--lungs", settings.lungsEngine.value]
+    folder = settings.modelsFolder.strip()
+    if folder.startswith("-"):
+        raise OptionsError(
+            "The folder of own models must be a full path, but it starts with a hyphen. Choose it with the button."
+        )
+    return [*arguments, "--models", folder] if folder else arguments
+
+
+def analysisArguments(settings: Settings) -> list[str]:
+    """Give the arguments of ``covidct analyze``, input and output excepted; thresholds of the model are left out.
+
+    Raises
+    ------
+    OptionsError
+        As `engineArguments`.
+    """
+    arguments = engineArguments(settings)
+    if settings.sliceThreshold > SLICE_THRESHOLD_OF_MODEL:
+        arguments += ["--slice-threshold", f"{settings.sliceThreshold:.4f}"]
+    if settings.caseThreshold > CASE_THRESHOLD_OF_MODEL / 2:
+        arguments += ["--case-threshold", f"{max(settings.caseThreshold, 0.0):.4f}"]
+    # A negative number after a space would be read as an option.
+    return [*arguments, f"--high-opacity={settings.highOpacityHu}", f"--vessel={settings.vesselHu}"]

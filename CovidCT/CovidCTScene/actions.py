@@ -1,0 +1,214 @@
+"""What the module does with the CTs of one scene, each named by its node's identifier; nothing here keeps a node."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from CovidCTLib.analysis import Analysis
+from CovidCTLib.errors import InputError
+from CovidCTLib.scan import Scan
+from CovidCTScene.choice import refusalOfCt, shownSlice
+from CovidCTScene.export import analysisFromScene
+from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, studiesOfPatient
+from CovidCTScene.handover import handOverOfVolumeNode
+from CovidCTScene.nodes import ResultNodes, resultNodesOf
+from CovidCTScene.results import addAnalysisToScene
+from CovidCTScene.scan import scanFromVolumeNode
+from CovidCTScene.views import applyWindowPreset, is3DShown, isHeatMapShown, show3D, showAnalysis, showHeatMap
+
+if TYPE_CHECKING:
+    from CovidCTLib.followup import FollowUp
+
+RECORD_VERSION = 1
+"""Newest version of the record (`CovidCTLib.results.record.SCHEMA_VERSION`) that the panel can show."""
+
+
+ChangeRow: TypeAlias = "tuple[str, float | None, float | None, float | None]"
+
+
+@dataclass(frozen=True)
+class FollowUpSummary:
+    """A follow-up for the panel.
+
+    Parameters
+    ----------
+    sentences
+        What changed, in words.
+    regions
+        Name of each region with its rows: measure with unit, first and last value, and change; None is undefined.
+    """
+
+    sentences: tuple[str, ...]
+    regions: tuple[tuple[str, tuple[ChangeRow, ...]], ...]
+
+
+class SceneActions:
+    """Acts on one scene. Every method that takes an identifier raises InputError where that CT is gone.
+
+    Parameters
+    ----------
+    scene
+        A vtkMRMLScene.
+    showChartNode
+        Shows a vtkMRMLPlotChartNode in the layout of the application.
+    """
+
+    def __init__(self, scene: Any, showChartNode: Callable[[Any], None]) -> None:
+        self._scene = scene
+        self._showChartNode = showChartNode
+
+    def has(self, volumeId: str) -> bool:
+        """Say whether the CT is still in the scene."""
+        return self._scene.GetNodeByID(volumeId) is not None
+
+    def refusal(self, volumeId: str | None) -> str | None:
+        """Say why the CT cannot be analyzed; None if it can. ``volumeId`` is None where nothing is chosen."""
+        return refusalOfCt(self._scene.GetNodeByID(volumeId) if volumeId else None)
+
+    def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]:
+        """Prepare to write the CT to a file, as `handOverOfVolumeNode`."""
+        refusal = self.refusal(volumeId)
+        if refusal is not None:
+            raise InputError(refusal)
+        return handOverOfVolumeNode(self._node(volumeId))
+
+    def scan(self, volumeId: str) -> Scan:
+        """Take the CT, as `scanFromVolumeNode`."""
+        return scanFromVolumeNode(self._node(volumeId))
+
+    def add(self, volumeId: str, analysis: Analysis) -> None:
+        """Put results into the scene, in one batch, and show them."""
+        volumeNode = self._node(volumeId)
+        showAnalysis(self._scene, volumeNode, addAnalysisToScene(self._scene, volumeNode, analysis))
+
+    def record(self, volumeId: str | None) -> dict[str, Any] | None:
+        """Give what ``analysis.json`` says of the CT; None where it has no results that this version can show."""
+        nodes = self._results(volumeId)
+        if nodes is None:
+            return None
+        try:
+            record = json.loads(nodes.record.GetText() or "")
+        except ValueError:
+            return None
+        return record if isinstance(record, dict) and record.get("schema_version") == RECORD_VERSION else None
+
+    def analysis(self, volumeId: str) -> Analysis:
+        """Put the analysis of the CT together from the scene, as `analysisFromScene`."""
+        return analysisFromScene(self._scene, self._node(volumeId))
+
+    def is3DShown(self, volumeId: str) -> bool:
+        """Say whether the surfaces are there and visible."""
+        nodes = self._results(volumeId)
+        return nodes is not None and is3DShown(nodes)
+
+    def show3D(self, volumeId: str, shown: bool) -> None:
+        """Show or hide the surfaces."""
+        show3D(self._scene, self._resultsOrRefusal(volumeId), shown)
+
+    def isHeatMapShown(self, volumeId: str) -> bool:
+        """Say whether the heat map lies over the CT."""
+        nodes = self._results(volumeId)
+        return nodes is not None and isHeatMapShown(self._scene, nodes)
+
+    def showHeatMap(self, volumeId: str, shown: bool) -> None:
+        """Lay the heat map over the CT, or take it away."""
+        showHeatMap(self._scene, self._node(volumeId), self._resultsOrRefusal(volumeId), shown)
+
+    def applyWindow(self, volumeId: str | None, name: str) -> None:
+        """Show the CT in one of the windows of `CovidCTScene.views.WINDOW_PRESETS`."""
+        applyWindowPreset(self._scene.GetNodeByID(volumeId) if volumeId else None, name)
+
+    def shownSlice(self, volumeId: str) -> int:
+        """Give the number of the axial slice that the red view shows."""
+        return shownSlice(self._scene, self._node(volumeId))
+
+    def showChart(self, volumeId: str) -> None:
+        """Show the chart of the slices."""
+        self._showChartNode(self._resultsOrRefusal(volumeId).chart)
+
+    def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]:
+        """Give every analyzed CT, by date: identifier, name, date, and whether it is of the same patient as a CT.
+
+        The date is ``YYYY-MM-DD``, or empty where it is not known.
+        """
+        node = self._scene.GetNodeByID(volumeId) if volumeId else None
+        ofPatient = studiesOfPatient(self._scene, node) if node is not None else ()
+        same = {study.volumeNode.GetID() for study in ofPatient}
+        return [
+            (
+                study.volumeNode.GetID(),
+                study.volumeNode.GetName(),
+                study.date.isoformat() if study.date else "",
+                study.volumeNode.GetID() in same,
+            )
+            for study in analyzedStudies(self._scene)
+        ]
+
+    def followUp(self, chosen: Sequence[tuple[str, str]]) -> FollowUpSummary:
+        """Put the course of studies into the scene and show its chart.
+
+        Parameters
+        ----------
+        chosen
+            Identifier and date of each study; an empty date takes what the scene says.
+
+        Raises
+        ------
+        InputError
+            If a date is none, and as `addFollowUpToScene`.
+        """
+        from CovidCTLib.followup import parse_date
+
+        known = {study.volumeNode.GetID(): study for study in analyzedStudies(self._scene)}
+        studies = []
+        for identifier, typed in chosen:
+            study = known.get(identifier)
+            if study is None:
+                raise InputError("Each ticked study must be in the scene with its results, but one was removed.")
+            date = parse_date(typed) if typed else study.date
+            studies.append(SceneStudy(study.volumeNode, study.record, date))
+        nodes, followUp = addFollowUpToScene(self._scene, studies)
+        self._showChartNode(nodes.bothLungs)
+        return _summaryOf(followUp)
+
+    def _node(self, volumeId: str) -> Any:
+        node = self._scene.GetNodeByID(volumeId)
+        if node is None:
+            raise InputError("The CT must be in the scene, but it was removed. Choose or load one.")
+        return node
+
+    def _results(self, volumeId: str | None) -> ResultNodes | None:
+        node = self._scene.GetNodeByID(volumeId) if volumeId else None
+        return resultNodesOf(self._scene, node) if node is not None else None
+
+    def _resultsOrRefusal(self, volumeId: str) -> ResultNodes:
+        nodes = self._results(volumeId)
+        if nodes is None:
+            raise InputError("Results of this CT must be in the scene, but there are none. Press Analyze first.")
+        return nodes
+
+
+def _summaryOf(followUp: FollowUp) -> FollowUpSummary:
+    """Take first and last values of what is charted, for both lungs and each of them."""
+    from CovidCTLib.followup.result import CHARTED
+    from CovidCTLib.measures.regions import REGIONS
+
+    first, last = followUp.points[0].number, followUp.points[-1].number
+    found = {(row.measure, row.region, row.study): row for row in followUp.rows if row.measure in CHARTED}
+    rows: dict[str, list[ChangeRow]] = {}
+    for (measure, region, study), row in found.items():
+        end = found.get((measure, region, last))
+        if study == first and end is not None:
+            label = f"{_capital(row.label)} ({row.unit})"
+            rows.setdefault(region, []).append((label, row.value, end.value, end.change))
+    warnings = [notice.text for notice in followUp.notices if notice.severity != "note"]
+    regions = tuple((_capital(str(REGIONS[region])), tuple(changes)) for region, changes in rows.items())
+    return FollowUpSummary((*warnings, *followUp.sentences.get(last, ())), regions)
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"

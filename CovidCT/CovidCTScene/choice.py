@@ -1,0 +1,93 @@
+"""Which volume of a scene is the CT that a user most likely means, and which cannot be one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from CovidCTLib.errors import InputError
+from CovidCTLib.geometry import CanonicalGrid
+from CovidCTScene.nodes import RESULT_ATTRIBUTE, nodesOfClass
+from CovidCTScene.scan import LPS_FROM_RAS, geometryOfVolumeNode, refusalOfVolumeNode
+
+RED_SLICE_VIEW = "vtkMRMLSliceNodeRed"
+"""Identifier of the slice view that Slicer uses for axial slices."""
+
+
+def refusalOfCt(volumeNode: Any) -> str | None:
+    """Say why a node cannot be analyzed, as `refusalOfVolumeNode`, with what its scene tells beside.
+
+    Parameters
+    ----------
+    volumeNode
+        A vtkMRMLNode, or None where nothing is chosen.
+
+    Returns
+    -------
+    str or None
+        One sentence, or None if the node may be analyzed. Voxels are not looked at.
+    """
+    refusal = refusalOfVolumeNode(volumeNode)
+    if refusal is not None:
+        return refusal
+    if volumeNode.GetAttribute(RESULT_ATTRIBUTE):
+        return "Choose the CT itself: this volume is a heat map that CovidCT made of it."
+    if _isFrame(volumeNode):
+        return (
+            "Choose a single CT: this volume shows the frames of a sequence, one after the other. Clone the frame that "
+            "you want (Data module, right-click, Clone) and analyze the clone."
+        )
+    try:
+        geometryOfVolumeNode(volumeNode)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def newestCt(scene: Any) -> Any | None:
+    """Give the volume that came into the scene last and may be a CT; None where there is none."""
+    for node in reversed(nodesOfClass(scene, "vtkMRMLScalarVolumeNode")):
+        if not node.GetHideFromEditors() and refusalOfCt(node) is None and _fromScanner(node):
+            return node
+    return None
+
+
+def _isFrame(volumeNode: Any) -> bool:
+    """Say whether a sequence browser replaces the voxels of this node."""
+    return any(
+        browser.IsProxyNodeID(volumeNode.GetID())
+        for browser in nodesOfClass(volumeNode.GetScene(), "vtkMRMLSequenceBrowserNode")
+        if hasattr(browser, "IsProxyNodeID")
+    )
+
+
+def _fromScanner(volumeNode: Any) -> bool:
+    """Say whether the voxels can hold HU, which go under zero; bytes without a sign cannot."""
+    return bool(volumeNode.GetImageData().GetScalarTypeMin() < 0)
+
+
+def shownSlice(scene: Any, volumeNode: Any) -> int:
+    """Give the axial slice of a CT that the red slice view shows, or that is nearest to what it shows.
+
+    Parameters
+    ----------
+    scene
+        Its red slice view; without one, the middle of the CT is meant.
+    volumeNode
+        The CT.
+
+    Returns
+    -------
+    int
+        Number of the axial slice in the canonical orientation, 0 at the feet, as in the table of slices.
+    """
+    grid = CanonicalGrid(geometryOfVolumeNode(volumeNode)).geometry
+    count = grid.shape_zyx[0]
+    view = scene.GetNodeByID(RED_SLICE_VIEW)
+    if view is None:
+        return count // 2
+    matrix = view.GetSliceToRAS()
+    place = np.array([matrix.GetElement(row, 3) for row in range(3)] + [1.0])
+    index = np.linalg.solve(LPS_FROM_RAS @ grid.ijk_to_lps, place)[2]
+    return int(min(max(round(float(index)), 0), count - 1))

@@ -1,0 +1,296 @@
+"""Follow-up in the scene: a patient's studies found in the subject hierarchy, their course as tables and charts."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import slicer
+
+from CovidCTLib.analysis import Analysis
+from CovidCTLib.errors import CovidCTError, InputError
+from CovidCTLib.hu import LOWEST_HU
+from CovidCTLib.scan import Identifiers
+from CovidCTScene.chart import fillChartNode
+from CovidCTScene.export import shapeOfRecord
+from CovidCTScene.followup_nodes import REGION_FIELDS, FollowUpNodes, fillFollowUpSeries, fillFollowUpTables
+from CovidCTScene.nodes import RESULT_ATTRIBUTE, markedNodes, nodesOfClass, removeNodes
+
+if TYPE_CHECKING:
+    from CovidCTLib.followup import FollowUp
+
+FOLLOW_UP_ATTRIBUTE = "CovidCT.FollowUp"
+"""Node attribute that marks a node as part of a follow-up; its value is the field of `FollowUpNodes`."""
+
+STUDY_REFERENCE = "CovidCT.Study"
+"""Node references from a node of a follow-up to the CTs of its studies."""
+
+SALT_BYTES = 16
+"""Random bytes with which patient numbers are hashed before they are compared; as many as NIST SP 800-132 asks for."""
+
+_CLASSES_AND_NAMES = {
+    "table": ("vtkMRMLTableNode", "follow-up"),
+    "values": ("vtkMRMLTableNode", "follow-up, values of the charts"),
+    "bothLungs": ("vtkMRMLPlotChartNode", "follow-up, both lungs"),
+    "rightLung": ("vtkMRMLPlotChartNode", "follow-up, right lung"),
+    "leftLung": ("vtkMRMLPlotChartNode", "follow-up, left lung"),
+}
+
+
+@dataclass(frozen=True)
+class SceneStudy:
+    """A CT of the scene as a study of a follow-up.
+
+    Parameters
+    ----------
+    volumeNode
+        The CT.
+    record
+        vtkMRMLTextNode with its analysis; None while it is not analyzed.
+    date
+        When the patient was scanned; None where neither the subject hierarchy nor the record says so.
+    """
+
+    volumeNode: Any
+    record: Any
+    date: date | None
+
+
+def studiesOfPatient(scene: Any, volumeNode: Any) -> tuple[SceneStudy, ...]:
+    """Find the CTs of the patient of a CT.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    volumeNode
+        A CT of the patient.
+
+    Returns
+    -------
+    tuple of SceneStudy
+        All scalar volumes under the same patient in the subject hierarchy, CovidCT's own left out, by date, those
+        without a date last; only the CT itself where it lies under no patient. Studies that are not analyzed yet are
+        among them.
+    """
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    patient = _patientItem(hierarchy, volumeNode)
+    if not patient:
+        return (sceneStudy(scene, volumeNode),)
+    nodes = [node for node in _volumes(scene) if _patientItem(hierarchy, node) == patient]
+    return tuple(sorted((sceneStudy(scene, node) for node in nodes), key=_byDate))
+
+
+def analyzedStudies(scene: Any) -> tuple[SceneStudy, ...]:
+    """Find every analyzed CT of the scene, whosever it is, for choosing by hand; by date, those without one last."""
+    found = (sceneStudy(scene, node) for node in _volumes(scene))
+    return tuple(sorted((study for study in found if study.record is not None), key=_byDate))
+
+
+def sceneStudy(scene: Any, volumeNode: Any) -> SceneStudy:
+    """Take a CT of the scene as a study, with its analysis and date as far as they are there."""
+    records = markedNodes(scene, volumeNode)["record"]
+    record = records[-1] if records else None
+    return SceneStudy(volumeNode, record, _dateInHierarchy(scene, volumeNode) or _dateInRecord(record))
+
+
+def addFollowUpToScene(scene: Any, studies: Sequence[SceneStudy]) -> tuple[FollowUpNodes, FollowUp]:
+    """Put the course of a disease into the scene, in one batch.
+
+    An earlier follow-up that shares a study with the new one goes once the new one is complete; nothing else is
+    touched. If anything fails, the scene is as it was before.
+
+    Parameters
+    ----------
+    scene
+        The scene of the studies.
+    studies
+        At least two, in any order, each analyzed and with a date.
+
+    Returns
+    -------
+    nodes, followUp
+        The new nodes, and the result with sentences and notices for the panel. Studies are numbered in the order of
+        time, from 1.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two studies, one is given twice, is not analyzed, or has no date, or its text node does
+        not hold an analysis.
+    """
+    followUp = _followUp(scene, _checked(studies))
+    volumes = [study.volumeNode for study in sorted(studies, key=_byDate)]
+    earlier = _earlierNodes(scene, {node.GetID() for node in volumes})
+    added: list[Any] = []
+    scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
+    try:
+
+        def create(className: str, name: str, role: str) -> Any:
+            node = scene.AddNewNodeByClass(className, name)
+            added.append(node)
+            node.SetAttribute(FOLLOW_UP_ATTRIBUTE, role)
+            for volume in volumes:
+                node.AddNodeReferenceID(STUDY_REFERENCE, volume.GetID())
+            return node
+
+        nodes = FollowUpNodes(
+            **{
+                role: create(className, f"{volumes[0].GetName()} {name}", role)
+                for role, (className, name) in _CLASSES_AND_NAMES.items()
+            }
+        )
+        fillFollowUpTables(nodes, followUp)
+        for region, role in REGION_FIELDS.items():
+            # The names of the lines are those in the legend, where the name of the CT would leave no room.
+            lines = fillFollowUpSeries(lambda name: create("vtkMRMLPlotSeriesNode", name, "line"), nodes, region)
+            chart = getattr(nodes, role)
+            fillChartNode(chart, lines, chart.GetName(), "days since the first study", "cm3 (ml)")
+        _place(scene, volumes, added)
+    except BaseException:
+        # Whatever went wrong, half a follow-up must not stay.
+        removeNodes(scene, added)
+        raise
+    else:
+        removeNodes(scene, earlier)
+        return nodes, followUp
+    finally:
+        scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+
+
+def followUpNodesOf(scene: Any, volumeNode: Any) -> FollowUpNodes | None:
+    """Find the follow-up that a CT is a study of, for example in a scene from a file; None if there is none."""
+    found: dict[str, Any] = {}
+    for node in _earlierNodes(scene, {volumeNode.GetID()}):
+        found[node.GetAttribute(FOLLOW_UP_ATTRIBUTE)] = node
+    names = [field.name for field in fields(FollowUpNodes)]
+    if not all(name in found for name in names):
+        return None
+    return FollowUpNodes(**{name: found[name] for name in names})
+
+
+def _checked(studies: Sequence[SceneStudy]) -> Sequence[SceneStudy]:
+    if len({study.volumeNode.GetID() for study in studies}) < len(studies):
+        raise InputError("Each study of a follow-up must be another CT, but one was chosen twice. Choose it once.")
+    for number, study in enumerate(studies, start=1):
+        if study.record is None:
+            raise InputError(
+                f"Each study of a follow-up must be analyzed, but study {number} in the list is not. Choose its CT, "
+                "press Analyze, and try again."
+            )
+        if study.date is None:
+            raise InputError(
+                f"Each study of a follow-up needs the date of its scan, but study {number} in the list has none. Enter "
+                "it as YYYY-MM-DD."
+            )
+    return studies
+
+
+def _followUp(scene: Any, studies: Sequence[SceneStudy]) -> FollowUp:
+    from CovidCTLib.followup import Study, follow_up, patient_key
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    # The numbers of two patients are compared, and never kept.
+    salt = secrets.token_bytes(SALT_BYTES)
+    given = [
+        Study(_numbersOf(study.record), study.date, patient_key(_identifiers(hierarchy, study.volumeNode), salt))
+        for study in sorted(studies, key=_byDate)
+        if study.date is not None
+    ]
+    return follow_up(given, register=False)
+
+
+def _numbersOf(record: Any) -> Analysis:
+    """Restore an analysis without its arrays, which tables and charts do not need."""
+    from CovidCTLib.results.reading import parsed_record, restored_analysis
+
+    told = parsed_record(record.GetText() or "")
+    shape = shapeOfRecord(told)
+    nothing = np.broadcast_to(np.uint8(0), shape)
+    heat = np.broadcast_to(np.float32(0), shape)
+    return restored_analysis(told, nothing, nothing, heat, np.broadcast_to(np.int16(LOWEST_HU), shape))
+
+
+def _volumes(scene: Any) -> list[Any]:
+    """Scalar volumes that may be CTs: no labelmaps, no colour pictures, nothing that CovidCT made itself."""
+    nodes = nodesOfClass(scene, "vtkMRMLScalarVolumeNode")
+    return [
+        node
+        for node in nodes
+        if node.GetClassName() == "vtkMRMLScalarVolumeNode" and not node.GetAttribute(RESULT_ATTRIBUTE)
+    ]
+
+
+def _byDate(study: SceneStudy) -> date:
+    return study.date or date.max
+
+
+def _patientItem(hierarchy: Any, node: Any) -> int:
+    """Item of the patient that a node lies under; 0 where there is none."""
+    item = hierarchy.GetItemByDataNode(node)
+    if not item:
+        return 0
+    return int(hierarchy.GetItemAncestorAtLevel(item, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMLevelPatient()))
+
+
+def _identifiers(hierarchy: Any, node: Any) -> Identifiers | None:
+    patient = _patientItem(hierarchy, node)
+    if not patient:
+        return None
+    number = hierarchy.GetItemAttribute(
+        patient, slicer.vtkMRMLSubjectHierarchyConstants.GetDICOMPatientIDAttributeName()
+    )
+    return Identifiers(patient_id=number or None)
+
+
+def _dateInHierarchy(scene: Any, volumeNode: Any) -> date | None:
+    from CovidCTLib.followup import parse_date
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    names = slicer.vtkMRMLSubjectHierarchyConstants
+    item = hierarchy.GetItemByDataNode(volumeNode)
+    study = hierarchy.GetItemAncestorAtLevel(item, names.GetDICOMLevelStudy()) if item else 0
+    told = hierarchy.GetItemAttribute(study, names.GetDICOMStudyDateAttributeName()) if study else ""
+    try:
+        return parse_date(told) if told else None
+    except CovidCTError:
+        # What a file holds as its date may be anything; the user is asked then.
+        return None
+
+
+def _dateInRecord(record: Any) -> date | None:
+    from CovidCTLib.followup import stated_date
+
+    if record is None:
+        return None
+    try:
+        return stated_date(_numbersOf(record).scan)
+    except CovidCTError:
+        # A text node that the user changed; adding the follow-up says so.
+        return None
+
+
+def _earlierNodes(scene: Any, volumeIds: set[str]) -> list[Any]:
+    """Nodes of follow-ups that have any of these CTs as a study."""
+    classes = {*(className for className, _name in _CLASSES_AND_NAMES.values()), "vtkMRMLPlotSeriesNode"}
+    found = []
+    for node in (node for className in sorted(classes) for node in nodesOfClass(scene, className)):
+        count = node.GetNumberOfNodeReferences(STUDY_REFERENCE)
+        studies = {node.GetNthNodeReferenceID(STUDY_REFERENCE, index) for index in range(count)}
+        if node.GetAttribute(FOLLOW_UP_ATTRIBUTE) and studies & volumeIds:
+            found.append(node)
+    return found
+
+
+def _place(scene: Any, volumes: Sequence[Any], nodes: Sequence[Any]) -> None:
+    """Put the follow-up under the patient, where all studies have the same one."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    patients = {_patientItem(hierarchy, volume) for volume in volumes}
+    parent = patients.pop() if len(patients) == 1 else 0
+    for node in nodes:
+        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
+        hierarchy.SetItemParent(item, parent or hierarchy.GetSceneItemID())

@@ -1,0 +1,104 @@
+"""The nodes of one analysis: which there are, how they are marked as CovidCT's, and how they are found again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+RESULT_ATTRIBUTE = "CovidCT.Result"
+"""Node attribute that marks a node as CovidCT's; its value is the field of `ResultNodes`."""
+
+VOLUME_REFERENCE = "CovidCT.Volume"
+"""Node reference from a result to the CT that it was made from."""
+
+
+@dataclass(frozen=True)
+class ResultNodes:
+    """The nodes of one analysis in the scene.
+
+    Parameters
+    ----------
+    segmentation
+        vtkMRMLSegmentationNode with the segment identifiers of `CovidCTLib.labels`.
+    localization
+        vtkMRMLScalarVolumeNode, float32 in [0, 1], on the grid of the CT.
+    colours
+        vtkMRMLColorTableNode of the localization.
+    measures
+        vtkMRMLTableNode "Corona Score": one row per region and measure.
+    slices
+        vtkMRMLTableNode "slices": one row per axial slice.
+    probabilitySeries, areaSeries
+        vtkMRMLPlotSeriesNode: probability and opacity area of the slices over their position.
+    chart
+        vtkMRMLPlotChartNode of both series.
+    record
+        vtkMRMLTextNode with the same text as ``analysis.json``.
+    """
+
+    segmentation: Any
+    localization: Any
+    colours: Any
+    measures: Any
+    slices: Any
+    probabilitySeries: Any
+    areaSeries: Any
+    chart: Any
+    record: Any
+
+
+CLASSES_AND_NAMES = {
+    "segmentation": ("vtkMRMLSegmentationNode", "segmentation"),
+    "localization": ("vtkMRMLScalarVolumeNode", "localization"),
+    "colours": ("vtkMRMLColorTableNode", "localization colours"),
+    "measures": ("vtkMRMLTableNode", "Corona Score"),
+    "slices": ("vtkMRMLTableNode", "slices"),
+    "probabilitySeries": ("vtkMRMLPlotSeriesNode", "probability (%)"),
+    "areaSeries": ("vtkMRMLPlotSeriesNode", "opacity area (cm2)"),
+    "chart": ("vtkMRMLPlotChartNode", "slice chart"),
+    "record": ("vtkMRMLTextNode", "analysis"),
+}
+"""Class of each node, and its name; except for the lines of the chart, the name of the CT stands before it."""
+
+
+def resultNodesOf(scene: Any, volumeNode: Any) -> ResultNodes | None:
+    """Find the results of a CT in the scene, for example in one that was loaded from a file; None if any is missing."""
+    found = markedNodes(scene, volumeNode)
+    if not all(found.values()):
+        return None
+    return ResultNodes(**{result: nodes[-1] for result, nodes in found.items()})
+
+
+def markedNodes(scene: Any, volumeNode: Any) -> dict[str, list[Any]]:
+    """Give the nodes that carry CovidCT's mark and refer to this CT, by field of `ResultNodes`."""
+    found: dict[str, list[Any]] = {field.name: [] for field in fields(ResultNodes)}
+    for result, (className, _name) in CLASSES_AND_NAMES.items():
+        for node in nodesOfClass(scene, className):
+            refers = node.GetNodeReferenceID(VOLUME_REFERENCE) == volumeNode.GetID()
+            if refers and node.GetAttribute(RESULT_ATTRIBUTE) == result:
+                found[result].append(node)
+    return found
+
+
+def nodesOfClass(scene: Any, className: str) -> list[Any]:
+    """Give all nodes of a class and those derived from it, in the order of the scene."""
+    return [scene.GetNthNodeByClass(index, className) for index in range(scene.GetNumberOfNodesByClass(className))]
+
+
+def removeNodes(scene: Any, nodes: Any) -> None:
+    """Remove nodes with their display and storage nodes, which the scene would otherwise keep."""
+    for node in list(nodes):
+        belongings = list(_belongings(node))
+        scene.RemoveNode(node)
+        for belonging in belongings:
+            scene.RemoveNode(belonging)
+
+
+def _belongings(node: Any) -> Iterator[Any]:
+    if node.IsA("vtkMRMLDisplayableNode"):
+        displays = (node.GetNthDisplayNode(index) for index in range(node.GetNumberOfDisplayNodes()))
+        yield from (display for display in displays if display is not None)
+    if node.IsA("vtkMRMLStorableNode"):
+        storages = (node.GetNthStorageNode(index) for index in range(node.GetNumberOfStorageNodes()))
+        yield from (storage for storage in storages if storage is not None)

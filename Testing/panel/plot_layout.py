@@ -1,0 +1,104 @@
+"""Slicer's layout with one plot view, on VTK's real chart, which is clicked with real events of the mouse."""
+
+# Names are Qt's and Slicer's.
+# ruff: noqa: N815
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import slicer
+import vtk
+from PySide6 import QtCore, QtWidgets
+from pythonqt import Manners
+
+SIZE_PX = (400, 300)
+
+
+class PlotView(Manners, QtWidgets.QWidget):
+    """qMRMLPlotView: draws the series of a chart node, and tells which of their points are selected."""
+
+    SIGNATURES = ("dataSelected(vtkStringArray*, vtkCollection*)",)
+    dataSelected = QtCore.Signal(object, object)
+
+    def __init__(self):
+        super().__init__()
+        self._series = []
+        self._chart = vtk.vtkChartXY()
+        self._view = vtk.vtkContextView()
+        self._view.GetRenderWindow().SetOffScreenRendering(1)
+        self._view.GetRenderWindow().SetSize(*SIZE_PX)
+        self._view.GetScene().AddItem(self._chart)
+        # As Slicer sets them where the user pans with the left button.
+        for action, button in ((vtk.vtkChart.PAN, 1), (vtk.vtkChart.ZOOM, 2), (vtk.vtkChart.ZOOM_AXIS, 4)):
+            self._chart.SetActionToButton(action, button)
+        self._tag = self._chart.AddObserver(vtk.vtkCommand.SelectionChangedEvent, lambda *_: self._emit())
+
+    def chart(self):
+        return self._chart
+
+    def _draw(self, chartNode):
+        self._chart.ClearPlots()
+        count = chartNode.GetNumberOfPlotSeriesNodes()
+        self._series = [chartNode.GetNthPlotSeriesNode(index) for index in range(count)]
+        for node in self._series:
+            plot = self._chart.AddPlot(vtk.vtkChart.LINE)
+            plot.SetInputData(node.GetTableNode().GetTable(), node.GetXColumnName(), node.GetYColumnName())
+        self._view.GetRenderWindow().Render()
+
+    def _emit(self):
+        series, selections = vtk.vtkStringArray(), vtk.vtkCollection()
+        for index, node in enumerate(self._series):
+            selection = self._chart.GetPlot(index).GetSelection()
+            if selection is not None and selection.GetNumberOfValues():
+                series.InsertNextValue(node.GetID())
+                selections.AddItem(selection)
+        self.dataSelected.emit(series, selections)
+
+    def _click(self, series, row):
+        """Press the left button on a point of the chart."""
+        table, node = self._series[series].GetTableNode().GetTable(), self._series[series]
+        place = []
+        for axis, name in ((1, node.GetXColumnName()), (0, node.GetYColumnName())):
+            drawn = self._chart.GetAxis(axis)
+            low, high = drawn.GetMinimum(), drawn.GetMaximum()
+            share = (table.GetColumnByName(name).GetValue(row) - low) / (high - low)
+            start, end = drawn.GetPoint1()[1 - axis], drawn.GetPoint2()[1 - axis]
+            place.append(round(start + share * (end - start)))
+        interactor = self._view.GetInteractor()
+        interactor.SetEventInformation(*place)
+        for event in ("MouseMoveEvent", "LeftButtonPressEvent", "LeftButtonReleaseEvent"):
+            interactor.InvokeEvent(event)
+
+
+class Layout:
+    """qMRMLLayoutManager and the logic of the module Plots, as far as a chart needs them."""
+
+    def __init__(self):
+        self.layout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        self.plotViewCount = 1
+        self.view = PlotView()
+        self.viewNode = slicer.vtkMRMLPlotViewNode()
+        self.shown = []
+
+    def setLayout(self, layout):
+        self.layout = layout
+
+    def plotWidget(self, index):
+        return SimpleNamespace(plotView=lambda: self.view, mrmlPlotViewNode=lambda: self.viewNode)
+
+    def plots(self):
+        """``slicer.modules.plots``."""
+        return SimpleNamespace(
+            logic=lambda: SimpleNamespace(
+                GetLayoutWithPlot=lambda layout: slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView,
+                ShowChartInLayout=self._show,
+            )
+        )
+
+    def _show(self, chartNode):
+        self.shown.append(chartNode)
+        self.view._draw(chartNode)
+
+    def click(self, series, row):
+        """Click a point of the shown chart as a user does."""
+        self.view._click(series, row)
