@@ -37,6 +37,9 @@ ARRAYS = (
     call(
         "array-of-another-grid", ANALYZE, "an array and another grid", lambda: analyze(chest_like()[1:], geometry=GRID)
     ),
+    call("list", ANALYZE, "a list", lambda: analyze([1, 2])),
+    call("nothing", ANALYZE, "None", lambda: analyze(None)),
+    call("path", ANALYZE, "a path", lambda: analyze("ct.nii.gz")),
     call("picture", ANALYZE, "a single picture", lambda: analyze(chest_like()[0], geometry=GRID)),
     call("four-dimensions", ANALYZE, "four dimensions", lambda: analyze(chest_like()[None], geometry=GRID)),
     call("mask", ANALYZE, "a mask", lambda: analyze(chest_like() > 0, geometry=GRID)),

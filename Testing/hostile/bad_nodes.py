@@ -100,7 +100,49 @@ def _moved(scene: Any) -> object:
     return addAnalysisToScene(scene, _chest(scene), made_analysis(Geometry((12, 20, 24), (1.0, 1.0, 2.0))))
 
 
+def batch(name: str, what: str, make: Callable[[Path], object], source: str = "in") -> BadInput:
+    """A folder that the panel's batch cannot analyze; ``make`` fills the folder of the test."""
+
+    def given(folder: Path) -> object:
+        make(folder)
+        return analyzed_folder(folder / source if "\0" not in source else source, folder / "out", lambda line: None)
+
+    return BadInput(name, "CovidCTLogic.analyzeFolder()", what, given)
+
+
+def analyzed_folder(source: Path | str, out: Path, tell: Callable[[str], None]) -> tuple[str | None, ...]:
+    """Let the module's logic analyze a folder, in a stand-in for Slicer's application."""
+    sys.path[:0] = [path for path in (str(MODULE), str(Path(__file__).parents[1] / "panel")) if path not in sys.path]
+    import pytest
+    from slicer_application import Application
+
+    with pytest.MonkeyPatch.context() as patch:
+        application = Application(patch)
+        try:
+            failures: tuple[str | None, ...] = application.module.CovidCTLogic().analyzeFolder(source, out, tell=tell)
+        finally:
+            application.close()
+    return failures
+
+
+def _text_only(folder: Path) -> None:
+    (folder / "in").mkdir()
+    (folder / "in" / "a.txt").write_text("no CT")
+    (folder / "in" / ".ct.nii.gz").write_text("hidden")
+
+
+BATCHES = (
+    batch("batch-no-folder", "a folder that is not there", lambda f: None),
+    batch("batch-of-file", "a file", lambda f: (f / "in").write_text("x")),
+    batch("batch-of-empty", "an empty folder", lambda f: (f / "in").mkdir()),
+    batch("batch-of-texts", "a folder of texts and hidden files", _text_only),
+    batch("batch-zero", "a name with a zero character", lambda f: None, "a\0b"),
+    batch("batch-ring", "a link to itself", lambda f: (f / "in").symlink_to(f / "in")),
+    batch("batch-long-name", "a name of 300 characters", lambda f: None, "x" * 300),
+)
+
 ROWS = (
+    *BATCHES,
     node("no-node", SCAN, "no volume", lambda scene: _taken(None)),
     node("labelmap-node", SCAN, "a labelmap", lambda s: _taken(s.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode"))),
     node(

@@ -245,8 +245,8 @@ DICOM = (
     ),
     scan(
         "uneven-slices",
-        "unevenly spaced slices",
-        lambda f: write_series(f, positions=_at(*np.cumsum([1, 1.6] * 6))) and None,
+        "unevenly spaced slices with large gaps",
+        lambda f: write_series(f, positions=_at(*np.cumsum([4.2] * 6 + [10.5] * 6))) and None,
     ),
     scan("far-apart", "slices 60 mm apart", lambda f: write_series(f, distance=60.0) and None),
     scan("two-sizes", "slices of two sizes", _shrunk),

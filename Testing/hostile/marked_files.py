@@ -79,12 +79,15 @@ def mark_dataset(dataset: Dataset, numbers: Iterator[int]) -> dict[str, str]:
     return marks
 
 
-def marked_series(folder: Path) -> dict[str, str]:
-    """Write a series of 12 slices, marked in all fields, file and folder names; gives the marks of the first slice."""
+def marked_series(folder: Path, planes: np.ndarray | None = None) -> dict[str, str]:
+    """Write a series, of 12 slices unless told otherwise, marked in all fields, file and folder names.
+
+    Gives the marks of the first slice.
+    """
     numbers = itertools.count(1)
     home = folder / f"{MARK}90001 Doe" / f"{MARK}90002"
     first: dict[str, str] = {}
-    for index, plane in enumerate(chest_like()):
+    for index, plane in enumerate(chest_like() if planes is None else planes):
         dataset = slice_dataset(
             (plane + 1024).astype(np.uint16),
             (-10, -20, -300 + 2.5 * index),

@@ -36,11 +36,36 @@ def test_a_bad_node_gives_one_line_without_its_name(case, tmp_path):
     holds(case, tmp_path)
 
 
+def test_a_batch_tells_one_line_a_bad_case_without_its_name(tmp_path):
+    pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
+    pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
+    source, lines = tmp_path / "in", []
+    (source / "Jane Doe").mkdir(parents=True)
+    (source / "Jane Doe" / "a.dcm").touch()
+    (source / "Jane\nDoe.nii.gz").touch()
+    (source / "Jane Doe.zip").write_text("no archive")
+    (source / "loop").symlink_to(source, target_is_directory=True)
+    failures = bad_nodes.analyzed_folder(source, tmp_path / "out", lines.append)
+    assert len(failures) == len(lines) == 4
+    for number, (line, failure) in enumerate(zip(lines, failures, strict=True), start=1):
+        assert line == f"Case {number} of 4: failed. {failure}"
+        assert "was expected" in failure
+        assert failure.endswith(".")
+        assert "made a mistake" not in failure
+        assert "Jane" not in line
+        assert "\n" not in line
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_table_covers_every_entry_point_with_at_least_80_inputs():
     entries = {case.entry for case in TABLE}
-    commands = {f"covidct {name}" for name in ("analyze", "series", "demo", "train", "evaluate", "models", "photos")}
+    names = ("analyze", "series", "demo", "train", "evaluate", "models", "photos")
+    names += ("explain", "compare", "followup", "report", "cohort")
+    commands = {f"covidct {name}" for name in names}
     calls = {"analyze()", "Options()", "Geometry()", "read_scan()", "write_results()", "ModelStore()"}
-    assert commands | calls | {"scanFromVolumeNode()", "addAnalysisToScene()"} <= entries
+    assert (
+        commands | calls | {"scanFromVolumeNode()", "addAnalysisToScene()", "CovidCTLogic.analyzeFolder()"} <= entries
+    )
     assert len(TABLE) == len({case.name for case in TABLE}) >= 80
     assert set(MESSAGES) == {case.name for case in TABLE}
 

@@ -5,136 +5,29 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import logging
-import re
 import sys
-import types
 import zipfile
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
 import broken_files as broken
 import pytest
+from mark_search import SECRETS, WRITTEN_DATES, assert_clean, leaks
 from marked_files import (
-    BIRTH,
     IDENTIFIED,
     MARK,
     NUMBER,
-    STUDY,
     TYPED,
     marked_meta_image,
     marked_nifti,
     marked_nrrd,
     marked_pictures,
-    marked_series,
     text_fields,
 )
 
-from CovidCTLib.cli.main import main
 from CovidCTLib.errors import CovidCTError
 from CovidCTLib.reading.identifiers import known_kernel, known_maker
 from CovidCTLib.report.content import IDENTIFIED as SAID_IN_THE_REPORT
-
-WRITTEN_DATES = tuple(f"{date[:4]}-{date[4:6]}-{date[6:]}" for date in (BIRTH, STUDY))
-
-SECRETS = (MARK, NUMBER, BIRTH, STUDY, *WRITTEN_DATES)
-
-
-def leaks(content, secrets=SECRETS):
-    """Marks in bytes or text, whatever the case and the encoding."""
-    data = content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape")
-    found = set()
-    for secret in secrets:
-        for code in ("utf-8", "utf-16-le", "utf-16-be"):
-            if secret.encode(code).lower() in data.lower():
-                found.add(secret)
-    return found
-
-
-def insides(content):
-    """Bytes, and all that is compressed or encoded in them: gzip, pictures in a page and their texts."""
-    yield content
-    for start in (match.start() for match in re.finditer(b"\x1f\x8b\x08", content)):
-        try:
-            yield zlib.decompressobj(wbits=31).decompress(content[start:])
-        except zlib.error:
-            continue
-    for match in re.finditer(rb"base64,([A-Za-z0-9+/=]+)", content):
-        yield base64.b64decode(match.group(1))
-
-
-def assert_clean(folder, secrets=(*SECRETS, TYPED)):
-    """Hold that no file under a folder, and no name, tells a mark."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert files
-    for path in files:
-        assert not leaks(path.relative_to(folder).as_posix(), secrets)
-        for inside in insides(path.read_bytes()):
-            assert not leaks(inside, secrets), path.name
-
-
-_names: list[str] | None = None
-
-
-def _watch(event, arguments):
-    """Keep the paths that the process creates, renames or opens for writing."""
-    if _names is None:
-        return
-    if event == "open" and isinstance(arguments[0], (str, bytes)) and _writes(arguments):
-        _names.append(str(arguments[0]))
-    elif event in ("os.mkdir", "os.rename", "os.symlink", "os.link", "tempfile.mkstemp", "tempfile.mkdtemp"):
-        _names.extend(str(argument) for argument in arguments[:2] if isinstance(argument, (str, bytes, Path)))
-
-
-def _writes(arguments):
-    _, mode, flags = arguments
-    return bool(set(mode or "") & set("wax+")) or bool((flags or 0) & 3)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def watched():
-    """Watch what the process names files; such a hook cannot be taken away again, so it can be told to sleep."""
-    sys.addaudithook(_watch)
-
-
-@pytest.fixture
-def program(monkeypatch, tmp_path, capfd, caplog):
-    """Run the program with a stand-in for the networks, and hold what it says and calls files against the marks."""
-    from analysis_maker import make_analysis
-
-    made = make_analysis()
-    pipeline = types.ModuleType("CovidCTLib.pipeline")
-    pipeline.analyze = lambda scan, options=None, **rest: replace(
-        made, scan=scan, notices=(*scan.notices, *made.notices)
-    )
-    monkeypatch.setitem(sys.modules, "CovidCTLib.pipeline", pipeline)
-    monkeypatch.chdir(tmp_path)
-    caplog.set_level(logging.DEBUG)
-
-    def run(*words, secrets=SECRETS):
-        global _names
-        _names = []
-        try:
-            code = main([str(word) for word in words])
-        finally:
-            names, _names = _names, None
-        said = capfd.readouterr()
-        assert not leaks(said.out + said.err + caplog.text, secrets)
-        typed = [str(word) for word in words]
-        for name in names:
-            # The folder that the user named for the results may be called anything.
-            assert not leaks(name.replace(str(tmp_path), ""), secrets) or any(word in name for word in typed)
-        return types.SimpleNamespace(code=code, out=said.out, err=said.err, names=names)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def series(tmp_path_factory):
-    """A marked DICOM folder; its own name is what a user types. With it the marks of its first slice."""
-    folder = tmp_path_factory.mktemp("dicom") / TYPED
-    return folder, marked_series(folder)
 
 
 def test_every_kind_of_text_that_ct_can_hold_is_marked(series):
