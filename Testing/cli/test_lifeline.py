@@ -16,8 +16,8 @@ PROGRAM = """
 import sys, time
 from CovidCTLib.cli import lifeline
 lifeline.SOON_S, lifeline.GRACE_S = {soon}, 0.2
-print(lifeline.hold(), flush=True)
 try:
+    print(lifeline.hold(), flush=True)
     time.sleep({seconds})
 except KeyboardInterrupt:
     print("interrupted", flush=True)
@@ -45,7 +45,9 @@ def test_the_end_of_the_standard_input_interrupts_the_run():
 
 def test_a_run_that_does_not_listen_ends_nevertheless():
     program = started(lifeline.STDIN, after="time.sleep(60)")
-    assert program.communicate(timeout=30)[0] == "True\ninterrupted\n"
+    # Only then is the run inside what catches the interruption.
+    assert program.stdout.readline() == "True\n"
+    assert program.communicate(timeout=30)[0] == "interrupted\n"
     assert program.returncode == 1
 
 
