@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from CovidCTLib.models.efficientnet import CHANNELS, EfficientEncoder
+from CovidCTLib.models.efficientnet import CHANNELS, DepthwiseConv, EfficientEncoder
 from CovidCTLib.models.networks import OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, SliceClassifier, build_network
 
 
@@ -47,3 +47,19 @@ def test_frozen_stages_learn_nothing_and_the_others_do() -> None:
     frozen = [*encoder.stem.parameters(), *encoder.stages[:2].parameters()]
     assert all(p.grad is None for p in frozen)
     assert all(p.grad is not None for p in encoder.stages[2:].parameters())
+
+
+def test_depthwise_convolutions_learn_in_float32_and_judge_as_any_other() -> None:
+    plain = torch.nn.Conv2d(8, 8, 5, 2, 2, groups=8, bias=False)
+    own = DepthwiseConv.like(plain)
+    assert list(own.state_dict()) == ["weight"]
+    images = torch.randn(2, 8, 16, 16)
+    torch.testing.assert_close(own.eval()(images), plain(images), rtol=0, atol=0)
+    exact = plain(images.bfloat16().float())
+    with torch.autocast("cpu", torch.bfloat16):
+        learning = own.train()(images.bfloat16())
+        judging = own.eval()(images.bfloat16())
+        expected = plain(images.bfloat16())
+    assert learning.dtype == torch.bfloat16
+    torch.testing.assert_close(learning, exact.bfloat16(), rtol=0, atol=0)
+    torch.testing.assert_close(judging, expected, rtol=0, atol=0)
