@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.arguments import (
+    add_acquisition_argument,
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_pdf_argument,
+    check_pdf,
     finite_number,
     models_from,
     options_from,
@@ -77,6 +80,7 @@ def add_parser(commands: Commands) -> None:
         help="which series of a DICOM folder: its number in 'covidct series', or the end of its UID (default: the "
         "largest axial CT)",
     )
+    add_acquisition_argument(parser)
     parser.add_argument(
         "--assume-axial",
         action="store_true",
@@ -90,11 +94,7 @@ def add_parser(commands: Commands) -> None:
         "analysis.json, which then hold patient data and say so",
     )
     parser.add_argument("--no-report", action="store_true", help="do not make report.html")
-    parser.add_argument(
-        "--pdf",
-        action="store_true",
-        help="make report.pdf too, on pages of A4 (needs: pip install 'covidct[pdf]')",
-    )
+    add_pdf_argument(parser, "report.pdf")
     add_engine_arguments(parser)
     limits = parser.add_argument_group("limits")
     limits.add_argument(
@@ -146,8 +146,9 @@ def run(args: argparse.Namespace) -> int:
     from CovidCTLib.results import check_output_folder
 
     options = options_from(args)
-    if args.pdf:
-        _check_pdf(args)
+    if args.pdf and args.no_report:
+        raise OptionsError("--pdf puts the report on paper, but --no-report leaves it out. Give one of the two.")
+    check_pdf(args)
     require_ct(args.input)
     check_output_folder(args.output)
     models = models_from(args)
@@ -159,6 +160,7 @@ def run(args: argparse.Namespace) -> int:
         scan = read_scan(
             args.input,
             series=args.series,
+            acquisition=args.acquisition,
             with_study_date=args.study_date,
             assume_axial=args.assume_axial,
             identified=args.with_identifiers,
@@ -170,23 +172,6 @@ def run(args: argparse.Namespace) -> int:
         )
     tell_results(analysis, args, report=not args.no_report, pdf=args.pdf)
     return 0
-
-
-def _check_pdf(args: argparse.Namespace) -> None:
-    """Find out before the long work whether a PDF can be made.
-
-    Raises
-    ------
-    OptionsError
-        If the report itself is not wanted.
-    CovidCTError
-        If PlutoPrint is missing.
-    """
-    if args.no_report:
-        raise OptionsError("--pdf puts the report on paper, but --no-report leaves it out. Give one of the two.")
-    from CovidCTLib.report.pdf import check_pdf_possible
-
-    check_pdf_possible()
 
 
 def analyze_and_write(

@@ -100,6 +100,46 @@ def add_display_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_acquisition_argument(parser: argparse._ActionsContainer) -> None:
+    """Add ``--acquisition``, which chooses among several acquisitions of a series."""
+    parser.add_argument(
+        "--acquisition",
+        type=int,
+        metavar="N",
+        help="which acquisition of the series, where it holds several: its number in 'covidct series' (default: all "
+        "that fit together, else the largest)",
+    )
+
+
+def add_pdf_argument(parser: argparse._ActionsContainer, file: str) -> None:
+    """Add ``--pdf``, which puts the command's page on paper.
+
+    Parameters
+    ----------
+    parser
+        The command.
+    file
+        Name of the PDF, for the help.
+    """
+    parser.add_argument(
+        "--pdf", action="store_true", help=f"make {file} too, on pages of A4 (needs: pip install 'covidct[pdf]')"
+    )
+
+
+def check_pdf(args: argparse.Namespace) -> None:
+    """Find out before the long work whether a PDF that is asked for can be made.
+
+    Raises
+    ------
+    CovidCTError
+        If PlutoPrint is missing.
+    """
+    if args.pdf:
+        from CovidCTLib.report.pdf import check_pdf_possible
+
+        check_pdf_possible()
+
+
 def models_from(args: argparse.Namespace) -> ModelStore | None:
     """Load own networks from the arguments, so that what is wrong with them shows before any work.
 

@@ -12,6 +12,8 @@ from CovidCTLib.cli.arguments import (
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_pdf_argument,
+    check_pdf,
     finite_number,
     options_from,
 )
@@ -44,6 +46,7 @@ done again. A scan that fails, hangs or takes too much memory becomes a row with
 
   rows/, scans/ID/   the table, and one folder a scan, written while the run goes on
   cohort.html        classes, distributions, outliers, failures by reason; open it in a browser
+  cohort.pdf         the same on pages of A4, with --pdf
   cohort.csv, cohort.parquet   the table for a spreadsheet, R or Python
 
 Scans are named by their ids: the manifest's, or names that tell nothing of the path. Patients become pseudonyms."""
@@ -78,6 +81,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--no-images", action="store_true", help="keep no segmentation, labelmap and localization")
     parser.add_argument("--no-report", action="store_true", help="make no report.html for each scan")
     parser.add_argument("--no-summary", action="store_true", help="do not make the summary at the end")
+    add_pdf_argument(parser, "cohort.pdf")
     _add_source_arguments(parser)
     _add_cluster_arguments(parser)
     add_engine_arguments(parser)
@@ -157,8 +161,9 @@ def run(args: argparse.Namespace) -> int:
     CovidCTError
         If source, options, output folder or engine cannot be used, or the disk is full.
     """
+    _check_pdf(args)
     if args.source == SUMMARY:
-        return _summarize(_folder_of(args))
+        return _summarize(_folder_of(args), args.pdf)
     if args.source == CLASSIFIER:
         return _classify(_folder_of(args))
     if args.folder is not None or args.output is None:
@@ -186,9 +191,19 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_summary:
         from CovidCTLib.cohort.summary import write_summary
 
-        write_summary(Path(args.output))
+        write_summary(Path(args.output), pdf=args.pdf)
     _tell_outcome(outcome, args, time.monotonic() - begun)
     return 0
+
+
+def _check_pdf(args: argparse.Namespace) -> None:
+    """Refuse a PDF of a summary that is not made, or one that cannot be made on this computer."""
+    if args.pdf and (args.no_summary or args.source == CLASSIFIER):
+        raise OptionsError(
+            "--pdf puts the summary on paper, but no summary is made. Leave --pdf out, or give 'covidct cohort summary "
+            "OUT --pdf'."
+        )
+    check_pdf(args)
 
 
 def _settings_from(args: argparse.Namespace) -> CohortSettings:
@@ -249,12 +264,13 @@ def _folder_of(args: argparse.Namespace) -> Path:
     return Path(given)
 
 
-def _summarize(folder: Path) -> int:
+def _summarize(folder: Path, pdf: bool) -> int:
     """Make the summary."""
     from CovidCTLib.cohort.summary import write_summary
 
-    write_summary(folder)
-    say(f"The summary is in {folder}; open cohort.html in a browser.")
+    write_summary(folder, pdf=pdf)
+    paper = " or cohort.pdf" if pdf else " in a browser"
+    say(f"The summary is in {folder}; open cohort.html{paper}.")
     return 0
 
 

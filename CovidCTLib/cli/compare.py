@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from CovidCTLib.cli.arguments import add_command, add_engine_arguments, models_from, options_from
+from CovidCTLib.cli.arguments import (
+    add_command,
+    add_engine_arguments,
+    add_pdf_argument,
+    check_pdf,
+    models_from,
+    options_from,
+)
 from CovidCTLib.cli.progress import say
-from CovidCTLib.errors import InputError
+from CovidCTLib.errors import InputError, OptionsError, QualityError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +34,7 @@ five windows (soft tissue, lungs, bone, brain, lung reading). A and B are CTs (a
 results that hold the CT. The results appear in a new folder:
 
   comparison.html                  pictures and counts; open it in a browser
+  comparison.pdf                   the same on pages of A4, with --pdf
   matches.png, keypoints.png       the slices with matches, and with all keypoints
   windows_a.png, windows_b.png     each slice in five windows
   comparison.json                  counts, and the places of the best matches
@@ -52,6 +62,7 @@ def add_parser(commands: Commands) -> None:
         metavar=("I", "J"),
         help="slices of A and B, counted from the feet from 0 (default: the representative ones)",
     )
+    add_pdf_argument(parser, "comparison.pdf")
     add_engine_arguments(parser)
     parser.add_argument("--quiet", action="store_true", help="show only warnings and errors")
     parser.set_defaults(run=run, cancelled="Cancelled; nothing was written.")
@@ -77,24 +88,44 @@ def run(args: argparse.Namespace) -> int:
     """
     from CovidCTLib.comparison import compare_slices
     from CovidCTLib.comparison.output import PAGE_FILE, write_comparison
+    from CovidCTLib.report.page import pdf_beside
     from CovidCTLib.results import check_output_folder
 
     options = options_from(args)
+    check_pdf(args)
     check_output_folder(args.output)
     models = models_from(args)
     numbers = args.slices or (None, None)
     # Both are read before the lungs of either are found, which takes a minute.
-    scans = [_scan(path) for path in (args.first, args.second)]
-    chosen = [_slice(*scan, number, options, models) for scan, number in zip(scans, numbers, strict=True)]
+    scans = []
+    for name, path in zip("AB", (args.first, args.second), strict=True):
+        with _of_scan(name):
+            scans.append(_scan(path))
+    chosen = []
+    for name, scan, number in zip("AB", scans, numbers, strict=True):
+        with _of_scan(name):
+            chosen.append(_slice(*scan, number, options, models))
     pair = compare_slices(*chosen)
-    files = write_comparison(pair, args.output)
+    files = write_comparison(pair, args.output, pdf=args.pdf)
     if not args.quiet:
         matches = pair.matches
         say(f"Slices:        A {pair.first.index}, B {pair.second.index} (counted from the feet, from 0)")
         say(f"Keypoints:     A {len(matches.first)}, B {len(matches.second)}")
         say(f"Matches:       {matches.matched}, the best {len(matches.pairs)} are drawn")
-        say(f"Page:          {next(file for file in files if file.name == PAGE_FILE)}")
+        page = next(file for file in files if file.name == PAGE_FILE)
+        say(f"Page:          {page}")
+        if args.pdf:
+            say(f"PDF:           {pdf_beside(page)}")
     return 0
+
+
+@contextlib.contextmanager
+def _of_scan(name: str) -> Iterator[None]:
+    """Say of which scan it is what is wrong."""
+    try:
+        yield
+    except (InputError, OptionsError, QualityError) as error:
+        raise type(error)(f"Scan {name}: {error}", notice=error.notice) from error
 
 
 def _slice(

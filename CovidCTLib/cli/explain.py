@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.analyze import CANCELLED
 from CovidCTLib.cli.arguments import (
+    add_acquisition_argument,
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_pdf_argument,
+    check_pdf,
     models_from,
     options_from,
     require_ct,
@@ -33,7 +36,8 @@ network sees, Grad-CAM at 14 x 14, at 28 x 28 and fused, LIME's regions for and 
 a test of each explanation: what it names is replaced by healthy lung, and the classifier is asked again. An explanation
 that explains nothing is told as such. The results appear in a new folder:
 
-  explanation.html    pictures, tables and sentences; open it in a browser or print it
+  explanation.html    pictures, tables and sentences; open it in a browser
+  explanation.pdf     the same on pages of A4, with --pdf
   slice_NNNN.png      the pictures of each slice in one
   explanation.json    all numbers, for programs
 
@@ -77,7 +81,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--samples", type=int, metavar="S", help="LIME's samples a slice (default: 500)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all chance (default: 0)")
     parser.add_argument("--series", metavar="X", help="which series of a DICOM folder, as in 'covidct analyze'")
+    add_acquisition_argument(parser)
     parser.add_argument("--assume-axial", action="store_true", help="as in 'covidct analyze'")
+    add_pdf_argument(parser, "explanation.pdf")
     add_engine_arguments(parser)
     add_display_arguments(parser)
     parser.set_defaults(run=run, cancelled=CANCELLED)
@@ -106,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
     from CovidCTLib.results import check_output_folder
 
     options = options_from(args)
+    check_pdf(args)
     require_ct(args.input)
     check_output_folder(args.output)
     models = models_from(args)
@@ -123,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
     models = models if models is not None else ModelStore(device=options.device)
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", READING[0])
-        scan = read_scan(args.input, series=args.series, assume_axial=args.assume_axial)
+        scan = read_scan(args.input, series=args.series, acquisition=args.acquisition, assume_axial=args.assume_axial)
         # Before the networks work for a minute.
         check_slice_numbers(args.slices or (), CanonicalGrid(scan.geometry).geometry.shape_zyx[0])
         try:
@@ -141,17 +148,17 @@ def run(args: argparse.Namespace) -> int:
                 cancelled=Interruption.requested,
             )
             reporter.show("writing", _EXPLAINING[1])
-            write_explanation(explanation, args.output)
+            write_explanation(explanation, args.output, pdf=args.pdf)
             reporter.finish(args.output)
         except (KeyboardInterrupt, CancelledError) as stop:
             raise CancelledError(CANCELLED) from stop
     if not args.quiet and args.progress != "json":
-        for line in summary_lines(explanation, Path(args.output)):
+        for line in summary_lines(explanation, Path(args.output), pdf=args.pdf):
             say(line)
     return 0
 
 
-def summary_lines(explanation: Explanation, output: Path) -> list[str]:
+def summary_lines(explanation: Explanation, output: Path, *, pdf: bool = False) -> list[str]:
     """Say what was found, slice by slice, and where to read more.
 
     Parameters
@@ -160,9 +167,14 @@ def summary_lines(explanation: Explanation, output: Path) -> list[str]:
         What came out.
     output
         The folder of the results.
+    pdf
+        Whether there is a PDF of the page to point to.
     """
     from CovidCTLib.explanation.output import PAGE_FILE
     from CovidCTLib.explanation.words import slice_sentence
+    from CovidCTLib.report.page import pdf_beside
 
+    page = output / PAGE_FILE
     lines = [f"Slice {found.index} ({found.reason}): {slice_sentence(found)}" for found in explanation.slices]
-    return [*lines, *(f"Note: {remark}" for remark in explanation.remarks), f"Page: {output / PAGE_FILE}"]
+    lines += [f"Note: {remark}" for remark in explanation.remarks]
+    return [*lines, f"Page: {page}", *([f"PDF: {pdf_beside(page)}"] if pdf else [])]

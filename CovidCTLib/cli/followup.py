@@ -8,12 +8,15 @@ import secrets
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.arguments import (
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_pdf_argument,
+    check_pdf,
     models_from,
     options_from,
 )
@@ -22,7 +25,7 @@ from CovidCTLib.cli.progress import SilentReporter, make_reporter, say
 from CovidCTLib.errors import InputError, OptionsError, QualityError
 
 if TYPE_CHECKING:
-    from datetime import date
+    from pathlib import Path
 
     from CovidCTLib.analysis import Analysis
     from CovidCTLib.cli.arguments import Commands
@@ -43,6 +46,7 @@ for 'covidct analyze'), which is analyzed first. The order does not matter: date
 folder:
 
   followup.html           table and chart over the days, the change in words, slices side by side, what is new
+  followup.pdf            the same on pages of A4, with --pdf
   followup.csv            every value of every study, with its change from the first study
   followup.json           the same for programs
   change_study_N.nii.gz   1 new, 2 resolved, 3 persistent opacity, on the first study's axial grid
@@ -71,6 +75,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--no-registration", action="store_true", help="only numbers: do not lay later studies on the first"
     )
+    add_pdf_argument(parser, "followup.pdf")
     add_engine_arguments(parser)
     add_display_arguments(parser)
     parser.set_defaults(run=run, cancelled="Cancelled; nothing was written.")
@@ -105,6 +110,7 @@ def run(args: argparse.Namespace) -> int:
         )
     _check_single(args.studies)
     options = options_from(args)
+    check_pdf(args)
     dates = _dates(args)
     check_output_folder(args.output)
     models = models_from(args)
@@ -123,13 +129,14 @@ def run(args: argparse.Namespace) -> int:
             studies,
             register=not args.no_registration,
             left_out=left_out,
+            today=date.today(),
             progress=reporter.part((STUDIES_SHARE, 0.95)),
             cancelled=Interruption.requested,
         )
         reporter.show("writing", 0.95)
-        files = write_follow_up(result, args.output)
+        files = write_follow_up(result, args.output, pdf=args.pdf)
         reporter.finish(args.output)
-    _tell(result, args, str(next(file for file in files if file.suffix == ".html")))
+    _tell(result, args, files)
     return 0
 
 
@@ -223,7 +230,7 @@ def _analyzed(
     return analyze(scan, options, models=models, progress=reporter.part(span), cancelled=Interruption.requested)
 
 
-def _tell(result: FollowUp, args: argparse.Namespace, page: str) -> None:
+def _tell(result: FollowUp, args: argparse.Namespace, files: Sequence[Path]) -> None:
     """Write warnings to the standard error output, and the change to the standard output."""
     for notice in result.notices:
         if notice.severity != "note":
@@ -234,7 +241,11 @@ def _tell(result: FollowUp, args: argparse.Namespace, page: str) -> None:
     if args.quiet or args.progress == "json":
         return
     for point in result.points[1:]:
-        say(f"Study {point.number}, {point.days} days after study {result.points[0].number}:")
+        days = "1 day" if point.days == 1 else f"{point.days} days"
+        say(f"Study {point.number}, {days} after study {result.points[0].number}:")
         for sentence in result.sentences[point.number]:
             say(f"  {sentence}")
-    say(f"Report:        {page}")
+    for title, suffix in (("Report", ".html"), ("PDF", ".pdf")):
+        for file in files:
+            if file.suffix == suffix:
+                say(f"{title + ':':14} {file}")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CovidCTLib.cli.arguments import add_command
+from CovidCTLib.cli.arguments import add_acquisition_argument, add_command, add_pdf_argument, check_pdf
 from CovidCTLib.cli.progress import say
 
 if TYPE_CHECKING:
@@ -31,12 +31,9 @@ def add_parser(commands: Commands) -> None:
         "--ct", metavar="INPUT", help="the CT of these results, as it was given to 'covidct analyze' (default: none)"
     )
     parser.add_argument("--series", metavar="X", help="which series of a DICOM folder, as in 'covidct analyze'")
+    add_acquisition_argument(parser)
     parser.add_argument("--assume-axial", action="store_true", help="as in 'covidct analyze'")
-    parser.add_argument(
-        "--pdf",
-        action="store_true",
-        help="make report.pdf too, on pages of A4 (needs: pip install 'covidct[pdf]')",
-    )
+    add_pdf_argument(parser, "report.pdf")
     parser.add_argument("--quiet", action="store_true", help="show only errors")
     parser.set_defaults(run=run, cancelled="Cancelled; the report is as it was.")
 
@@ -63,15 +60,12 @@ def run(args: argparse.Namespace) -> int:
     from CovidCTLib.results import PDF_FILE, REPORT_FILE, read_analysis, read_stored_record
     from CovidCTLib.results.files import new_output_files
 
-    if args.pdf:
-        from CovidCTLib.report.pdf import check_pdf_possible
-
-        check_pdf_possible()
+    check_pdf(args)
     # What is no result folder is refused before a CT is read, which takes longer.
     read_stored_record(args.folder)
     scan = None
     if args.ct is not None:
-        scan = read_scan(args.ct, series=args.series, assume_axial=args.assume_axial)
+        scan = read_scan(args.ct, series=args.series, acquisition=args.acquisition, assume_axial=args.assume_axial)
     analysis = read_analysis(args.folder, scan)
 
     from CovidCTLib.report import write_report

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 _PIPE_WIDTH = 240
 """Columns where the output is no terminal: one line a series, for other programs."""
 
+_MAX_ACQUISITIONS = 4
+"""So many acquisitions of a series are named in the table; of more, the first and the last (--json names all)."""
+
 _DESCRIPTION = """\
 List the series of a DICOM folder (or its DICOMDIR, or a ZIP archive of it): what each holds, and whether it can be
-used or why not, so that 'covidct analyze FOLDER --series NUMBER' can choose one. No patient's name, number or date is
-shown."""
+used or why not, so that 'covidct analyze FOLDER --series NUMBER' can choose one, and '--acquisition NUMBER' one of
+several acquisitions in it. No patient's name, number or date is shown."""
 
 _EPILOG = """\
 examples:
@@ -90,7 +93,8 @@ def series_table(found: Sequence[SeriesSummary]) -> Table:
     Returns
     -------
     rich.table.Table
-        One row a series; spacing is along rows, columns and slices.
+        One row a series; spacing is along rows, columns and slices. Acquisitions have a column where a series holds
+        several: their numbers, with the images of each in brackets.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -101,11 +105,25 @@ def series_table(found: Sequence[SeriesSummary]) -> Table:
         table.add_column(name, justify="right" if name != "modality" else "left", no_wrap=True)
     for name in ("matrix", "spacing in mm", "plane", "kernel"):
         table.add_column(name)
+    several = any(entry.acquisitions for entry in found)
+    if several:
+        table.add_column("acquisitions")
     table.add_column("usable", overflow="fold")
     for entry in found:
+        *cells, usable = _row(entry)
+        if several:
+            cells.append(_acquisitions(entry))
         # As Text: brackets in a kernel's name are no markup.
-        table.add_row(*(Text(cell) for cell in _row(entry)), style=None if entry.usable else "dim")
+        table.add_row(*(Text(cell) for cell in (*cells, usable)), style=None if entry.usable else "dim")
     return table
+
+
+def _acquisitions(entry: SeriesSummary) -> str:
+    """Name the acquisitions of a series; the first and last where they are many."""
+    named = [f"{one.number} ({one.slices})" for one in entry.acquisitions]
+    if len(named) > _MAX_ACQUISITIONS:
+        return f"{named[0]} ... {named[-1]}"
+    return ", ".join(named) or "-"
 
 
 def _row(entry: SeriesSummary) -> tuple[str, ...]:

@@ -9,24 +9,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from CovidCTLib.cohort.rows import (
     RUN_FILE,
     SUMMARY_PAGE,
     SUMMARY_TABLE_CSV,
     SUMMARY_TABLE_PARQUET,
-    CohortRow,
     read_rows,
 )
 from CovidCTLib.cohort.summary_numbers import Outlier, find_outliers
 from CovidCTLib.cohort.summary_table import write_csv, write_parquet
 from CovidCTLib.errors import InputError
 from CovidCTLib.hu import VESSEL_HU
+from CovidCTLib.report.page import pdf_beside, write_page
 from CovidCTLib.results.files import new_output_files
-
-if TYPE_CHECKING:
-    from CovidCTLib.cohort.summary_plots import Drawing
 
 
 @dataclass(frozen=True)
@@ -49,13 +45,15 @@ class Summary:
     files: tuple[Path, ...]
 
 
-def write_summary(out: Path) -> Summary:
+def write_summary(out: Path, *, pdf: bool = False) -> Summary:
     """Make the summary of a cohort anew, from the rows that are there.
 
     Parameters
     ----------
     out
         Output folder of ``covidct cohort``. A run may go on in it.
+    pdf
+        Whether the page is laid out for paper, too, as ``cohort.pdf``.
 
     Returns
     -------
@@ -69,7 +67,7 @@ def write_summary(out: Path) -> Summary:
     OutputError
         If the files cannot be written.
     CovidCTError
-        If pyarrow is not installed.
+        If pyarrow is not installed, or a PDF is asked for and cannot be made on this computer.
     """
     rows = list(read_rows(out)) if out.is_dir() else []
     if not rows:
@@ -83,28 +81,18 @@ def write_summary(out: Path) -> Summary:
     drawings = draw_pictures(rows)
     page = render_summary(out, rows, outliers, drawings, _vessel_hu(out))
     files = [out / drawing.file for drawing in drawings]
-    files += [out / name for name in (SUMMARY_TABLE_CSV, SUMMARY_TABLE_PARQUET, SUMMARY_PAGE)]
+    tables = (out / SUMMARY_TABLE_CSV, out / SUMMARY_TABLE_PARQUET)
+    html = out / SUMMARY_PAGE
+    files += [*tables, *([pdf_beside(html)] if pdf else []), html]
     named = _names_of(outliers)
     with new_output_files(files, overwrite=True) as lent:
-        _write(lent, files, rows, named, drawings, page)
+        for drawing in drawings:
+            drawing.write(lent[out / drawing.file])
+        write_csv(lent[tables[0]], rows, named)
+        write_parquet(lent[tables[1]], rows, named)
+        # The PDF appears beside it, where it is lent.
+        write_page(page, lent[html], pdf=pdf)
     return Summary(len(rows), sum(row.status == "ok" for row in rows), len(named), tuple(files))
-
-
-def _write(
-    lent: dict[Path, Path],
-    files: list[Path],
-    rows: Sequence[CohortRow],
-    outliers: dict[str, list[str]],
-    drawings: Sequence[Drawing],
-    page: str,
-) -> None:
-    """Write all files under their temporary names."""
-    *pictures, table, parquet, html = (lent[file] for file in files)
-    for drawing, path in zip(drawings, pictures, strict=True):
-        drawing.write(path)
-    write_csv(table, rows, outliers)
-    write_parquet(parquet, rows, outliers)
-    html.write_text(page, encoding="utf-8", newline="\n")
 
 
 def _names_of(outliers: Sequence[Outlier]) -> dict[str, list[str]]:

@@ -284,7 +284,8 @@ def _facts(rows: Sequence[CohortRow]) -> list[tuple[str, str]]:
 def _definitions(rows: Sequence[CohortRow], vessel_hu: float) -> list[MeasureDefinition]:
     """What the measures that are shown mean, and the rules of outliers."""
     options = Options(vessel_hu=vessel_hu)
-    known = {**definitions_for(options), **slice_definitions_for(options)}
+    # The percentage of opacity has a definition in both: here it is that of the volumes.
+    known = {**slice_definitions_for(options), **definitions_for(options)}
     names = {"lung_volume_ml": ("volume_ml",), "vessel_ratio_percent": ("vessel_area_mm2", "vessel_ratio_percent")}
     shown = [measure for measure in LABELS if values_of(rows, measure).size]
     listed = [known[name] for measure in shown for name in names.get(measure, (measure,)) if name in known]

@@ -27,7 +27,7 @@ SCHEMA_VERSION = 1
 """Raised when a field of the record changes its meaning or goes; new fields do not raise it."""
 
 
-def write_comparison(pair: SlicePair, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+def write_comparison(pair: SlicePair, folder: str | os.PathLike[str], *, pdf: bool = False) -> tuple[Path, ...]:
     """Write a comparison into a new folder; either all of its files are there afterwards, or none.
 
     Parameters
@@ -36,6 +36,8 @@ def write_comparison(pair: SlicePair, folder: str | os.PathLike[str]) -> tuple[P
         The slices and their matches.
     folder
         A path that does not exist yet, or an empty folder.
+    pdf
+        Whether the page is laid out for paper, too, as ``comparison.pdf``.
 
     Returns
     -------
@@ -47,6 +49,8 @@ def write_comparison(pair: SlicePair, folder: str | os.PathLike[str]) -> tuple[P
     ------
     OutputError
         If the folder is not empty or cannot be written to.
+    CovidCTError
+        If a PDF is asked for and cannot be made on this computer.
     """
     pictures = {
         "keypoints": keypoint_picture(pair),
@@ -59,7 +63,7 @@ def write_comparison(pair: SlicePair, folder: str | os.PathLike[str]) -> tuple[P
             picture.save(temporary / f"{name}.png", "PNG", optimize=True)
         text = json.dumps(comparison_record(pair), indent=1, allow_nan=False) + "\n"
         (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
-        write_page(_page(pair, pictures), temporary / PAGE_FILE)
+        write_page(_page(pair, pictures), temporary / PAGE_FILE, pdf=pdf)
         names = sorted(file.name for file in temporary.iterdir())
     return tuple(Path(folder) / name for name in names)
 

@@ -84,6 +84,8 @@ def _painted(entry: ScanSlice, largest_px: int, window: Window) -> tuple[Image.I
 def _side_by_side(pair: SlicePair) -> tuple[Image.Image, list[tuple[int, tuple[float, float]]]]:
     """Paint both slices beside each other; also gives where each begins and its scale."""
     painted = [_painted(entry, HALF_PX, READING_WINDOW) for entry in (pair.first, pair.second)]
+    for name, (image, _) in zip("AB", painted, strict=True):
+        write_text(image, (8, 6), f"Scan {name}", 18, bold=True)
     canvas = _in_a_row([image for image, _ in painted])
     begin = painted[0][0].width + _GAP_PX
     return canvas, [(0, painted[0][1]), (begin, painted[1][1])]

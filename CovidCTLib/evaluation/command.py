@@ -25,7 +25,7 @@ DATA is laid out as for 'covidct train'. A patient is judged by the first model 
 the runs of a cross-validation, one --models each, judge all patients between them. Patients that every model saw are
 listed, but count in no mean. CTs whose name begins with 'cap' show another pneumonia and are listed apart.
 
-OUT holds evaluation.html, evaluation.json and cases.csv.
+OUT holds evaluation.html, evaluation.json and cases.csv; with --pdf also evaluation.pdf.
 
 examples:
   covidct evaluate lungs DATA -o judged
@@ -58,6 +58,11 @@ def add_parser(subparsers: Any) -> None:
         help="folders with trained models, such as the runs of a cross-validation (default: the shipped models)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default %(default)s)")
+    parser.add_argument(
+        "--pdf",
+        action="store_true",
+        help="make evaluation.pdf too, on pages of A4 (needs: pip install 'covidct[pdf]')",
+    )
     parser.set_defaults(run=run)
 
 
@@ -72,6 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
     from CovidCTLib.results.folder import check_output_folder
 
     check_output_folder(arguments.output)
+    if arguments.pdf:
+        from CovidCTLib.report.pdf import check_pdf_possible
+
+        check_pdf_possible()
 
     from CovidCTLib.evaluation.decisions import check_thresholds
     from CovidCTLib.evaluation.evaluate import evaluate
@@ -86,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         for judge in judges:
             check_thresholds(judge.card)
     evaluation = evaluate(arguments.what, folder, judges, _say)
-    write_evaluation(evaluation, arguments.output)
+    write_evaluation(evaluation, arguments.output, pdf=arguments.pdf)
     _show(evaluation)
     _say(f"Everything is in {arguments.output}; open evaluation.html in a browser.")
     return 0

@@ -32,7 +32,7 @@ NOT_FINITE = "the computed value is not a finite number"
 _FIRST_COLUMNS = ("case", "image", "group", "patient", "status", "model", "reason")
 
 
-def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
+def write_evaluation(evaluation: Evaluation, folder: Path, *, pdf: bool = False) -> None:
     """Write an evaluation into a new folder; either all files are there afterwards, or none.
 
     Parameters
@@ -41,19 +41,24 @@ def write_evaluation(evaluation: Evaluation, folder: Path) -> None:
         What `CovidCTLib.evaluation.evaluate.evaluate` found.
     folder
         A path that does not exist yet, or an empty folder.
+    pdf
+        Whether the page is laid out for paper, too, as ``evaluation.pdf``.
 
     Raises
     ------
     OutputError
         If the folder is not empty, is a file, cannot be written to, or the disk is full.
+    CovidCTError
+        If a PDF is asked for and cannot be made on this computer.
     """
     from CovidCTLib.evaluation.page import render_page
+    from CovidCTLib.report.page import write_page
 
     with new_output_folder(folder) as temporary:
         text = json.dumps(evaluation_record(evaluation), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
         _write_table(temporary / TABLE_FILE, evaluation)
-        (temporary / PAGE_FILE).write_text(render_page(evaluation), encoding="utf-8", newline="\n")
+        write_page(render_page(evaluation), temporary / PAGE_FILE, pdf=pdf)
 
 
 def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:

@@ -202,7 +202,8 @@ def explain_slices(
         explained = []
         for number, choice in enumerate(chosen):
             tell = _teller(number, len(chosen), samples, progress, cancelled)
-            explained.append(_explain(analysis.axial, choice, network, None if remarks else samples, seed, tell))
+            limit = analysis.case.slice_threshold
+            explained.append(_explain(analysis.axial, choice, limit, network, None if remarks else samples, seed, tell))
     finally:
         torch.set_num_threads(threads_before)
     return Explanation(analysis, tuple(explained), samples, seed, remarks)
@@ -265,6 +266,7 @@ def _asker(network: LoadedNetwork, tell: Callable[[int], None]) -> LogOdds:
 def _explain(
     axial: AxialArrays,
     choice: Choice,
+    threshold: float,
     network: LoadedNetwork,
     samples: int | None,
     seed: int,
@@ -296,7 +298,7 @@ def _explain(
         superpixels = explain_by_lime(image, lungs, healthy, ask, samples, seed)
         regions["lime"], against = regions_for_and_against(superpixels)
     regions["opacities"] = opacities
-    tests = hide_and_see(image, lungs, regions, healthy, entry.positive, ask, seed)
+    tests = hide_and_see(image, lungs, regions, healthy, entry.positive, ask, seed, threshold=threshold)
     return SliceExplanation(
         index=k,
         reason=reason,

@@ -22,7 +22,7 @@ METHODS: Mapping[Method, str] = {
 }
 """Name for people of each way to say where the abnormality is, in the order of the tables."""
 
-Verdict = Literal["explains", "partly", "unclear", "nothing", "no region", "not abnormal"]
+Verdict = Literal["explains", "partly", "unclear", "too large", "nothing", "no region", "not abnormal"]
 """What hiding a region showed; `CovidCTLib.explanation.hiding.judge` says when which."""
 
 

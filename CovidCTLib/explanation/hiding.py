@@ -29,6 +29,11 @@ MIN_FALL = 0.1
 """Least fall of the probability, inclusive, that counts as an explanation of the verdict; a smaller one changes no
 reader's mind, even where it beats every random region."""
 
+LARGEST_TESTED_SHARE = 2 / 3
+"""Share of the lung up to which, inclusive, random regions say something: of two regions that each take a share s, at
+least 2 s - 1 of the lung lies in both, so from two thirds on every random region hides at least half of the named one,
+wherever it lies."""
+
 HEALTHY_LUNG_HU = -850
 """Healthy lung where a slice shows none: the middle of the aeration band of inflated lung, -950 to -750 HU
 (`CovidCTLib.hu.AERATION_BANDS`)."""
@@ -119,7 +124,9 @@ def random_regions(lungs: NDArray[np.bool_], area: int, count: int, rng: np.rand
     return regions
 
 
-def judge(positive: bool, before: float, after: float, random: NDArray[np.float64]) -> Verdict:
+def judge(
+    positive: bool, before: float, after: float, random: NDArray[np.float64], *, threshold: float, share: float
+) -> Verdict:
     """Say what hiding a region showed.
 
     Parameters
@@ -130,21 +137,30 @@ def judge(positive: bool, before: float, after: float, random: NDArray[np.float6
         Log odds before and after hiding the region.
     random
         Log odds after hiding each of the random regions, shape ``(n,)``.
+    threshold
+        Probability from which, inclusive, a slice is called abnormal.
+    share
+        Share of the lung that is hidden, above 0, at most 1.
 
     Returns
     -------
     str
-        ``"explains"``: the log odds fall below those of every random region, and the probability falls by at least
-        `MIN_FALL`; ``"partly"``: the former alone; ``"unclear"``: some random region does as much, but the probability
-        falls by at least `MIN_FALL` more than by hiding random regions on average; ``"nothing"``: none of these;
-        ``"not abnormal"``: the slice is normal.
+        ``"explains"``: the log odds fall below those of every random region, the probability falls by at least
+        `MIN_FALL`, and what is left is called normal; ``"partly"``: the first alone, or it and the second. Where some
+        random region does as much: ``"too large"``, if the probability falls by at least `MIN_FALL`, but the region
+        takes more than `LARGEST_TESTED_SHARE` of the lung; ``"unclear"``, if it falls by at least `MIN_FALL`, and by as
+        much more than by hiding random regions on average. ``"nothing"``: none of these; ``"not abnormal"``: the slice
+        is normal.
     """
     if not positive:
         return "not abnormal"
     left = float(probability_of(after))
+    enough = float(probability_of(before)) - left >= MIN_FALL
     if after < min(before, float(random.min())):
-        return "explains" if float(probability_of(before)) - left >= MIN_FALL else "partly"
-    return "unclear" if float(probability_of(random).mean()) - left >= MIN_FALL else "nothing"
+        return "explains" if enough and left < threshold else "partly"
+    if enough and share > LARGEST_TESTED_SHARE:
+        return "too large"
+    return "unclear" if enough and float(probability_of(random).mean()) - left >= MIN_FALL else "nothing"
 
 
 def hide_and_see(
@@ -155,6 +171,8 @@ def hide_and_see(
     positive: bool,
     log_odds: LogOdds,
     seed: int,
+    *,
+    threshold: float,
 ) -> tuple[HidingTest, ...]:
     """Hide each method's region, and random regions of its area, and ask the classifier again.
 
@@ -174,12 +192,14 @@ def hide_and_see(
         The classifier.
     seed
         Seed of the random regions; each method draws its own, so that leaving one out changes no other.
+    threshold
+        As in `judge`.
     """
     before = float(log_odds(image[None])[0])
     tests = []
     for number, (method, region) in enumerate(regions.items()):
         area = int(np.count_nonzero(region))
-        share = 100 * area / int(np.count_nonzero(lungs))
+        share = area / int(np.count_nonzero(lungs))
         if area == 0:
             tests.append(HidingTest(method, "no region", 0.0, float(probability_of(before))))
             continue
@@ -190,8 +210,8 @@ def hide_and_see(
         tests.append(
             HidingTest(
                 method,
-                judge(positive, before, float(after[0]), after[1:]),
-                share,
+                judge(positive, before, float(after[0]), after[1:], threshold=threshold, share=share),
+                100 * share,
                 float(probability_of(before)),
                 float(probability_of(after[0])),
                 float(random.mean()),

@@ -14,6 +14,7 @@ from CovidCTLib import __version__
 from CovidCTLib.explanation import hiding, superpixels
 from CovidCTLib.explanation.found import METHODS, Explanation, SliceExplanation
 from CovidCTLib.explanation.words import hiding_sentence, slice_sentence
+from CovidCTLib.report.page import write_page
 from CovidCTLib.results.folder import new_output_folder
 
 RECORD_FILE = "explanation.json"
@@ -28,7 +29,9 @@ def picture_file(index: int) -> str:
     return f"slice_{index:04d}.png"
 
 
-def write_explanation(explanation: Explanation, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+def write_explanation(
+    explanation: Explanation, folder: str | os.PathLike[str], *, pdf: bool = False
+) -> tuple[Path, ...]:
     """Write an explanation into a new folder; either all files are there afterwards, or none.
 
     Parameters
@@ -37,6 +40,8 @@ def write_explanation(explanation: Explanation, folder: str | os.PathLike[str]) 
         What `CovidCTLib.explanation.explain_slices` found.
     folder
         A path that does not exist yet, or an empty folder.
+    pdf
+        Whether the page is laid out for paper, too, as ``explanation.pdf``.
 
     Returns
     -------
@@ -47,6 +52,8 @@ def write_explanation(explanation: Explanation, folder: str | os.PathLike[str]) 
     ------
     OutputError
         If the folder is not empty, is a file, cannot be written to, or the disk is full.
+    CovidCTError
+        If a PDF is asked for and cannot be made on this computer.
     """
     from CovidCTLib.explanation.page import explanation_page
     from CovidCTLib.explanation.picture import draw_row, make_panels
@@ -55,8 +62,7 @@ def write_explanation(explanation: Explanation, folder: str | os.PathLike[str]) 
         panels = {found.index: make_panels(explanation.analysis, found) for found in explanation.slices}
         for found in explanation.slices:
             draw_row(panels[found.index]).save(temporary / picture_file(found.index), "PNG", optimize=True)
-        page = explanation_page(explanation, panels)
-        (temporary / PAGE_FILE).write_text(page, encoding="utf-8", newline="\n")
+        write_page(explanation_page(explanation, panels), temporary / PAGE_FILE, pdf=pdf)
         text = json.dumps(explanation_record(explanation), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
         names = sorted(file.name for file in temporary.iterdir())
@@ -86,6 +92,7 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
             "faint": hiding.FAINT,
             "random_regions": hiding.RANDOM_REGIONS,
             "least_fall_of_probability": hiding.MIN_FALL,
+            "largest_tested_share": hiding.LARGEST_TESTED_SHARE,
             "lime_named_share": superpixels.NAMED_SHARE,
         },
         "models": [asdict(model) for model in analysis.models],

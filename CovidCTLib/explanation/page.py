@@ -67,12 +67,14 @@ TERMS = (
     Term(
         "Hiding test",
         "",
-        "What an explanation names is replaced by the median of the slice's lung without opacity, and the classifier "
-        f"is asked again; so it is for {hiding.RANDOM_REGIONS} random regions of the same area. An explanation "
-        "explains the verdict if the probability falls below that of every random region, and by at least "
-        f"{hiding.MIN_FALL:g}; a part at most, if it falls less. It cannot be told from chance if a random region does "
-        f"as much, but they leave {hiding.MIN_FALL:g} more on average; else it explains nothing. Regions that take "
-        "much of the lung are hard to tell from chance, since random ones of that size hide much of the disease too.",
+        "What an explanation names is replaced by the median of the slice's lung without opacity "
+        f"({hiding.HEALTHY_LUNG_HU} HU where less than {100 * hiding.MIN_HEALTHY_SHARE:g} % of it is without), and the "
+        f"classifier is asked again; so it is for {hiding.RANDOM_REGIONS} random regions of the same area. An "
+        "explanation explains the verdict if the probability falls below that of every random region, by at least "
+        f"{hiding.MIN_FALL:g}, and under the slice threshold; a part at most, if only the first holds. It cannot be "
+        f"told from chance if a random region does as much, but they leave {hiding.MIN_FALL:g} more on average; else "
+        f"it explains nothing. Above {100 * hiding.LARGEST_TESTED_SHARE:.0f} % of the lung a region cannot be tested "
+        "so, since every region of that size hides most of the same lung.",
         "Petsiuk et al. 2018, arXiv 1806.07421, for the deletion of regions; the random regions are CovidCT's.",
     ),
 )

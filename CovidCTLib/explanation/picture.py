@@ -25,6 +25,9 @@ AGAINST_COLOUR = (86, 180, 233)
 NAMED_COLOUR = (255, 255, 255)
 """Outline of what is hidden in the test: white, which no heat map colour but the hottest comes near."""
 
+THRESHOLD_COLOUR = (86, 180, 233)
+"""The line in the chart left of which a slice is called normal: sky blue, as what speaks against the verdict."""
+
 PANEL_PX = (420, 340)
 """Largest width and height of a panel, in pixels."""
 
@@ -111,11 +114,12 @@ def make_panels(analysis: Analysis, found: SliceExplanation) -> tuple[Panel, ...
         panels.append(_lime_panel(plane, found, where, in_plane))
     panels.append(
         Panel(
-            draw_tests(found),
+            draw_tests(found, analysis.case.slice_threshold),
             "Probability after hiding",
             "the table below has the numbers",
             f"Chart of the hiding tests of {where}: probability before, {probability_words(found.probability)}, and "
-            "after hiding what each explanation names or random regions.",
+            "after hiding what each explanation names or random regions; slices are called abnormal from "
+            f"{analysis.case.slice_threshold:.2f}.",
         )
     )
     return tuple(panels)
@@ -137,12 +141,20 @@ def draw_row(panels: tuple[Panel, ...]) -> Image.Image:
     return whole
 
 
-def draw_tests(found: SliceExplanation) -> Image.Image:
-    """Draw the hiding tests of a slice: probabilities before, after, and after hiding random regions."""
+def draw_tests(found: SliceExplanation, threshold: float) -> Image.Image:
+    """Draw the hiding tests of a slice: probabilities before, after, and after hiding random regions.
+
+    Parameters
+    ----------
+    found
+        The slice.
+    threshold
+        Probability from which, inclusive, a slice is called abnormal.
+    """
     width, height = PANEL_PX
     image = Image.new("RGB", PANEL_PX, _BACK)
     draw = ImageDraw.Draw(image)
-    left, right, top = 14, width - 14, 30
+    left, right, top = 14, width - 14, 36
     row_px = (height - 74) / max(1, len(found.tests))
 
     def at(value: float) -> float:
@@ -164,8 +176,16 @@ def draw_tests(found: SliceExplanation) -> Image.Image:
         x = at(found.probability)
         for y in range(top, height - 44, 8):
             draw.line([(x, y), (x, y + 4)], (255, 255, 255), 1)
-        anchor = "ra" if found.probability > 0.5 else "la"
-        write_text(image, (x, 8), f"before {probability_words(found.probability)}", 12, anchor)
+        write_text(
+            image,
+            (x, 8),
+            f"before {probability_words(found.probability)}",
+            12,
+            "ra" if found.probability > 0.5 else "la",
+        )
+        # In a line of their own, for both may lie close together.
+        draw.line([(at(threshold), top + 8), (at(threshold), height - 46)], THRESHOLD_COLOUR, 1)
+        write_text(image, (min(max(at(threshold), left + 46), right - 46), 24), f"threshold {threshold:.2f}", 12, "ma")
     for value, anchor in ((0.0, "la"), (0.5, "ma"), (1.0, "ra")):
         write_text(image, (at(value), height - 42), f"{value:g}", 12, anchor)
     draw.ellipse([left, height - 18, left + 10, height - 8], FOR_COLOUR)

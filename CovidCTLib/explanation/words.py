@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from CovidCTLib.explanation.found import METHODS, HidingTest, SliceExplanation, Verdict
-from CovidCTLib.explanation.hiding import RANDOM_REGIONS
+from CovidCTLib.explanation.hiding import MIN_FALL, RANDOM_REGIONS
 
 VERDICT_WORDS: dict[Verdict, str] = {
     "explains": "explains the verdict",
     "partly": "explains a part at most",
     "unclear": "cannot be told from chance",
+    "too large": "takes too much of the lung to be tested",
     "nothing": "explains nothing",
     "no region": "names nothing",
     "not abnormal": "nothing to explain",
@@ -54,13 +55,14 @@ def hiding_sentence(test: HidingTest) -> str:
     if test.verdict == "explains":
         return (
             f"{begin}hiding it lowers the probability from {before} to {after}; hiding random regions of the same area "
-            f"leaves {mean} on average and {lowest} at least. It explains the verdict."
+            f"leaves {mean} on average and {lowest} at least. What is left is called normal: it explains the verdict."
         )
     if test.verdict == "partly":
+        little = test.after is not None and test.before - test.after < MIN_FALL
+        but = f"by less than {MIN_FALL:g}" if little else "the classifier still calls what is left abnormal"
         return (
-            f"{begin}hiding it lowers the probability from {before} to {after} only, though more than any random "
-            f"region of the same area does ({lowest} at least). What is left of the lungs still looks abnormal to the "
-            "classifier, so it explains a part at most."
+            f"{begin}hiding it lowers the probability from {before} to {after}, more than any random region of the "
+            f"same area does ({lowest} at least), but {but}. It explains a part at most."
         )
     if test.verdict == "unclear":
         return (
@@ -68,9 +70,16 @@ def hiding_sentence(test: HidingTest) -> str:
             f"area do on average ({mean}), but {test.random_as_low} of {RANDOM_REGIONS} do as much ({lowest} at "
             "least). It cannot be told from chance."
         )
+    if test.verdict == "too large":
+        return (
+            f"{begin}hiding it lowers the probability from {before} to {after}, but it takes {test.share_percent:.0f} "
+            "% of the lung, and any region of that area hides most of the same lung. It cannot be tested by hiding."
+        )
+    if test.after is not None and test.after >= test.before:
+        return f"{begin}hiding it does not lower the probability ({before} before, {after} after). It explains nothing."
     return (
-        f"{begin}hiding it changes the probability from {before} to {after}; random regions of the same area do as "
-        f"much ({mean} on average, {lowest} at least). It explains nothing."
+        f"{begin}hiding it lowers the probability from {before} to {after}; {test.random_as_low} of {RANDOM_REGIONS} "
+        f"random regions of the same area do as much ({mean} on average, {lowest} at least). It explains nothing."
     )
 
 
@@ -83,7 +92,7 @@ def slice_sentence(found: SliceExplanation) -> str:
         )
     by_verdict = {
         verdict: [METHODS[test.method] for test in found.tests if test.verdict == verdict]
-        for verdict in ("explains", "partly")
+        for verdict in ("explains", "partly", "unclear", "too large", "no region")
     }
     start = f"The classifier calls this slice abnormal (probability {probability_words(found.probability)}). "
     if by_verdict["explains"]:
@@ -93,4 +102,16 @@ def slice_sentence(found: SliceExplanation) -> str:
             f"No explanation explains it whole; these point at a part of what it rests on: "
             f"{', '.join(by_verdict['partly'])}."
         )
-    return start + "No explanation explains it: hiding what they name cannot be told from hiding any lung."
+    if len(by_verdict["no region"]) == len(found.tests):
+        return start + "No explanation names a part of the lungs, so there was nothing to hide: it stays unexplained."
+    if by_verdict["too large"]:
+        return start + (
+            "Whether these explain it cannot be tested, since they take most of the lung: "
+            f"{', '.join(by_verdict['too large'])}. No other explanation explains it."
+        )
+    if by_verdict["unclear"]:
+        return start + (
+            f"No explanation is shown to explain it; these cannot be told from chance: "
+            f"{', '.join(by_verdict['unclear'])}."
+        )
+    return start + "No explanation explains it: hiding what they name does no more than hiding any lung."

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date
+from itertools import combinations
+
+import numpy as np
 
 from CovidCTLib.analysis import Analysis, CancelCheck, Progress, ProgressCallback
 from CovidCTLib.errors import CancelledError, InputError, Notice
@@ -38,6 +42,7 @@ def follow_up(
     *,
     register: bool = True,
     left_out: Sequence[LeftOut] = (),
+    today: date | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelCheck | None = None,
 ) -> FollowUp:
@@ -51,6 +56,8 @@ def follow_up(
         Whether later studies are laid on the first, for maps of what changed; it takes some seconds to a minute each.
     left_out
         Studies that could not be used, to be told with the result.
+    today
+        The day of the follow-up, after which no study can have been made; None checks no date.
     progress
         Told about the stage ``"comparing"``; fractions run from 0 to 1.
     cancelled
@@ -102,7 +109,9 @@ def follow_up(
             point.number: sentences_of(by_study[point.number], by_study[points[0].number]) for point in points[1:]
         },
         comparisons=tuple(comparisons),
-        notices=sorted_notices((*_notices(ordered, points), *_left_out_notices(left_out))),
+        notices=sorted_notices(
+            (*_notices(ordered, points), *_future_dates(points, today), *_left_out_notices(left_out))
+        ),
         left_out=tuple(left_out),
     )
 
@@ -164,6 +173,7 @@ def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Noti
             )
         )
     notices += _same_dates(points)
+    notices += _same_scans(studies, points)
     analyses = [study.analysis for study in studies]
     if len({_made_by(analysis) for analysis in analyses}) > 1:
         notices.append(
@@ -225,6 +235,39 @@ def _same_dates(points: Sequence[TimePoint]) -> list[Notice]:
                 )
             )
     return notices
+
+
+def _same_scans(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Notice]:
+    """Name studies in which lungs and opacities are the same in every voxel, as no two scans ever show them."""
+    notices = []
+    for (study, point), (other, later) in combinations(zip(studies, points, strict=True), 2):
+        one, two = study.analysis.axial, other.analysis.axial
+        if (
+            one.lungs.any()
+            and one.geometry.shape_zyx == two.geometry.shape_zyx
+            and np.array_equal(one.lungs, two.lungs)
+            and np.array_equal(one.opacities, two.opacities)
+        ):
+            notices.append(
+                Notice(
+                    "same-scan",
+                    f"Studies {point.number} and {later.number} show the same lungs and opacities in every voxel: they "
+                    "are one scan, given twice. Check which study is meant.",
+                )
+            )
+    return notices
+
+
+def _future_dates(points: Sequence[TimePoint], today: date | None) -> list[Notice]:
+    """Name the studies whose date is still to come."""
+    # The clock of a scanner in another time zone may be a day ahead.
+    late = [] if today is None else [str(point.number) for point in points if (point.date - today).days > 1]
+    if not late:
+        return []
+    one = len(late) == 1
+    have = f"Study {late[0]} has a date" if one else f"Studies {' and '.join(late)} have dates"
+    text = f"{have} in the future, so the days between the studies may be wrong. Check the dates."
+    return [Notice("future-date", text)]
 
 
 def _left_out_notices(left_out: Sequence[LeftOut]) -> list[Notice]:

@@ -29,7 +29,7 @@ SCHEMA_VERSION = 1
 COLUMNS = tuple(field.name for field in fields(TableRow))
 
 
-def write_follow_up(result: FollowUp, folder: str | os.PathLike[str]) -> tuple[Path, ...]:
+def write_follow_up(result: FollowUp, folder: str | os.PathLike[str], *, pdf: bool = False) -> tuple[Path, ...]:
     """Write a follow-up into a new folder; either all of its files are there afterwards, or none.
 
     Parameters
@@ -38,6 +38,8 @@ def write_follow_up(result: FollowUp, folder: str | os.PathLike[str]) -> tuple[P
         The follow-up.
     folder
         A path that does not exist yet, or an empty folder.
+    pdf
+        Whether the page is laid out for paper, too, as ``followup.pdf``.
 
     Returns
     -------
@@ -50,6 +52,8 @@ def write_follow_up(result: FollowUp, folder: str | os.PathLike[str]) -> tuple[P
     ------
     OutputError
         If the folder is not empty or cannot be written to.
+    CovidCTError
+        If a PDF is asked for and cannot be made on this computer.
     """
     with new_output_folder(folder) as temporary:
         for comparison in result.comparisons:
@@ -60,7 +64,7 @@ def write_follow_up(result: FollowUp, folder: str | os.PathLike[str]) -> tuple[P
         _write_table(temporary / TABLE_FILE, result)
         text = json.dumps(follow_up_record(result), indent=1, allow_nan=False) + "\n"
         (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
-        write_page(render_follow_up(result), temporary / PAGE_FILE)
+        write_page(render_follow_up(result), temporary / PAGE_FILE, pdf=pdf)
         names = sorted(file.name for file in temporary.iterdir())
     return tuple(Path(folder) / name for name in names)
 

@@ -21,6 +21,9 @@ TITLE = "Chest CT follow-up"
 SHOWN = tuple(name for name in MEASURES if name != "high_opacity_percent")
 """Measures in the page's tables, which must fit on paper; the file followup.csv has all."""
 
+STUDIES_KEPT = 8
+"""Up to so many studies chart and tables fit on one page of paper together."""
+
 NOTHING = "–"
 """Shown for what is undefined; the file followup.csv says why."""
 
@@ -59,6 +62,7 @@ def render_follow_up(result: FollowUp, *, title: str = TITLE) -> str:
         models=model_words(models),
         notices=result.notices,
         points=result.points,
+        studies_kept=STUDIES_KEPT,
         sentences=[(point, result.sentences[point.number]) for point in result.points[1:]],
         charts=[(css, follow_up_chart(result, width)) for css, width in (("wide", WIDE_PX), ("narrow", NARROW_PX))],
         tables=[_table(result, region) for region in REGIONS_TOLD],

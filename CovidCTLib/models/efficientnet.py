@@ -122,8 +122,9 @@ def _lighten(module: torch.nn.Module) -> None:
         if isinstance(padding, torch.nn.ConstantPad2d) and len(set(padding.padding)) == 1:
             getattr(module, name).padding = (padding.padding[0], padding.padding[0])
             setattr(module, f"{name}_padding", torch.nn.Identity())
-    if hasattr(module, "_depthwise_conv"):
-        module._depthwise_conv = DepthwiseConv.like(module._depthwise_conv)
+    depthwise = getattr(module, "_depthwise_conv", None)
+    if isinstance(depthwise, torch.nn.Conv2d):
+        module._depthwise_conv = DepthwiseConv.like(depthwise)
 
 
 class EfficientUNet(torch.nn.Module):

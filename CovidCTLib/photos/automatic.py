@@ -144,13 +144,39 @@ def find_references(
     list
         For each slice its references, or as text the reason why it has none.
     """
-    fits = []
+    found = []
     for number, picture in enumerate(pictures, start=1):
-        regions = find_regions(picture)
-        evidence = find_evidence(picture, regions) if regions is not None else Evidence(())
-        fits.append(_fit(evidence))
+        found.append(evidence_of(picture))
         tell(number / len(pictures))
-    fits = _with_own_lung(fits)
+    return references_from(found)
+
+
+def evidence_of(picture: Grey) -> Evidence:
+    """Collect what one picture tells; without anchors where nothing is recognized.
+
+    Parameters
+    ----------
+    picture
+        As for `find_references`.
+    """
+    regions = find_regions(picture)
+    return Evidence(()) if regions is None else find_evidence(picture, regions)
+
+
+def references_from(evidence: Sequence[Evidence]) -> list[References | str]:
+    """Find the grey values of air and fat by what the pictures of one folder tell.
+
+    Parameters
+    ----------
+    evidence
+        Of each slice.
+
+    Returns
+    -------
+    list
+        As `find_references`.
+    """
+    fits = _with_own_lung([_fit(one) for one in evidence])
     common = _common_values(fits)
     return [_references(fit, common) for fit in fits]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidCTLib.errors import Notice
+from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.reading.dicom_headers import Frame
 
 SAME_POSITION_MM = 0.01
@@ -32,10 +33,21 @@ MIN_SHARE_OF_LARGEST = 0.5
 MAX_SHARED_STEPS = 2
 """Ranges of two acquisitions that share more than so many slice distances are acquisitions of the same region."""
 
+MAX_NAMED = 8
+"""A message names so many acquisitions; of more (one for every turn of the gantry), the first and the last."""
+
 _CHUNK = 1 << 16
 
 MIN_ACQUISITION_SLICES = 10
 """A smaller acquisition is not read in place of a series that fits together badly as a whole."""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """Images of a series that belong together, with the number that chooses them (``--acquisition``)."""
+
+    number: int
+    frames: tuple[Frame, ...]
 
 
 def without_copies(frames: Sequence[Frame]) -> tuple[tuple[Frame, ...], tuple[Notice, ...]]:
@@ -131,12 +143,18 @@ def acquisition_at_each_place(
 
     Notes
     -----
-    They are told apart by the study (careless anonymizers give the series of all patients one UID), else by
-    AcquisitionNumber, else by the kernel, else by InstanceNumber: where it grows and the
-    position jumps back, another run begins. One or two slices in common, where acquisitions meet, and slices with the
-    same pixels, are dropped.
+    Slices of several studies never make one volume (careless anonymizers give the series of all patients one UID).
+    Slices of one are told apart by AcquisitionNumber, else by the kernel, else by InstanceNumber: where it grows and
+    the position jumps back, another run begins. One or two slices in common, where acquisitions meet, and slices with
+    the same pixels, are dropped.
     """
-    by_number = _grouped(frames, lambda frame: frame.acquisition)
+    studies = _studies(frames)
+    if len(studies) > 1:
+        # Slices of several patients may also lie one above the other.
+        found = acquisition_at_each_place(_largest(studies), normal)
+        several = _several(len(studies), max(map(len, studies)), "of several studies, perhaps of several patients")
+        return None if found is None else (found[0], (several, *found[1]))
+    by_number = _by_number(frames)
     doubled = count_doubled(frames, normal)
     if not doubled:
         if len(by_number) > 1 and _share_a_region(by_number, normal):
@@ -144,13 +162,97 @@ def acquisition_at_each_place(
         return tuple(frames), ()
     if doubled <= MAX_SHARED_STEPS and len(by_number) > 1 and not _share_a_region(by_number, normal):
         return _once_at_each_place(frames, normal, lambda _, __: True, "where two acquisitions meet")
-    by_study = _grouped(frames, lambda frame: frame.study)
-    partitions = (by_study, by_number, _grouped(frames, lambda frame: frame.kernel), _runs(frames, normal))
-    for groups in partitions:
-        if len(groups) > 1 and not any(count_doubled(group, normal) for group in groups):
-            return _largest(groups), (_several(len(groups), max(map(len, groups)), "of the same places"),)
+    groups = _told_apart(frames, normal)
+    if groups:
+        return _largest(groups), (_several(len(groups), max(map(len, groups)), "of the same places"),)
     alike = _once_at_each_place(frames, normal, _same_pixels, "with the same pixels")
     return None if count_doubled(alike[0], normal) else alike
+
+
+def _told_apart(frames: Sequence[Frame], normal: NDArray[np.float64]) -> list[list[Frame]]:
+    """Split a series of which images lie at one place, so that none of one part do; empty if nothing splits it."""
+    by_kernel = _grouped(frames, lambda frame: frame.kernel)
+    for groups in (_by_number(frames), by_kernel, _runs(frames, normal)):
+        if len(groups) > 1 and not any(count_doubled(group, normal) for group in groups):
+            return groups
+    return []
+
+
+def list_acquisitions(frames: Sequence[Frame]) -> tuple[Acquisition, ...]:
+    """List the acquisitions of a series, so that one can be chosen.
+
+    Parameters
+    ----------
+    frames
+        The slices of a series, in any order.
+
+    Returns
+    -------
+    tuple of Acquisition
+        By number, which is AcquisitionNumber wherever it tells the images apart. Images that lie at one place and are
+        told apart by something else (`acquisition_at_each_place`) are counted from 1. Empty where the images have no
+        number and nothing tells them apart.
+    """
+    alike = without_odd_images(without_copies(frames)[0])[0]
+    groups: list[list[Frame]] = []
+    if all(frame.position_lps_mm and frame.orientation_lps for frame in alike):
+        orientation = np.asarray(alike[0].orientation_lps, dtype=float)
+        normal = np.cross(orientation[:3], orientation[3:])
+        if count_doubled(alike, normal):
+            groups = _told_apart(alike, normal)
+    studies = _studies(alike)
+    if len(studies) > 1:
+        groups = studies
+    named = [{frame.acquisition for frame in group} for group in groups]
+    if groups and (any(len(names) > 1 for names in named) or len(set.union(*named) - {None}) < len(groups)):
+        return tuple(Acquisition(number, tuple(group)) for number, group in enumerate(groups, start=1))
+    return tuple(
+        Acquisition(number, tuple(group))
+        for group in _by_number(frames)
+        if (number := group[0].acquisition) is not None
+    )
+
+
+def choose_acquisition(frames: Sequence[Frame], wanted: int) -> tuple[tuple[Frame, ...], tuple[Notice, ...]]:
+    """Choose one acquisition of a series.
+
+    Parameters
+    ----------
+    frames
+        The slices of the series.
+    wanted
+        Its number, as `list_acquisitions` gives it.
+
+    Returns
+    -------
+    tuple
+        Its slices, and a notice where the series holds others.
+
+    Raises
+    ------
+    InputError
+        If there is none of this number.
+    """
+    there = list_acquisitions(frames)
+    chosen = next((one for one in there if one.number == wanted), None)
+    if chosen is None:
+        held = "it has no acquisition numbers. Leave the number out"
+        if there:
+            held = f"it holds {_named([one.number for one in there])}. Choose one of these"
+        raise InputError(f"An acquisition of the series was expected, but {wanted} was asked for and {held}.")
+    if len(chosen.frames) == len(frames):
+        return chosen.frames, ()
+    text = (
+        f"Acquisition {wanted} of the series, {len(chosen.frames)} of {len(frames)} images, was read, as was asked for."
+    )
+    return chosen.frames, (Notice("chosen-acquisition", text, "note", wanted),)
+
+
+def _named(numbers: Sequence[int]) -> str:
+    """Name numbers; the first and the last where they are many."""
+    if len(numbers) > MAX_NAMED:
+        return f"{len(numbers)} from {numbers[0]} to {numbers[-1]}"
+    return " and ".join(filter(None, (", ".join(map(str, numbers[:-1])), str(numbers[-1]))))
 
 
 def _once_at_each_place(
@@ -198,11 +300,21 @@ def acquisitions_by_themselves(frames: Sequence[Frame]) -> tuple[tuple[tuple[Fra
     tuple
         Those of at least `MIN_ACQUISITION_SLICES` slices; empty if there is one acquisition only.
     """
-    groups = _grouped(frames, lambda frame: frame.acquisition)
+    groups = _by_number(frames)
     if len(groups) < 2:
         return ()
     large = sorted((group for group in groups if len(group) >= MIN_ACQUISITION_SLICES), key=len, reverse=True)
     return tuple((tuple(group), (_several(len(groups), len(group), "apart from each other"),)) for group in large)
+
+
+def _studies(frames: Sequence[Frame]) -> list[list[Frame]]:
+    """Split a series by study; not where each image has a study of its own, as careless anonymizers write."""
+    groups = _grouped(frames, lambda frame: frame.study)
+    return groups if max(map(len, groups), default=0) > MAX_SHARED_STEPS else [list(frames)]
+
+
+def _by_number(frames: Sequence[Frame]) -> list[list[Frame]]:
+    return _grouped(frames, lambda frame: frame.acquisition)
 
 
 def _grouped(frames: Sequence[Frame], key: Callable[[Frame], Hashable]) -> list[list[Frame]]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import pydicom
 from pydicom.tag import Tag
+from pydicom.uid import UID
 
 from CovidCTLib.errors import InputError
 from CovidCTLib.reading.dicom_encoding import (
@@ -20,6 +21,7 @@ from CovidCTLib.reading.dicom_encoding import (
     find_pixels,
     syntax_of,
 )
+from CovidCTLib.reading.dicom_values import HeaderValues
 from CovidCTLib.reading.quiet import quiet_pydicom
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
@@ -142,17 +144,18 @@ def read_header(path: Path) -> FileHeader | None:
             check_inflated_size(file, file.read(META_BYTES))
             file.seek(0)
             dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=True)
-            sop_class = str(dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or "")
-            if "Rows" not in dataset:
-                nothing = not sop_class and "DirectoryRecordSequence" not in dataset
+            values = HeaderValues(dataset)
+            sop_class = str(values.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID") or "")
+            if "Rows" not in values:
+                nothing = not sop_class and "DirectoryRecordSequence" not in values
                 if nothing or sop_class in (CT_CLASS, *ENHANCED_CT_CLASSES):
                     raise EOFError
                 return None
             start, length, complete = find_pixels(file, dataset)
-            encoding = _encoding(dataset, start, length)
-            if not sop_class and str(dataset.get("Modality", "")) == "CT":
+            encoding = _encoding(values, syntax_of(dataset, native=length is not None), start, length)
+            if not sop_class and str(values.get("Modality", "")) == "CT":
                 sop_class = CT_CLASS
-            return _header(path, dataset, sop_class, encoding, complete)
+            return _header(path, values, sop_class, encoding, complete)
     except READ_FAILURES:
         # Not chained: the messages of pydicom may quote values of the header.
         raise InputError(
@@ -160,8 +163,7 @@ def read_header(path: Path) -> FileHeader | None:
         ) from None
 
 
-def _encoding(dataset: Any, start: int | None, length: int | None) -> Encoding:
-    syntax = syntax_of(dataset, native=length is not None)
+def _encoding(dataset: HeaderValues, syntax: UID, start: int | None, length: int | None) -> Encoding:
     bits_allocated = int(dataset.get("BitsAllocated", 16))
     bits_stored = min(max(int(dataset.get("BitsStored", bits_allocated)), 1), bits_allocated)
     high_bit = int(dataset.get("HighBit", bits_stored - 1))
@@ -180,7 +182,7 @@ def _encoding(dataset: Any, start: int | None, length: int | None) -> Encoding:
     )
 
 
-def _header(path: Path, dataset: Any, sop_class: str, encoding: Encoding, complete: bool) -> FileHeader:
+def _header(path: Path, dataset: HeaderValues, sop_class: str, encoding: Encoding, complete: bool) -> FileHeader:
     if sop_class in ENHANCED_CT_CLASSES:
         frames = _enhanced_frames(path, dataset, encoding)
     else:
@@ -204,7 +206,7 @@ def _header(path: Path, dataset: Any, sop_class: str, encoding: Encoding, comple
 class _Groups:
     """Values of an image: at the top level, in the frame's functional group, or in the shared one (PS3.3 C.7.6.16)."""
 
-    def __init__(self, dataset: Any, index: int) -> None:
+    def __init__(self, dataset: HeaderValues, index: int) -> None:
         per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or ()
         shared = dataset.get("SharedFunctionalGroupsSequence") or ()
         self._places = [*per_frame[index : index + 1], *shared[:1]]
@@ -218,7 +220,7 @@ class _Groups:
         return self._dataset.get(keyword)
 
 
-def _enhanced_frames(path: Path, dataset: Any, encoding: Encoding) -> tuple[Frame, ...]:
+def _enhanced_frames(path: Path, dataset: HeaderValues, encoding: Encoding) -> tuple[Frame, ...]:
     described = len(dataset.get("PerFrameFunctionalGroupsSequence") or ())
     if described != encoding.frames:
         raise ValueError(f"{encoding.frames} frames, {described} described")
@@ -230,7 +232,7 @@ def _enhanced_frames(path: Path, dataset: Any, encoding: Encoding) -> tuple[Fram
     return tuple(frames)
 
 
-def _frame(path: Path, dataset: Any, groups: _Groups, index: int, kind: Kind, encoding: Encoding) -> Frame:
+def _frame(path: Path, dataset: HeaderValues, groups: _Groups, index: int, kind: Kind, encoding: Encoding) -> Frame:
     distance = groups.find("PixelMeasuresSequence", "SpacingBetweenSlices")
     thickness = groups.find("PixelMeasuresSequence", "SliceThickness")
     return Frame(
@@ -239,8 +241,8 @@ def _frame(path: Path, dataset: Any, groups: _Groups, index: int, kind: Kind, en
         study=str(dataset.get("StudyInstanceUID", "")),
         instance=str(dataset.get("SOPInstanceUID", "")),
         kind=kind,
-        rows=int(dataset.Rows),
-        columns=int(dataset.Columns),
+        rows=int(dataset.get("Rows")),
+        columns=int(dataset.get("Columns")),
         position_lps_mm=_numbers(groups.find("PlanePositionSequence", "ImagePositionPatient"), 3),
         orientation_lps=_numbers(groups.find("PlaneOrientationSequence", "ImageOrientationPatient"), 6),
         spacing_yx_mm=_numbers(groups.find("PixelMeasuresSequence", "PixelSpacing"), 2),
@@ -258,7 +260,7 @@ def _frame(path: Path, dataset: Any, groups: _Groups, index: int, kind: Kind, en
     )
 
 
-def _kind(dataset: Any, image_type: Any) -> Kind:
+def _kind(dataset: HeaderValues, image_type: Any) -> Kind:
     values = [image_type] if isinstance(image_type, str) else list(image_type or ())
     words = {word for value in values for word in str(value).upper().split()}
     if int(dataset.get("SamplesPerPixel", 1)) != 1:
@@ -270,7 +272,7 @@ def _kind(dataset: Any, image_type: Any) -> Kind:
     return "derived" if "DERIVED" in words else "original"
 
 
-def _padding(dataset: Any) -> tuple[int, int] | None:
+def _padding(dataset: HeaderValues) -> tuple[int, int] | None:
     first = _integer(dataset.get("PixelPaddingValue"))
     if first is None:
         return None

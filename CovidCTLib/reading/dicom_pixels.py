@@ -91,11 +91,11 @@ def stored_to_hu(
         scaled *= slope
         scaled += intercept
         hu = np.rint(np.clip(scaled, -(2**30), 2**30)).astype(np.int32)
-    hu[outside] = LOWEST_HU
     np.clip(hu, LOWEST_HU, _HIGHEST_INT16, out=hu)
     result = hu.astype(np.int16)
     if not outside.any():
         return result, (int(result.min()), int(result.max()))
+    result[outside] = LOWEST_HU
     inside = result[~outside]
     return result, (int(inside.min()), int(inside.max())) if inside.size else None
 
@@ -125,7 +125,10 @@ def read_volume(stack: Stack) -> tuple[NDArray[np.int16], tuple[Notice, ...]]:
         raise InputError("The rescale slope to HU must not be 0, but it is. Export the series again from the archive.")
     _check_bytes(stack)
     count, *plane = stack.geometry.shape_zyx
-    volume = np.full((count if stack.even else len(stack.frames), *plane), LOWEST_HU, dtype=np.int16)
+    # Slices that are not shifted fill their planes, and missing ones are interpolated: nothing needs a first value.
+    volume = np.empty((count if stack.even else len(stack.frames), *plane), dtype=np.int16)
+    if stack.shifts_yx_px is not None:
+        volume.fill(LOWEST_HU)
     by_file = sorted(range(len(stack.frames)), key=lambda i: (str(stack.frames[i].path), stack.frames[i].index))
     files = [list(members) for _, members in groupby(by_file, key=lambda i: stack.frames[i].path)]
     workers = max(1, min(MAX_WORKERS, os.cpu_count() or 1, len(files)))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from CovidCTLib.errors import InputError, Notice, SeriesChoiceError
+from CovidCTLib.reading.dicom_acquisitions import choose_acquisition, list_acquisitions
 from CovidCTLib.reading.dicom_axial import assume_axial
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, read_directory
 from CovidCTLib.reading.dicom_headers import FileHeader, Frame, Kind, read_header
@@ -28,6 +29,14 @@ _WHY_LEFT_OUT: dict[Kind, str] = {
     "picture": "projections, dose sheets or maps computed from a CT",
     "colour": "colour pictures",
 }
+
+
+@dataclass(frozen=True)
+class AcquisitionSummary:
+    """One acquisition of a series: the number that chooses it (``--acquisition``), and how many images it has."""
+
+    number: int
+    slices: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,8 @@ class SeriesSummary:
         False where all images were computed from other images.
     reason
         Why the series cannot be used; None where it can.
+    acquisitions
+        What it holds, where it holds several; by default the largest is read where they do not fit together.
     """
 
     number: int
@@ -66,6 +77,7 @@ class SeriesSummary:
     kernel: str | None
     original: bool
     reason: str | None
+    acquisitions: tuple[AcquisitionSummary, ...] = ()
 
     @property
     def usable(self) -> bool:
@@ -105,7 +117,7 @@ class DicomFolder:
     """SOPInstanceUIDs that a DICOMDIR lists, by SeriesInstanceUID."""
 
 
-def gather_series(files: Iterable[Path], *, axial: bool = False) -> DicomFolder:
+def gather_series(files: Iterable[Path], *, axial: bool = False, acquisition: int | None = None) -> DicomFolder:
     """Read the headers of DICOM files and group them into series.
 
     Parameters
@@ -114,6 +126,8 @@ def gather_series(files: Iterable[Path], *, axial: bool = False) -> DicomFolder:
         Files that look like DICOM; those without images are left out.
     axial
         Whether slices are taken for axial ones, whatever orientation they give (`assume_axial`).
+    acquisition
+        The acquisition of each series that is to be stacked (`choose_acquisition`); series without it cannot be used.
     """
     by_uid: dict[str, list[FileHeader]] = defaultdict(list)
     listed: dict[str, frozenset[str]] = {}
@@ -130,7 +144,10 @@ def gather_series(files: Iterable[Path], *, axial: bool = False) -> DicomFolder:
         if header is not None:
             by_uid[header.series].append(header)
     ordered = sorted(by_uid, key=lambda uid: (by_uid[uid][0].series_number or 0, uid))
-    series = tuple(_series(number, uid, by_uid[uid], axial=axial) for number, uid in enumerate(ordered, start=1))
+    series = tuple(
+        _series(number, uid, by_uid[uid], axial=axial, acquisition=acquisition)
+        for number, uid in enumerate(ordered, start=1)
+    )
     return DicomFolder(series, tuple(damaged), listed)
 
 
@@ -143,11 +160,12 @@ def _slices_of(headers: list[FileHeader]) -> tuple[list[Frame], bool]:
     return [frame for frame in frames if frame.kind == "derived"], False
 
 
-def _series(number: int, uid: str, headers: list[FileHeader], *, axial: bool) -> Series:
+def _series(number: int, uid: str, headers: list[FileHeader], *, axial: bool, acquisition: int | None) -> Series:
     frames, original = _slices_of(headers)
     everything = [frame for header in headers for frame in header.frames]
     shown = (frames or everything)[0]
     stack, reason = None, None
+    acquisitions = list_acquisitions(frames) if frames else ()
     cut_off = sum(not header.complete for header in headers)
     if frames and cut_off:
         reason = (
@@ -156,10 +174,11 @@ def _series(number: int, uid: str, headers: list[FileHeader], *, axial: bool) ->
         )
     elif frames:
         try:
-            laid, assumed = assume_axial(frames) if axial else (frames, ())
+            chosen, told = (frames, ()) if acquisition is None else choose_acquisition(frames, acquisition)
+            laid, assumed = assume_axial(chosen) if axial else (chosen, ())
             shown = laid[0]
             stack = plan_stack(laid)
-            stack = replace(stack, notices=(*assumed, *stack.notices))
+            stack = replace(stack, notices=(*told, *assumed, *stack.notices))
         except InputError as error:
             reason = str(error)
     else:
@@ -170,7 +189,7 @@ def _series(number: int, uid: str, headers: list[FileHeader], *, axial: bool) ->
         SeriesSummary(
             number=number,
             modality=headers[0].modality,
-            slices=len(frames or everything),
+            slices=len(stack.frames if stack else frames or everything),
             rows=shown.rows,
             columns=shown.columns,
             spacing_zyx_mm=stack.geometry.spacing_zyx_mm if stack else None,
@@ -178,6 +197,9 @@ def _series(number: int, uid: str, headers: list[FileHeader], *, axial: bool) ->
             kernel=known_kernel(headers[0].kernel),
             original=original,
             reason=reason,
+            acquisitions=tuple(AcquisitionSummary(one.number, len(one.frames)) for one in acquisitions)
+            if len(acquisitions) > 1
+            else (),
         ),
         stack,
     )

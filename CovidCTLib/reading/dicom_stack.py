@@ -25,7 +25,7 @@ from CovidCTLib.reading.dicom_acquisitions import (
     without_odd_images,
 )
 from CovidCTLib.reading.dicom_headers import Frame
-from CovidCTLib.reading.plausibility import check_size
+from CovidCTLib.reading.plausibility import check_size, check_spacing
 from CovidCTLib.scan import MIN_SLICES
 
 UNEVEN_TOLERANCE = 0.1
@@ -119,8 +119,8 @@ def plan_stack(frames: Sequence[Frame]) -> Stack:
     InputError
         If there are fewer than `MIN_SLICES` slices; if they differ in size, pixel spacing or orientation, or have no
         place in space; if several lie at one place and nothing tells them apart; if they are unevenly spaced with
-        large gaps, or too far apart, or too many are missing; if they are shifted against each other; if the volume
-        is too large.
+        large gaps, or too far apart, or too many are missing; if they are shifted against each other; if the voxels
+        cannot be measured in mm; if the volume is too large.
 
     Notes
     -----
@@ -158,6 +158,7 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
     ordered = tuple(frames[int(i)] for i in order)
     heights = heights[order]
     places, distance = _places(heights)
+    check_spacing((distance, *spacing_yx))
     notices.extend(_notices_of_places(places, heights))
     rows, columns = ordered[0].rows, ordered[0].columns
     positions = np.array([_position(frame) for frame in ordered])

@@ -127,8 +127,23 @@ def _chunks(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
         yield chunk
 
 
-def _fields(path: Path, separator: str, last: str) -> tuple[dict[str, str], int]:
-    """Read a text header: its fields with keys in small letters, and where the data behind it start."""
+def read_fields(path: Path, separator: str, last: str) -> tuple[dict[str, str], int]:
+    """Read the text header of a NRRD or MetaImage file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    separator
+        What stands between key and value.
+    last
+        Key of the last line; empty for the first line without a key.
+
+    Returns
+    -------
+    tuple
+        Fields with keys in small letters, and where the data behind the header start, in bytes.
+    """
     with path.open("rb") as file:
         start = file.read(_HEADER_BYTES)
     fields: dict[str, str] = {}
@@ -165,7 +180,7 @@ def _check_meta_header(fields: dict[str, str]) -> int:
 
 def _check_meta_image(path: Path) -> None:
     """Compare the length of a MetaImage's data with its header, or verify their checksum if they are compressed."""
-    fields, offset = _fields(path, "=", "elementdatafile")
+    fields, offset = read_fields(path, "=", "elementdatafile")
     claimed = _check_meta_header(fields)
     where = fields.get("elementdatafile", "")
     data = path
@@ -182,7 +197,7 @@ def _check_meta_image(path: Path) -> None:
 
 def _check_nrrd(path: Path) -> None:
     """Verify the checksum of gzip-encoded NRRD data in one piece."""
-    fields, offset = _fields(path, ":", "")
+    fields, offset = read_fields(path, ":", "")
     where = fields.get("data file", fields.get("datafile"))
     data = path
     if where is not None:

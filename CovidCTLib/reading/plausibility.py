@@ -28,6 +28,9 @@ HIGHEST_STORED_12_BIT = 4095
 LARGEST_FACTOR = 10_000
 """Largest factor, inclusive, by which HU may look divided: beyond it nothing but rounding is left of them."""
 
+MIN_SPACING_MM, MAX_SPACING_MM = 0.05, 50.0
+"""Smallest and largest distance of voxels, both inclusive: beyond them the header's unit is another than mm."""
+
 MAX_VOXELS = 2**31
 """Largest volume that is read (4 GiB as int16); 2000 x 2000 x 500, or 512 x 512 x 8000, fit in."""
 
@@ -57,6 +60,27 @@ def check_size(shape: tuple[int, ...]) -> None:
         raise InputError(
             f"A volume of at most {MAX_VOXELS} voxels was expected, but the header says {_times(shape)}. If the header "
             "is right, resample the scan to a coarser grid; otherwise export it again."
+        )
+
+
+def check_spacing(spacing_mm: tuple[float, ...]) -> None:
+    """Refuse a grid whose header cannot be in mm.
+
+    Parameters
+    ----------
+    spacing_mm
+        Distance of voxels along each axis, in any order.
+
+    Raises
+    ------
+    InputError
+        If one is not within `MIN_SPACING_MM` and `MAX_SPACING_MM`.
+    """
+    if not all(MIN_SPACING_MM <= length <= MAX_SPACING_MM for length in spacing_mm):
+        found = " x ".join(f"{length:g}" for length in spacing_mm)
+        raise InputError(
+            f"Voxels of {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm were expected, but the header says {found} mm "
+            "(another unit?). Export the CT with its spacing in mm."
         )
 
 

@@ -25,6 +25,7 @@ def read_scan(
     path: str | os.PathLike[str],
     *,
     series: str | None = None,
+    acquisition: int | None = None,
     with_study_date: bool = False,
     assume_axial: bool = False,
     identified: bool = False,
@@ -40,6 +41,9 @@ def read_scan(
     series
         Which series of a DICOM folder: its number in `list_series`, its SeriesInstanceUID or a unique ending of it.
         None takes the usable axial series with the most slices.
+    acquisition
+        Which acquisition of the series, where it holds several: its number in `list_series`, which is DICOM's
+        AcquisitionNumber wherever that tells the images apart. None takes all that fit together, else the largest.
     with_study_date
         Whether ``facts.study_date`` is filled from DICOM.
     assume_axial
@@ -56,18 +60,23 @@ def read_scan(
     Raises
     ------
     InputError
-        If there is nothing at the path, it is of an unknown type, damaged, or no CT that can be used.
+        If there is nothing at the path, it is of an unknown type, damaged, or no CT that can be used; or there is no
+        such acquisition.
     SeriesChoiceError
         If the series asked for is not there or ambiguous.
     """
     place = _existing(path)
     if place.is_dir() or place.name.upper() == DIRECTORY_NAME or is_archive(place):
-        with _gathered(place, axial=assume_axial) as folder:
+        with _gathered(place, axial=assume_axial, acquisition=acquisition) as folder:
             return read_series(folder, series, with_study_date=with_study_date, identified=identified)
     if format_of(place) is not None:
         if series is not None:
             raise InputError(
                 "A series can only be chosen from a DICOM folder, but a single file was given. Leave it out."
+            )
+        if acquisition is not None:
+            raise InputError(
+                "An acquisition can only be chosen from a DICOM folder, but a single file was given. Leave it out."
             )
         scan = read_volume_file(place)
         scan = scan_as_axial(scan) if assume_axial else scan
@@ -76,7 +85,8 @@ def read_scan(
         header = read_header(place)
         if header is None:
             raise InputError("A DICOM CT image was expected, but this DICOM file holds no image. Give the CT's folder.")
-        folder = gather_series(find_dicom_files(place.parent, nested=False), axial=assume_axial)
+        beside = find_dicom_files(place.parent, nested=False)
+        folder = gather_series(beside, axial=assume_axial, acquisition=acquisition)
         return read_series(folder, series or header.series, with_study_date=with_study_date, identified=identified)
     raise InputError(
         f"A DICOM folder or file, a ZIP archive, or one of {', '.join(FORMATS)}, was expected, but the file is of "
@@ -114,17 +124,17 @@ def list_series(folder: str | os.PathLike[str], *, assume_axial: bool = False) -
 
 
 @contextmanager
-def _gathered(place: Path, *, axial: bool) -> Iterator[DicomFolder]:
+def _gathered(place: Path, *, axial: bool, acquisition: int | None = None) -> Iterator[DicomFolder]:
     """Gather the series of a folder, a DICOMDIR's folder, or an archive that stays unpacked meanwhile."""
     if place.is_file() and place.name.upper() != DIRECTORY_NAME:
         with unpacked(place) as folder:
-            yield _gather(place, folder, axial=axial)
+            yield _gather(place, folder, axial, acquisition)
         return
-    yield _gather(place, place if place.is_dir() else place.parent, axial=axial)
+    yield _gather(place, place if place.is_dir() else place.parent, axial, acquisition)
 
 
-def _gather(place: Path, folder: Path, *, axial: bool) -> DicomFolder:
-    found = gather_series(find_dicom_files(folder), axial=axial)
+def _gather(place: Path, folder: Path, axial: bool, acquisition: int | None) -> DicomFolder:
+    found = gather_series(find_dicom_files(folder), axial=axial, acquisition=acquisition)
     if not found.series and not found.damaged:
         raise InputError(_why_nothing(place))
     return found

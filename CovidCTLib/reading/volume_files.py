@@ -11,12 +11,13 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from CovidCTLib.errors import InputError, Notice
+from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.hu import LOWEST_HU
+from CovidCTLib.reading.header_grid import SPACING_ABSENT, check_header_grid
 from CovidCTLib.reading.integrity import check_complete
 from CovidCTLib.reading.photo_origin import origin_from_description
-from CovidCTLib.reading.plausibility import check_hu, check_size
+from CovidCTLib.reading.plausibility import check_hu, check_size, check_spacing
 from CovidCTLib.reading.quiet import quiet_itk
 from CovidCTLib.scan import Scan, ScanFacts
 
@@ -52,7 +53,7 @@ def read_volume_file(path: Path) -> Scan:
     ------
     InputError
         If the file is damaged, truncated, not 3D, too large, has colour channels, complex or infinite values, is a
-        labelmap, or its values cannot be the HU of a chest CT.
+        labelmap, its voxels cannot be measured in mm, or its values cannot be the HU of a chest CT.
     """
     kind = format_of(path)
     if kind is None:
@@ -61,6 +62,7 @@ def read_volume_file(path: Path) -> Scan:
             "Give the CT in one of them, or as a DICOM folder."
         )
     check_complete(path)
+    notices = check_header_grid(path, kind)
     with quiet_itk():
         reader = open_volume(path, kind)
         size = reader.GetSize()
@@ -79,13 +81,14 @@ def read_volume_file(path: Path) -> Scan:
                 "coarser grid, or use a machine with more memory."
             ) from None
     geometry = Geometry.from_image(image)
+    check_spacing(geometry.spacing_xyz_mm)
     hu = _as_int16(sitk.GetArrayViewFromImage(image))
-    facts = ScanFacts(source_format=kind, slice_count=geometry.shape_zyx[0])
-    notices: tuple[Notice, ...] = ()
+    known = SPACING_ABSENT not in notices
+    facts = ScanFacts(source_format=kind, slice_count=geometry.shape_zyx[0], spacing_known=known)
     origin = origin_from_description(_description(reader))
     if origin is not None:
         facts = replace(facts, source_format=f"{kind} from pictures", spacing_known=origin.spacing_known)
-        notices = origin.notices
+        notices = (*notices, *origin.notices)
     scan = Scan.from_array(hu, geometry, facts, notices)
     check_hu(scan.hu)
     return scan

@@ -27,7 +27,8 @@ A new kind of page takes three steps.
    them, and refuse to go without. CT is painted by `CovidCTLib.report.canvas.paint`, which marks sides
    and scale.
 
-3. ``write_page(render_page("mine.html.j2", title=..., folder=Path(__file__).parent / "templates", ...), path)``.
+3. ``write_page(render_page("mine.html.j2", title=..., folder=Path(__file__).parent / "templates", ...), path)``; with
+   ``pdf=True`` the page stands on paper, too.
 
 Everything is escaped, a name that the template asks for and nobody gave is an error, and the page's policy forbids
 scripts and addresses.
@@ -92,8 +93,8 @@ def render_page(
     return page.render(title=title, made_with=tuple(models), **values)
 
 
-def write_page(text: str, path: str | os.PathLike[str]) -> None:
-    """Write a page to a file, whole or not at all.
+def write_page(text: str, path: str | os.PathLike[str], *, pdf: bool = False) -> None:
+    """Write a page to a file, whole or not at all, and as a PDF beside it where that is asked for.
 
     Parameters
     ----------
@@ -101,13 +102,28 @@ def write_page(text: str, path: str | os.PathLike[str]) -> None:
         The page.
     path
         Where the file is to be; one that is there is replaced. Its folder must exist.
+    pdf
+        Whether the page is laid out for paper, too, in a file of the same name that ends in ``.pdf``.
 
     Raises
     ------
     OutputError
-        If the file cannot be written.
+        If a file cannot be written, or the page cannot be laid out for paper.
+    CovidCTError
+        If a PDF is asked for and cannot be made on this computer (`CovidCTLib.report.pdf.check_pdf_possible`).
     """
-    write_file(text.encode("utf-8"), Path(path))
+    target = Path(path)
+    write_file(text.encode("utf-8"), target)
+    if pdf:
+        # PlutoPrint is there on request only.
+        from CovidCTLib.report.pdf import write_pdf
+
+        write_pdf(text, pdf_beside(target))
+
+
+def pdf_beside(page: Path) -> Path:
+    """Where the PDF of a page lies: beside it, under its name."""
+    return page.with_suffix(".pdf")
 
 
 def write_file(content: bytes, target: Path) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 from CovidCTLib.errors import CovidCTError, OutputError
 from CovidCTLib.report.page import write_file
 
+_NO_PLACE = "about:blank"
+"""Address of a page that lies nowhere."""
+
 
 def check_pdf_possible() -> None:
     """Check, before any work, that PDFs can be made on this computer.
@@ -23,7 +26,7 @@ def check_pdf_possible() -> None:
     except ImportError as error:
         raise CovidCTError(
             "A PDF needs the package PlutoPrint, which is not there or does not load on this computer. Install it with "
-            "'pip install \"covidct[pdf]\"', or open report.html in a browser and print it to a PDF."
+            "'pip install \"covidct[pdf]\"', or open the page in a browser and print it to a PDF."
         ) from error
 
 
@@ -61,11 +64,12 @@ def pdf_of(page: str) -> bytes:
     book.custom_resource_fetcher = Nothing()
     stream = io.BytesIO()
     try:
-        book.load_html(page)
+        # Links inside the page need an address to be resolved against, or each of them is complained of.
+        book.load_html(page, base_url=_NO_PLACE)
         book.write_to_pdf_stream(stream)
     except (plutoprint.Error, MemoryError) as error:
         raise OutputError(
-            "The report could not be laid out as a PDF. Open report.html in a browser and print it to a PDF instead."
+            "The page could not be laid out as a PDF. Make it without --pdf, and print it to a PDF from a browser."
         ) from error
     return stream.getvalue()
 

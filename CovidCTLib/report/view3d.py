@@ -4,6 +4,11 @@ Each mask is brought to a coarse isotropic grid and smoothed, so that its 0.5 le
 turned about the patient's long axis; parallel rays then run along one array axis, and the first sample inside the
 level, refined linearly, is what a ray hits. Normals are the gradients of the smoothed mask there. Lungs are drawn as
 glass (hardly visible from straight on, denser towards their silhouette), findings as shaded solids.
+
+VTK was tried in its place (9.7 from PyPI, Linux, no display): where EGL finds no driver and OSMesa is not installed,
+drawing ends the whole process with signal 11, which nothing can catch, and a child process for it takes more seconds
+to start than this takes for all views. With Mesa's EGL its three views of a real CT show the same from the same
+directions, in 4.4 s of processor time against 2.6 s here, so the report needs neither VTK nor a driver.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ ZIP, NIfTI, NRRD, MetaImage) are mutated by a generator whose state is seed, kin
 bits flipped, blocks overwritten, cut off, doubled, moved or filled, and numbers replaced by extreme ones. Cases run in
 batches in child processes of their own. A case that takes over 10 s of processor time is a hang, a child that dies is
 a crash, and a peak over 2 GiB is a waste of memory; the batch goes on behind it. Exit code 1 if anything was found.
+
+``--table LOG`` puts the result of a finished run, from what it printed, into ``docs/fuzzing.md``.
 """
 
 from __future__ import annotations
@@ -44,6 +46,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reading"))
 
 import dicom_maker
 from dicom_maker import chest_like, compress_series, enhanced_dataset, save, write_directory, write_series
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "fuzzing.md"
+BEGIN, END = "<!-- result of the run -->\n", "<!-- end of the result -->\n"
 
 SHAPE = (4, 32, 36)
 """OpenJPEG encodes nothing smaller."""
@@ -241,6 +246,28 @@ def batch(kind: str, first: int, count: int, seed: int, folder: Path) -> tuple[d
     return found, max(found, default=current) + 1
 
 
+def result_in(log: str) -> str:
+    """Give the last line of figures and the table that a finished run printed, as Markdown."""
+    runs = list(re.finditer(r"^Seed \d+, \d+ cases in \d+ s, \d+ bugs\.\n\n(?:\|.*\|\n)+", log, re.MULTILINE))
+    if not runs:
+        raise SystemExit(
+            "The log of a finished run was expected, but this one holds no table at its end. Let it finish."
+        )
+    bugs = re.findall(r"^BUG (\S+) (\d+): (.*)", log[: runs[-1].start()], re.MULTILINE)
+    # One line a bug: its kind and case give it again by --only.
+    told = "".join(f"- {kind}, case {number}: `{text[:100]}`\n" for kind, number, text in bugs)
+    return runs[-1][0] + (f"\n{told}" if told else "")
+
+
+def write_page(log: str, page: Path) -> None:
+    """Put the result of a run between the marks of the page."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, mark, after = rest.partition(END)
+    if not mark:
+        raise SystemExit(f"The page must hold the lines {BEGIN.strip()!r} and {END.strip()!r}, but it does not.")
+    page.write_text(f"{before}{BEGIN}\n{result_in(log)}\n{END}{after}", encoding="utf-8")
+
+
 def main() -> int:
     """Run the cases and print what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -252,7 +279,13 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the files of cases that are bugs")
     parser.add_argument("--child", nargs=3, metavar=("KIND", "FIRST", "COUNT"))
     parser.add_argument("--folder", type=Path)
+    parser.add_argument(
+        "--table", type=Path, metavar="LOG", help="write docs/fuzzing.md from the log of a run, no more"
+    )
     arguments = parser.parse_args()
+    if arguments.table:
+        write_page(arguments.table.read_text(encoding="utf-8"), PAGE)
+        return 0
     if arguments.child:
         kind, first, count = arguments.child[0], int(arguments.child[1]), int(arguments.child[2])
         child(kind, first, count, arguments.seed, arguments.folder / "whole" / kind, arguments.folder / "case")

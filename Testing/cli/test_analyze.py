@@ -59,10 +59,11 @@ def test_results_appear_and_the_summary_says_what_came_out(seen, report, tmp_pat
 
 def test_arguments_reach_reading_and_analysis(seen, tmp_path):
     line = f"analyze folder -o {tmp_path / 'out'} --series 2 --study-date --no-report --quiet --lungs contour"
-    line += " --assume-axial --device cpu --threads 2 --slice-threshold 0.4 --case-threshold 0.1"
+    line += " --acquisition 4 --assume-axial --device cpu --threads 2 --slice-threshold 0.4 --case-threshold 0.1"
     line += " --high-opacity -150 --vessel=-450"
     assert main(line.split()) == 0
     assert seen["reading"] == ("folder", "2", True)
+    assert seen["acquisition"] == 4
     assert seen["assume_axial"] is True
     assert seen["options"] == Options(
         lungs="contour",

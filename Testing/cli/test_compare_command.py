@@ -74,10 +74,26 @@ def test_a_folder_of_results_gives_its_ct_and_lungs(tmp_path):
 def test_a_folder_of_results_without_its_ct_is_said(scans, tmp_path, capsys):
     write_results(make_analysis(), tmp_path / "without", report=False)
     assert main(["compare", str(tmp_path / "without"), scans[0], "-o", str(tmp_path / "out")]) == FAILED
-    assert "this folder of results holds none" in capsys.readouterr().err
+    assert "Scan A: A CT was expected, but this folder of results holds none" in capsys.readouterr().err
+
+
+def test_the_scan_that_cannot_be_read_is_named(scans, tmp_path, capsys):
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(b"no image")
+    assert main(["compare", scans[0], str(broken), "-o", str(tmp_path / "out"), "--slices", "20", "20"]) == FAILED
+    assert "covidct: Scan B: " in capsys.readouterr().err
+
+
+def test_the_page_stands_on_paper_too_where_that_is_asked_for(scans, tmp_path, capsys):
+    pytest.importorskip("plutoprint", reason="PlutoPrint is not installed (pip install -e '.[pdf]')")
+    out = tmp_path / "out"
+    assert main(["compare", *scans, "-o", str(out), "--slices", "20", "21", "--pdf"]) == DONE
+    assert (out / "comparison.pdf").read_bytes().startswith(b"%PDF-")
+    assert f"PDF:           {out / 'comparison.pdf'}" in capsys.readouterr().out
 
 
 def test_a_slice_outside_the_scan_is_a_wrong_argument(scans, tmp_path, capsys):
     assert main(["compare", *scans, "-o", str(tmp_path / "out"), "--slices", "20", "40"]) == WRONG_ARGUMENTS
-    assert "A slice from 0 to 39 (counted from the feet) was expected, but 40 was given" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Scan B: A slice from 0 to 39 (counted from the feet) was expected, but 40 was given" in said
     assert not (tmp_path / "out").exists()

@@ -51,6 +51,28 @@ def test_dates_on_the_command_line_go_before_those_of_the_studies(stored, tmp_pa
     assert [row["date"] for row in rows[:: len(rows) // 2]] == ["2020-02-01", "2020-03-01"]
 
 
+def test_a_day_is_one_day_and_a_date_to_come_is_warned_of(stored, tmp_path, capsys):
+    dates = ["--dates", "2999-12-30", "2999-12-31"]
+    assert main(["followup", *stored, *dates, "-o", str(tmp_path / "out"), *FAST]) == DONE
+    said = capsys.readouterr()
+    assert "Study 2, 1 day after study 1:" in said.out
+    assert "Studies 1 and 2 have dates in the future" in said.err
+
+
+def test_the_page_stands_on_paper_too_where_that_is_asked_for(stored, tmp_path, capsys):
+    pytest.importorskip("plutoprint", reason="PlutoPrint is not installed (pip install -e '.[pdf]')")
+    out = tmp_path / "out"
+    assert main(["followup", *stored, "-o", str(out), *FAST, "--pdf"]) == DONE
+    assert (out / "followup.pdf").read_bytes().startswith(b"%PDF-")
+    assert f"PDF:           {out / 'followup.pdf'}" in capsys.readouterr().out
+
+
+def test_a_pdf_that_cannot_be_made_is_said_before_anything_is_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plutoprint", None)
+    assert main(["followup", "none", "gone", "-o", str(tmp_path / "out"), "--pdf"]) == FAILED
+    assert 'pip install "covidct[pdf]"' in capsys.readouterr().err
+
+
 def test_a_ct_is_analyzed_first_and_its_patient_forgotten(stored, tmp_path, seen, monkeypatch):
     reading = sys.modules["CovidCTLib.reading"]
     read = reading.read_scan

@@ -56,12 +56,33 @@ def test_the_table_fits_a_narrow_terminal_and_its_reason_is_wrapped(two_series):
         assert word in words
 
 
+def test_acquisitions_have_a_column_where_there_are_several():
+    from rich.console import Console
+
+    from CovidCTLib.cli.series import series_table
+    from CovidCTLib.reading import SeriesSummary
+    from CovidCTLib.reading.dicom_series import AcquisitionSummary
+
+    two = (AcquisitionSummary(1, 12), AcquisitionSummary(4, 9))
+    many = tuple(AcquisitionSummary(number, 2) for number in range(1, 7))
+    rows = [
+        SeriesSummary(number, "CT", 21, 512, 512, (5.0, 0.7, 0.7), "axial", "B60f", True, None, acquisitions)
+        for number, acquisitions in enumerate([two, many, ()], start=1)
+    ]
+    with (console := Console(width=160, color_system=None)).capture() as captured:
+        console.print(series_table(rows))
+    lines = [re.split(r"\s{2,}", line.strip()) for line in captured.get().splitlines() if line.strip()]
+    assert lines[0][-2:] == ["acquisitions", "usable"]
+    assert [line[-2] for line in lines[2:]] == ["1 (12), 4 (9)", "1 (2) ... 6 (2)", "-"]
+
+
 def test_series_are_json_lines_on_request(two_series, capsys):
     assert main(["series", "folder", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["number"] for line in lines] == [1, 2, 3]
     assert lines[0]["spacing_zyx_mm"] == [1.25, 0.7, 0.8]
     assert lines[2]["reason"] == "one slice makes no volume"
+    assert lines[0]["acquisitions"] == []
 
 
 def test_a_folder_that_cannot_be_read_is_one_line(monkeypatch, capsys):

@@ -38,6 +38,15 @@ def test_a_run_tells_its_progress_its_failures_and_where_all_is(finished):
     assert shown.out.rstrip().endswith(f"All is in {out}.")
 
 
+def test_the_summary_stands_on_paper_too_where_that_is_asked_for(finished, capsys):
+    pytest.importorskip("plutoprint", reason="PlutoPrint is not installed (pip install -e '.[pdf]')")
+    out, _ = finished
+    assert run("summary", out, "--pdf") == 0
+    assert (out / "cohort.pdf").read_bytes().startswith(b"%PDF-")
+    assert "open cohort.html or cohort.pdf." in capsys.readouterr().out
+    assert (out / "cohort.html").is_file()
+
+
 def test_the_same_command_continues_and_retries_on_request(finished, source, capsys):
     out, _ = finished
     words = (source, "-o", out, "--measures", "fast", "--analyzer", STAND_IN, "--processes", 1, "--no-summary")
@@ -62,6 +71,8 @@ def test_other_measures_in_the_same_folder_are_refused(finished, source, capsys)
     [
         (["SOURCE"], 2, "A run needs one SOURCE and an output folder"),
         (["SOURCE", "OTHER", "-o", "OUT"], 2, "A run needs one SOURCE and an output folder"),
+        (["SOURCE", "-o", "OUT", "--no-summary", "--pdf"], 2, "--pdf puts the summary on paper, but no summary is"),
+        (["classifier", "OUT", "--pdf"], 2, "Leave --pdf out, or give 'covidct cohort summary OUT --pdf'."),
         (["summary"], 2, "output folder of a run was expected after 'summary'"),
         (["classifier"], 2, "output folder of a run was expected after 'classifier'"),
         (["summary", "EMPTY"], 1, "with at least one finished scan was expected"),

@@ -187,6 +187,14 @@ def test_the_limit_of_vessels_is_the_runs(out):
     assert "432" in (out / SUMMARY_PAGE).read_text(encoding="utf-8")
 
 
+def test_the_percentage_of_opacity_is_defined_by_volumes_as_it_was_measured(out):
+    write_row(out, a_row(30, opacity_percent=4.5))
+    write_summary(out)
+    page = (out / SUMMARY_PAGE).read_text(encoding="utf-8")
+    assert "100 times the volume of ground-glass opacity and consolidation" in page
+    assert "100 times the area of ground-glass opacity" not in page
+
+
 def test_a_summary_is_made_again_as_rows_come(out):
     write_summary(out)
     write_row(out, a_row(30))

@@ -131,6 +131,16 @@ def test_pictures_show_keypoints_and_lines_of_both_slices(pair):
         assert mask[:, half:].any()
 
 
+def test_each_half_says_which_scan_it_is(pair):
+    same = replace(pair, second=pair.first)
+    picture = np.asarray(keypoint_picture(same))
+    width = (picture.shape[1] - 16) // 2
+    left, right = picture[4:30, :120], picture[4:30, width + 16 : width + 136]
+    assert (left == 255).any()
+    assert (right == 255).any()
+    assert not np.array_equal(left, right), "A is not B"
+
+
 def test_a_slice_of_unknown_spacing_has_no_scale_bar_and_no_pixel_size(pair, phantom):
     scan = replace(phantom.scan, facts=ScanFacts(spacing_known=False))
     entry = take_slice(scan, index=pair.first.index)

@@ -112,6 +112,12 @@ def test_all_files_appear_at_once_in_a_new_folder(opacities: Evaluation, tmp_pat
         write_evaluation(opacities, tmp_path / "out")
 
 
+def test_the_page_stands_on_paper_too_where_that_is_asked_for(opacities: Evaluation, tmp_path: Path) -> None:
+    pytest.importorskip("plutoprint", reason="PlutoPrint is not installed (pip install -e '.[pdf]')")
+    write_evaluation(opacities, tmp_path / "out", pdf=True)
+    assert (tmp_path / "out" / "evaluation.pdf").read_bytes().startswith(b"%PDF-")
+
+
 def test_the_page_is_whole_and_fetches_nothing(opacities: Evaluation, slices: Evaluation) -> None:
     for evaluation in (opacities, slices):
         text = render_page(evaluation)

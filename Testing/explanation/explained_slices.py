@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import torch
-from report_maker import make_analysis
+from report_maker import make_analysis, make_arrays
 
 from CovidCTLib.framing import lung_frame
 from CovidCTLib.models.card import ModelCard
@@ -18,6 +19,20 @@ SLICE = 16
 
 GAIN, MIDDLE = 30.0, 0.3
 """The stand-in's log odds: gain times (mean of the looked-at square less the middle)."""
+
+
+class LooksAtTheWhole(torch.nn.Module):
+    """Log odds rise with the mean brightness of the image; the maps show everything, or nothing."""
+
+    def __init__(self, level: float) -> None:
+        super().__init__()
+        self.level = level
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return 100 * (images[:, 0].mean(dim=(1, 2)) - 0.2)
+
+    def spots(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return tuple(torch.full((len(images), n, n), self.level) for n in (28, 14))
 
 
 class LooksAtASquare(torch.nn.Module):
@@ -49,15 +64,27 @@ def place_on_grid(analysis, rows, columns):
 
 def models_that_look_at(analysis, rows, columns):
     """A stand-in for the store of networks whose slice classifier looks at some pixels of a slice."""
-    network = LooksAtASquare(*place_on_grid(analysis, rows, columns)).eval()
+    return models_of(LooksAtASquare(*place_on_grid(analysis, rows, columns)))
+
+
+def models_of(network):
+    """A stand-in for the store of networks with this slice classifier."""
     card = ModelCard("slices", "1", {}, SIZE, "lungs", "", "", "")
-    loaded = LoadedNetwork(network, card, torch.device("cpu"), torch.float32)
+    loaded = LoadedNetwork(network.eval(), card, torch.device("cpu"), torch.float32)
     return SimpleNamespace(slices=lambda: loaded)
 
 
 def analysis_with_opacity():
     """Lungs with a ball of opacity in the right one."""
     return make_analysis()
+
+
+def white_analysis():
+    """Lungs that are white all over, all of it found as opacity."""
+    arrays = make_arrays()
+    lungs = arrays.lungs > 0
+    hu = np.where(lungs, np.int16(20), arrays.hu)
+    return make_analysis(replace(arrays, hu=hu, opacities=lungs.astype(np.uint8)))
 
 
 def models_that_look_at_the_opacity(analysis):

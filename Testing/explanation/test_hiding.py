@@ -8,6 +8,7 @@ import pytest
 from CovidCTLib.explanation.hiding import (
     FAINT,
     HEALTHY_LUNG_HU,
+    LARGEST_TESTED_SHARE,
     MIN_FALL,
     NAMED_LEVEL,
     RANDOM_REGIONS,
@@ -63,11 +64,19 @@ def test_random_regions_have_the_area_and_stay_in_the_lungs(lungs: np.ndarray) -
     assert np.array_equal(regions, again)
 
 
+def verdict_of(positive: bool, before: float, after: float, random: list[float], share: float = 0.1) -> str:
+    """The verdict, for a classifier that calls a slice abnormal from a probability of one half."""
+    return judge(positive, before, after, np.array(random), threshold=0.5, share=share)
+
+
 @pytest.mark.parametrize(
     ("positive", "before", "after", "lowest", "verdict"),
     [
         (True, 3.0, -3.0, 2.0, "explains"),
         (True, 9.0, 6.0, 8.0, "partly"),
+        # Still called abnormal: the threshold's log odds are 0.
+        (True, 3.0, 1e-6, 2.0, "partly"),
+        (True, 3.0, -1e-6, 2.0, "explains"),
         (True, 3.0, 2.5, 2.0, "nothing"),
         (True, 3.0, -1.0, -1.0, "nothing"),
         (True, 3.0, 3.5, 4.0, "nothing"),
@@ -75,20 +84,35 @@ def test_random_regions_have_the_area_and_stay_in_the_lungs(lungs: np.ndarray) -
     ],
 )
 def test_verdicts_follow_their_rule(positive, before, after, lowest, verdict) -> None:
-    assert judge(positive, before, after, np.array([lowest, lowest + 0.1])) == verdict
+    assert verdict_of(positive, before, after, [lowest, lowest + 0.1]) == verdict
 
 
 def test_a_fall_that_one_random_region_reaches_too_is_unclear() -> None:
-    assert judge(True, 4.0, 0.0, np.array([3.0] * 18 + [-0.1])) == "unclear"
-    assert judge(True, 4.0, 0.0, np.array([0.2] * 18 + [-0.1])) == "nothing"
+    assert verdict_of(True, 4.0, 0.0, [3.0] * 18 + [-0.1]) == "unclear"
+    assert verdict_of(True, 4.0, 0.0, [0.2] * 18 + [-0.1]) == "nothing"
+
+
+def test_hiding_that_raises_the_probability_explains_nothing_even_where_any_other_raises_it_more() -> None:
+    assert verdict_of(True, 0.4, 0.6, [3.0] * 18 + [0.5]) == "nothing"
+
+
+def test_a_region_of_most_of_the_lung_cannot_be_tested_unless_it_beats_every_other() -> None:
+    above = LARGEST_TESTED_SHARE + 0.01
+    # All of a white slice is hidden, by the named region as by any random one.
+    assert verdict_of(True, 5.0, -4.0, [-4.0] * 19, share=1.0) == "too large"
+    assert verdict_of(True, 5.0, -4.0, [-4.0] * 19, share=above) == "too large"
+    assert verdict_of(True, 5.0, -4.0, [-4.0] * 19, share=LARGEST_TESTED_SHARE) == "nothing"
+    assert verdict_of(True, 5.0, -4.0, [-3.0] * 19, share=above) == "explains"
+    # Nothing falls whatever is hidden: it is not the lung that the verdict rests on.
+    assert verdict_of(True, 5.0, 4.9, [4.9] * 19, share=1.0) == "nothing"
 
 
 def test_the_fall_that_counts_is_the_named_one() -> None:
     before = 0.0
     at_limit = float(np.log((0.5 - MIN_FALL) / (0.5 + MIN_FALL)))
     assert probability_of(at_limit) == pytest.approx(0.5 - MIN_FALL)
-    assert judge(True, before, at_limit - 1e-6, np.array([0.0])) == "explains"
-    assert judge(True, before, at_limit + 1e-6, np.array([0.0])) == "partly"
+    assert verdict_of(True, before, at_limit - 1e-6, [0.0]) == "explains"
+    assert verdict_of(True, before, at_limit + 1e-6, [0.0]) == "partly"
 
 
 def test_hiding_what_the_classifier_looks_at_is_told_from_hiding_anything(lungs: np.ndarray) -> None:
@@ -102,7 +126,7 @@ def test_hiding_what_the_classifier_looks_at_is_told_from_hiding_anything(lungs:
         return 10 * (images[:, opacity].mean(axis=1).astype(float) - 0.45)
 
     regions = {"grad_cam_14": opacity, "grad_cam_28": other, "lime": nothing}
-    tests = {test.method: test for test in hide_and_see(image, lungs, regions, 0.15, True, log_odds, 0)}
+    tests = {test.method: test for test in hide_and_see(image, lungs, regions, 0.15, True, log_odds, 0, threshold=0.5)}
     found = tests["grad_cam_14"]
     assert found.verdict == "explains"
     assert (found.before, found.after) == (pytest.approx(probability_of(3)), pytest.approx(probability_of(-3)))

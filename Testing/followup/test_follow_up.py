@@ -130,6 +130,36 @@ def test_the_same_date_twice_is_said_and_keeps_the_order_given(small_studies):
     assert "Studies 1 and 2 have the same date" in told.text
 
 
+def test_one_scan_given_twice_is_said(small_studies):
+    result = follow_up(small_studies, register=False)
+    told = [notice.text for notice in result.notices if notice.code == "same-scan"]
+    assert len(told) == 3
+    assert told[0].startswith("Studies 2 and 1 show the same lungs and opacities in every voxel")
+    axial = small_studies[0].analysis.axial
+    opacities = axial.opacities.copy()
+    opacities[np.nonzero(axial.lungs)[0][0]] ^= 1
+    other = replace(small_studies[0].analysis, axial=replace(axial, opacities=opacities))
+    studies = [replace(small_studies[0], analysis=other), small_studies[1]]
+    assert "same-scan" not in codes(follow_up(studies, register=False))
+
+
+@pytest.mark.parametrize(
+    ("today", "told"),
+    [
+        (None, None),
+        (date(2020, 3, 21), None),
+        (date(2020, 3, 20), None),
+        (date(2020, 3, 19), "Study 3 has a date in the future, so the days"),
+        (date(2020, 3, 9), "Studies 1 and 3 have dates in the future, so the days"),
+    ],
+)
+def test_a_date_more_than_a_day_ahead_is_said(small_studies, today, told):
+    result = follow_up(small_studies, register=False, today=today)
+    texts = [notice.text for notice in result.notices if notice.code == "future-date"]
+    assert len(texts) == (told is not None)
+    assert all(text.startswith(told) for text in texts)
+
+
 def test_different_patients_are_warned_of_by_hash_alone(small_studies):
     keys = [patient_key(Identifiers(patient_id=name), b"salt") for name in ("A1", "a 1", "B2")]
     assert keys[0] == keys[1] != keys[2]

@@ -273,7 +273,7 @@ def test_headers_that_claim_more_than_compressed_files_can_hold_are_refused_befo
     compress_series(tmp_path, RLELossless)
     for path in tmp_path.iterdir():
         edit(path, Rows=12000, Columns=12000)
-    monkeypatch.setattr(np, "full", lambda *_, **__: pytest.fail("memory was taken"))
+    monkeypatch.setattr(np, "empty", lambda *_, **__: pytest.fail("memory was taken"))
     with pytest.raises(InputError, match=r"the headers claim 1728000000 voxels and the files hold \d+ bytes"):
         read_scan(tmp_path)
 

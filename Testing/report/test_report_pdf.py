@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from page_samples import PAGES
 from report_maker import make_analysis
 
 from CovidCTLib.errors import CovidCTError, OutputError
@@ -31,9 +32,14 @@ def a_pdf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def words(a_pdf: Path) -> list[str]:
     """Text of each page."""
+    return words_of(a_pdf)
+
+
+def words_of(paper: Path) -> list[str]:
+    """Text of each page of a PDF."""
     if shutil.which("pdftotext") is None:
         pytest.skip("pdftotext is not installed (poppler-utils)")
-    done = subprocess.run(["pdftotext", "-layout", str(a_pdf), "-"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["pdftotext", "-layout", str(paper), "-"], capture_output=True, text=True, check=True)
     return done.stdout.split("\f")[:-1]
 
 
@@ -91,9 +97,59 @@ def test_nothing_outside_the_page_is_read(a_pdf: Path, tmp_path: Path, capfd: py
         assert "Key numbers" in done.stdout
 
 
+PAPER = ("explanation", "follow-up", "cohort", "evaluation")
+"""Pages of which a PDF is made in a second or two, beside the case's."""
+
+
+@pytest.fixture(scope="module", params=PAPER)
+def a_page_on_paper(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The PDF of a page of another kind."""
+    pytest.importorskip("plutoprint", reason="PlutoPrint is not installed (pip install -e '.[pdf]')")
+    folder = tmp_path_factory.mktemp("papers")
+    page = PAGES[request.param](folder)
+    write_pdf(page, folder / "page.pdf")
+    return folder / "page.pdf"
+
+
+def test_on_every_page_headings_stay_with_what_they_head_and_units_are_whole(a_page_on_paper: Path) -> None:
+    pages = words_of(a_page_on_paper)
+    headings = {
+        "Beside published figures",
+        "Course",
+        "Where it changed",
+        "Outliers",
+        "Distributions",
+        "Scans that failed",
+        "What the words mean, and sources",
+        "volumes",
+    }
+    for page in pages:
+        lines = [line.strip() for line in page.splitlines() if line.strip()]
+        assert not headings & {line.lstrip("▾ ") for line in lines[-2:]}
+    text = "\n".join(pages)
+    assert f"Page {len(pages)} of {len(pages)}" in text
+    # A unit of a column is never cut, as in "(m" with "l)" in the next line.
+    assert not re.search(r"\((m|c|cm|m l)\s*$", text, re.MULTILINE)
+
+
+def test_text_keeps_its_size_on_every_page(a_page_on_paper: Path) -> None:
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is not installed (poppler-utils)")
+    done = subprocess.run(
+        ["pdftotext", "-bbox", "-l", "1", str(a_page_on_paper), "-"], capture_output=True, text=True, check=True
+    )
+    (low, high) = re.search(r'<word[^>]*yMin="([\d.]+)"[^>]*yMax="([\d.]+)">', done.stdout).groups()
+    assert 17 <= float(high) - float(low) <= 21
+
+
+def test_a_link_inside_the_page_is_nothing_to_complain_of(a_pdf: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pdf_of('<!DOCTYPE html><a href="#there">x</a><p id="there">y</p>')
+    assert capfd.readouterr() == ("", "")
+
+
 def test_without_plutoprint_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "plutoprint", None)
-    with pytest.raises(CovidCTError, match=r"covidct\[pdf\].*open report.html in a browser and print it"):
+    with pytest.raises(CovidCTError, match=r"covidct\[pdf\].*open the page in a browser and print it"):
         check_pdf_possible()
 
 
@@ -104,9 +160,9 @@ def test_a_page_that_cannot_be_laid_out_is_told(a_pdf: Path, monkeypatch: pytest
         def __init__(self, *_: object) -> None:
             self.custom_resource_fetcher = None
 
-        def load_html(self, *_: object) -> None:
+        def load_html(self, *_: object, **__: object) -> None:
             raise plutoprint.Error("no")
 
     monkeypatch.setattr(plutoprint, "Book", Refusing)
-    with pytest.raises(OutputError, match=r"could not be laid out as a PDF\. Open report\.html in a browser"):
+    with pytest.raises(OutputError, match=r"could not be laid out as a PDF\. Make it without --pdf"):
         pdf_of("<p>")
