@@ -35,7 +35,7 @@ from CovidCTScene.sample import registerSamples
 import CovidCTLib
 from CovidCTLib.analysis import Analysis, Progress
 from CovidCTLib.cli.progress import say
-from CovidCTLib.errors import InputError
+from CovidCTLib.errors import CovidCTError, InputError
 from CovidCTLib.options import Options
 
 LIBRARY = Path(CovidCTLib.__file__).resolve().parents[1]
@@ -97,6 +97,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
+        self.tables = None
         self.controller = None
         self._parameterNode = None
         self._guiTag = None
@@ -114,11 +115,15 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         charts = panels.Charts(
             lambda: slicer.app.layoutManager(), lambda: slicer.modules.plots.logic(), self.onChartPoint
         )
+        self.tables = panels.TableViews(
+            lambda: slicer.app.layoutManager(), lambda: slicer.modules.tables.logic(), showTable, self.onTableRow
+        )
+        self.tables.follow()
         self.controller = panels.Controller(
             self.panel,
             panels.BatchSection(self.ui),
             panels.FollowUpSection(self.ui),
-            SceneActions(slicer.mrmlScene, charts.show),
+            SceneActions(slicer.mrmlScene, charts.show, self.tables.show),
             self,
             self.installWithConsent,
             self.logic.python(),
@@ -144,6 +149,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._lookTimer.stop()
         self.setParameterNode(None)
         self.controller.stop()
+        self.tables.leave()
         self.removeObservers()
 
     def enter(self):
@@ -213,7 +219,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self._parameterNode = parameterNode
         if parameterNode is not None:
-            self._guiTag = parameterNode.connectGui(self.ui)
+            self._guiTag = panels.connectWidgets(parameterNode, self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self.controller.showState()
 
@@ -231,15 +237,26 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return self._parameterNode or self.logic.getParameterNode()
 
     def onChartPoint(self, seriesId, row):
-        """Move the slice views to the slice of a point that was chosen in the chart of the chosen CT."""
-        volumeNode = self._parameterNode.inputVolume if self._parameterNode is not None else None
-        nodes = scenes.resultNodesOf(slicer.mrmlScene, volumeNode) if volumeNode is not None else None
-        if nodes is not None and seriesId in (nodes.probabilitySeries.GetID(), nodes.areaSeries.GetID()):
-            scenes.jumpToSlice(slicer.mrmlScene, volumeNode, scenes.sliceOfRow(nodes.slices, row))
+        """Move the slice views to the slice of a point that was chosen in the chart of any analyzed CT."""
+        self._jump(row, lambda nodes: seriesId in (nodes.probabilitySeries.GetID(), nodes.areaSeries.GetID()))
 
-    def installWithConsent(self) -> bool:
-        """Install what is missing if the user agrees; say whether an analysis can run now."""
-        missing = self.logic.missingPackages()
+    def onTableRow(self, tableId, row):
+        """Move the slice views to the slice of a row that was chosen in the table of any analyzed CT."""
+        self._jump(row, lambda nodes: tableId == nodes.slices.GetID())
+
+    def _jump(self, row, isMeant):
+        """Move the slice views to the slice of a row of the results that are meant."""
+        for volumeNode in scenes.analyzedCts(slicer.mrmlScene):
+            nodes = scenes.resultNodesOf(slicer.mrmlScene, volumeNode)
+            if nodes is not None and isMeant(nodes):
+                try:
+                    scenes.jumpToSlice(slicer.mrmlScene, volumeNode, scenes.sliceOfRow(nodes.slices, row))
+                except CovidCTError as error:
+                    self.panel.showMessage(str(error))
+
+    def installWithConsent(self, forPdf: bool = False) -> bool:
+        """Install what is missing if the user agrees; say whether an analysis, or a PDF, can be made now."""
+        missing = self.logic.missingPackages(forPdf)
         if not missing:
             return True
         question = _(
@@ -253,8 +270,15 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 )
             )
             return False
-        self.logic.installMissingPackages()
+        self.logic.installMissingPackages(forPdf)
         return True
+
+
+def showTable(tableNode):
+    """Show a table in the table views of the layout."""
+    logic = slicer.app.applicationLogic()
+    logic.GetSelectionNode().SetActiveTableID(tableNode.GetID())
+    logic.PropagateTableSelection()
 
 
 class CovidCTLogic(ScriptedLoadableModuleLogic):
@@ -346,12 +370,17 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         panels.requirePackages()
         return panels.analyzeCases(Path(inputFolder), Path(outputFolder), options or Options(), tell)
 
-    def missingPackages(self) -> tuple[str, ...]:
-        """List the packages that an analysis still needs; empty if it can run."""
-        return panels.missingPackages()
+    def missingPackages(self, forPdf: bool = False) -> tuple[str, ...]:
+        """List the packages that an analysis, or also a PDF of its report, still needs; empty if it can be made."""
+        return panels.missingPackages(forPdf)
 
-    def installMissingPackages(self):
+    def installMissingPackages(self, forPdf: bool = False):
         """Install what is missing; call it only with the user's consent. What Slicer ships stays as it is.
+
+        Parameters
+        ----------
+        forPdf
+            Whether what a PDF of the report needs is installed too.
 
         Raises
         ------
@@ -361,7 +390,7 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         packaging = None
         if importlib.util.find_spec("slicer.packaging") is not None:
             import slicer.packaging as packaging
-        panels.installPackages(packaging, slicer.util.pip_install)
+        panels.installPackages(packaging, slicer.util.pip_install, forPdf)
 
 
 class CovidCTTest(ScriptedLoadableModuleTest):

@@ -19,9 +19,11 @@ from CovidCTPanel.settings import (
     SLICE_THRESHOLD_OF_MODEL,
     Device,
     LungsEngine,
+    connectWidgets,
     resetSettings,
 )
 from CovidCTPanel.summary import Cell
+from CovidCTPanel.table_views import TableViews
 
 __all__ = [
     "CASE_THRESHOLD_OF_MODEL",
@@ -40,8 +42,10 @@ __all__ = [
     "LungsEngine",
     "Panel",
     "StudyEntry",
+    "TableViews",
     "analyzeCases",
     "connectFolderButton",
+    "connectWidgets",
     "installPackages",
     "missingPackages",
     "requirePackages",

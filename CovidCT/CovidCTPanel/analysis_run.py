@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import qt
 from slicer.i18n import tr as _
 
 from CovidCTPanel.analysis_process import AnalysisProcess, ProcessListener
-from CovidCTPanel.later import later
+from CovidCTPanel.pieces import Pieces
 from CovidCTPanel.private_folder import PrivateFolder
 from CovidCTPanel.progress_text import HANDING_OVER, IMPORTING
 
@@ -79,12 +78,9 @@ class AnalysisRun:
             ProcessListener(self._onProgress, self._onFinished, self._fail, self._onCancelled),
         )
         self._folder: PrivateFolder | None = None
-        self._steps: Iterator[float] | None = None
+        self._handingOver: Pieces | None = None
         self._arguments: list[str] = []
         self._started = time.monotonic()
-        self._ticker = qt.QTimer()
-        self._ticker.setInterval(0)
-        self._ticker.timeout.connect(self._tick)
 
     def start(self, command: str, handOver: HandOver, arguments: Sequence[str]) -> None:
         """Make the private folder and begin; it returns at once.
@@ -105,15 +101,19 @@ class AnalysisRun:
         """
         self._folder = PrivateFolder(handOver.byteCount)
         self._arguments = [command, str(self._folder.scan), "-o", str(self._folder.results), *arguments]
-        self._steps = handOver.steps(self._folder.scan)
         self._started = time.monotonic()
-        # Small pieces from the event loop, not all at once, so that the application goes on answering.
-        self._ticker.start()
+        self._handingOver = Pieces(
+            handOver.steps(self._folder.scan),
+            lambda share: self._report(HANDING_OVER, share * HAND_OVER_END),
+            self._onHandedOver,
+            (OSError,),
+        )
+        self._handingOver.start()
         self._report(HANDING_OVER, 0.0)
 
     def cancel(self) -> None:
         """Stop as soon as possible; the listener hears of it when nothing runs any more."""
-        if self._steps is not None:
+        if self._handingOver is not None:
             self._onCancelled()
         else:
             self._process.cancel()
@@ -125,26 +125,18 @@ class AnalysisRun:
         self._process.stop()
         self._removeFolder()
 
-    def _tick(self) -> None:
-        """Write the next piece; after the last one the process starts."""
-        if self._steps is None:
-            return
-        try:
-            self._report(HANDING_OVER, next(self._steps) * HAND_OVER_END)
-        except StopIteration:
-            self._endHandOver()
+    def _onHandedOver(self, failure: Exception | None) -> None:
+        """Start the process, or say why the CT could not be written."""
+        self._handingOver = None
+        if isinstance(failure, OSError):
+            self._fail(_handOverFailure(failure))
+        else:
             self._process.start(self._arguments)
-        except OSError as error:
-            self._endHandOver()
-            reason = _handOverFailure(error)
-            later(lambda: self._fail(reason))
 
     def _endHandOver(self) -> None:
-        self._ticker.stop()
-        steps, self._steps = self._steps, None
-        if steps is not None and hasattr(steps, "close"):
-            # A generator closes its file now, so that the folder can be removed on Windows too.
-            steps.close()
+        handingOver, self._handingOver = self._handingOver, None
+        if handingOver is not None:
+            handingOver.drop()
 
     def _onProgress(self, stage: str, fraction: float) -> None:
         self._report(stage, HAND_OVER_END + (1 - HAND_OVER_END) * fraction)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import concurrent.futures
 import importlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -18,61 +18,20 @@ from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
 from CovidCTPanel.background import BackgroundCall
 from CovidCTPanel.batch_run import BatchListener, BatchRun, casesOfFolder
 from CovidCTPanel.batch_section import BatchSection
+from CovidCTPanel.collaborators import Actions, Choice
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
-from CovidCTPanel.panel import Panel, chooseFolder, openFile
+from CovidCTPanel.panel import Panel
+from CovidCTPanel.pieces import LongCall
 from CovidCTPanel.private_folder import PrivateFolder
-from CovidCTPanel.settings import Settings, analysisArguments, engineArguments
-from CovidCTPanel.summary import ChangeRow, changeTable
+from CovidCTPanel.result_files import ResultFiles
+from CovidCTPanel.settings import analysisArguments, engineArguments
+from CovidCTPanel.summary import changeTable
 
 FOLLOW_UP_PACKAGE = "CovidCTLib.followup"
 """Loaded only where it is needed, as it needs packages that Slicer does not ship."""
 
 EXPLANATION_PAGE = "explanation.html"
-REPORT_PAGE = "report.html"
-"""Names of the pages that ``covidct explain`` and ``covidct analyze`` write."""
-
-
-class Actions(Protocol):
-    """What the controller needs of the scene; `CovidCTScene.actions.SceneActions` says what each does."""
-
-    def has(self, volumeId: str) -> bool: ...  # noqa: D102
-    def refusal(self, volumeId: str | None) -> str | None: ...  # noqa: D102
-    def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]: ...  # noqa: D102
-    def scan(self, volumeId: str) -> Any: ...  # noqa: D102
-    def add(self, volumeId: str, analysis: Any) -> None: ...  # noqa: D102
-    def record(self, volumeId: str | None) -> dict[str, Any] | None: ...  # noqa: D102
-    def analysis(self, volumeId: str) -> Any: ...  # noqa: D102
-    def is3DShown(self, volumeId: str) -> bool: ...  # noqa: D102
-    def show3D(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
-    def isHeatMapShown(self, volumeId: str) -> bool: ...  # noqa: D102
-    def showHeatMap(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
-    def applyWindow(self, volumeId: str | None, name: str) -> None: ...  # noqa: D102
-    def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
-    def showChart(self, volumeId: str) -> None: ...  # noqa: D102
-    def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]: ...  # noqa: D102
-    def followUp(self, chosen: list[tuple[str, str]]) -> FollowUpSummary: ...  # noqa: D102
-
-
-class FollowUpSummary(Protocol):
-    """What the panel shows of a follow-up."""
-
-    @property
-    def sentences(self) -> Sequence[str]:
-        """What changed, in words."""
-
-    @property
-    def regions(self) -> Iterable[tuple[str, Iterable[ChangeRow]]]:
-        """Rows of each region, as `changeTable` takes them."""
-
-
-class Choice(Protocol):
-    """What the user chose at the moment."""
-
-    def volumeId(self) -> str | None:
-        """Give the identifier of the chosen CT; None where none is chosen."""
-
-    def settings(self) -> Settings:
-        """Give the settings."""
+"""Name of the page that ``covidct explain`` writes."""
 
 
 class Controller:
@@ -87,7 +46,8 @@ class Controller:
     choice
         What is chosen.
     install
-        Installs what is missing if the user agrees; says whether a network can run now.
+        Installs what is missing if the user agrees, with what a PDF needs if it is given True; says whether the work
+        can begin now.
     python, library
         As for `AnalysisProcess`.
     """
@@ -99,7 +59,7 @@ class Controller:
         followUpSection: FollowUpSection,
         actions: Actions,
         choice: Choice,
-        install: Callable[[], bool],
+        install: Callable[[bool], bool],
         python: str,
         library: Path,
     ) -> None:
@@ -114,18 +74,21 @@ class Controller:
         self._run: AnalysisRun | None = None
         self._stopReason: str | None = None
         self._batch: BatchRun | None = None
-        self._background: BackgroundCall[Any] | None = None
+        self._background: LongCall | None = None
         self._loading: BackgroundCall[Any] | None = None
-        self._kept: list[PrivateFolder] = []
+        self._surfaces: LongCall | None = None
+        self._files = ResultFiles(panel, actions.snapshot, self._beside)
         self.runVolumeId: str | None = None
         panel.onAnalyze(self.analyze, lambda: self.cancel(_("Cancelled; the scene is as it was.")))
         panel.onWindow(lambda name: self._try(lambda: self._actions.applyWindow(self._choice.volumeId(), name)))
-        panel.onResultButton("show3DButton", lambda shown: self._withChosen(self._actions.show3D, shown))
+        panel.onResultButton("show3DButton", self.show3D)
         panel.onResultButton("heatMapButton", lambda shown: self._withChosen(self._actions.showHeatMap, shown))
-        panel.onResultButton("reportButton", lambda _checked: self.report())
-        panel.onResultButton("exportButton", lambda _checked: self.export())
+        panel.onResultButton("reportButton", lambda _checked: self._withFiles(self._files.report))
+        panel.onResultButton("pdfButton", lambda _checked: self._withFiles(self._files.pdf, forPdf=True))
+        panel.onResultButton("exportButton", lambda _checked: self._withFiles(self._files.export))
         panel.onResultButton("explainButton", lambda _checked: self.explain())
         panel.onResultButton("chartButton", lambda _checked: self._withChosen(lambda it, _shown: actions.showChart(it)))
+        panel.onResultButton("tableButton", lambda _checked: self._withChosen(lambda it, _shown: actions.showTable(it)))
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
         followUpSection.onOpened(self._showStudies)
         followUpSection.onCompare(self.compare)
@@ -154,10 +117,12 @@ class Controller:
         if record is None or volumeId is None:
             return
         self._panel.showResultButton("chartButton", None)
-        self._panel.showResultButton("show3DButton", None, self._actions.is3DShown(volumeId))
+        self._panel.showResultButton("tableButton", None)
+        making = _("The surfaces are being made.") if self._surfaces is not None else None
+        self._panel.showResultButton("show3DButton", making, bool(making) or self._actions.is3DShown(volumeId))
         self._panel.showResultButton("heatMapButton", None, self._actions.isHeatMapShown(volumeId))
         busy = _("Wait until what is running is done, or cancel it.") if self.busy else None
-        for name in ("reportButton", "exportButton", "explainButton"):
+        for name in ("reportButton", "pdfButton", "exportButton", "explainButton"):
             self._panel.showResultButton(name, busy)
 
     def analyze(self) -> None:
@@ -198,35 +163,44 @@ class Controller:
         for running in (self._run, self._batch):
             if running is not None:
                 running.stop()
-        for call in (self._background, self._loading):
+        for call in (self._background, self._loading, self._surfaces):
             if call is not None:
                 call.drop()
-        self._run = self._batch = self._background = None
+        self._run = self._batch = self._background = self._surfaces = None
         self.runVolumeId = None
-        self.removeKept()
+        self._files.stop()
 
     def removeKept(self) -> None:
         """Remove the private folders of pages that were opened."""
-        for folder in self._kept:
-            folder.remove()
-        self._kept = []
+        self._files.removeKept()
 
-    def report(self) -> None:
-        """Make the report of the chosen CT in a private folder, and open it."""
+    def show3D(self, shown: bool) -> None:
+        """Show or hide the surfaces of the chosen CT; the first time they are made beside the user interface."""
+        volumeId = self._choice.volumeId()
+        if volumeId is None or self._surfaces is not None:
+            return
+        try:
+            surfaces = self._actions.surfaces(volumeId) if shown else None
+        except CovidCTError as error:
+            self._panel.showMessage(str(error))
+            return
+        if surfaces is None:
+            self._withChosen(self._actions.show3D, shown)
+            return
 
-        def prepared() -> tuple[Path, Callable[[], None]]:
-            folder = PrivateFolder(0)
-            self._kept.append(folder)
-            return folder.results, lambda: self._open(folder.results / REPORT_PAGE)
+        def done(future: concurrent.futures.Future[Any]) -> None:
+            self._surfaces = None
 
-        self._write(prepared, _("Making the report..."))
+            def show() -> None:
+                future.result()
+                surfaces.show()
 
-    def export(self) -> None:
-        """Write all results of the chosen CT into a folder of the user's."""
-        chosen = chooseFolder(None, _("Empty folder for the results"))
-        if chosen:
-            done = _("All results were written, with the report.")
-            self._write(lambda: (Path(chosen), lambda: self._panel.showMessage(done)), _("Writing the results..."))
+            with waitCursor():
+                self._try(show)
+            self.showState()
+
+        self._surfaces = LongCall(surfaces.steps(), surfaces.make, done)
+        self.showState()
 
     def compare(self, chosen: list[tuple[str, str]]) -> None:
         """Put the course of the ticked studies into the scene, and show it."""
@@ -266,7 +240,7 @@ class Controller:
         if self.busy:
             return
         try:
-            if not self._install():
+            if not self._install(False):
                 return
             cases = casesOfFolder(inputFolder)
             arguments = analysisArguments(self._choice.settings())
@@ -296,7 +270,7 @@ class Controller:
         if self.busy or volumeId is None:
             return
         try:
-            if not self._install():
+            if not self._install(False):
                 return
             handOver = HandOver(*self._actions.handOver(volumeId))
             arguments = argumentsFor(volumeId)
@@ -317,12 +291,12 @@ class Controller:
             self._end("")
             return
         try:
-            scan = self._actions.scan(volumeId)
+            scanLater = self._actions.scanLater(volumeId)
         except CovidCTError as error:
             folder.remove()
             self._end(str(error))
             return
-        self._inBackground(lambda: _readAnalysis(folder, scan), lambda future: self._add(volumeId, future))
+        self._beside(None, lambda: _readAnalysis(folder, scanLater), lambda future: self._add(volumeId, future))
 
     def _add(self, volumeId: str, future: concurrent.futures.Future[Any]) -> None:
         """Put the results into the scene."""
@@ -338,9 +312,8 @@ class Controller:
             self._end("")
 
     def _openExplanation(self, folder: PrivateFolder) -> None:
-        self._kept.append(folder)
         self._end("")
-        self._open(folder.results / EXPLANATION_PAGE)
+        self._files.open(folder, EXPLANATION_PAGE)
 
     def _end(self, message: str) -> None:
         """Come to rest after a run, with one sentence, or the reason why it was stopped."""
@@ -355,32 +328,18 @@ class Controller:
         self._batchSection.endWork()
         self.showState()
 
-    def _write(self, prepared: Callable[[], tuple[Path, Callable[[], None]]], doing: str) -> None:
-        """Write the results of the chosen CT with their report, beside the user interface."""
+    def _withFiles(self, make: Callable[[str], None], forPdf: bool = False) -> None:
+        """Make files of the chosen CT's results, once all that it needs is installed."""
         volumeId = self._choice.volumeId()
         if self.busy or volumeId is None:
             return
         try:
-            if not self._install():
+            if not self._install(forPdf):
                 return
-            with waitCursor():
-                analysis = self._actions.analysis(volumeId)
-            folder, onWritten = prepared()
         except CovidCTError as error:
             self._panel.showMessage(str(error))
             return
-
-        def written(future: concurrent.futures.Future[Any]) -> None:
-            try:
-                future.result()
-            except CovidCTError as error:
-                self._panel.showMessage(str(error))
-                return
-            self._panel.showMessage("")
-            onWritten()
-
-        self._panel.showMessage(doing)
-        self._inBackground(lambda: _writeAnalysis(analysis, folder), written)
+        make(volumeId)
 
     def _withChosen(self, action: Callable[[str, bool], None], shown: bool = True) -> None:
         volumeId = self._choice.volumeId()
@@ -389,27 +348,28 @@ class Controller:
                 self._try(lambda: action(volumeId, shown))
             self.showState()
 
-    def _try(self, action: Callable[[], None]) -> None:
+    def _try(self, action: Callable[[], Any]) -> None:
         """Show what is wrong as one sentence."""
         try:
             action()
         except CovidCTError as error:
             self._panel.showMessage(str(error))
 
-    def _inBackground(
-        self, function: Callable[[], Any], onDone: Callable[[concurrent.futures.Future[Any]], None]
+    def _beside(
+        self,
+        steps: Iterator[float] | None,
+        function: Callable[[], Any],
+        onDone: Callable[[concurrent.futures.Future[Any]], None],
     ) -> None:
+        """Do something long, as `LongCall`, during which nothing else that is long can begin."""
+
         def done(future: concurrent.futures.Future[Any]) -> None:
             self._background = None
             onDone(future)
             self.showState()
 
-        self._background = BackgroundCall(function, done)
+        self._background = LongCall(steps, function, done)
         self.showState()
-
-    def _open(self, page: Path) -> None:
-        if not openFile(str(page)):
-            self._panel.showMessage(_("No program here opens web pages. Press Export, and open the page by hand."))
 
 
 @contextmanager
@@ -422,19 +382,12 @@ def waitCursor() -> Iterator[None]:
         qt.QApplication.restoreOverrideCursor()
 
 
-def _readAnalysis(folder: PrivateFolder, scan: Any) -> Any:
+def _readAnalysis(folder: PrivateFolder, scanLater: Callable[[], Any]) -> Any:
     """Read the results of a run and remove its private folder."""
     # Reading results needs packages that Slicer does not ship, so it loads only where there are some.
     from CovidCTLib.results.reading import read_analysis
 
     try:
-        return read_analysis(folder.results, scan=scan)
+        return read_analysis(folder.results, scan=scanLater())
     finally:
         folder.remove()
-
-
-def _writeAnalysis(analysis: Any, folder: Path) -> None:
-    """Write all results of an analysis with the report."""
-    from CovidCTLib.results import write_results
-
-    write_results(analysis, folder)

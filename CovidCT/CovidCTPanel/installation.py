@@ -18,10 +18,10 @@ from CovidCTPanel.requirements import (
 )
 
 
-def missingPackages() -> tuple[str, ...]:
-    """List the packages that an analysis still needs, torch first; empty if it can run."""
+def missingPackages(forPdf: bool = False) -> tuple[str, ...]:
+    """List the packages that an analysis, or also a PDF, still needs, torch first; empty if it can be made."""
     torch = () if isImportable("torch") else (f"torch{PYTORCH_REQUIREMENT}",)
-    return torch + missingRequirements()
+    return torch + missingRequirements(forPdf=forPdf)
 
 
 def requirePackages() -> None:
@@ -40,7 +40,7 @@ def requirePackages() -> None:
         )
 
 
-def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any]) -> None:
+def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any], forPdf: bool = False) -> None:
     """Install what is missing; what Slicer ships stays as it is.
 
     Parameters
@@ -49,6 +49,8 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
         The module ``slicer.packaging`` of Slicer 5.12; None in 5.10, which has none.
     pipInstall
         ``slicer.util.pip_install``.
+    forPdf
+        Whether what a PDF needs is installed too.
 
     Raises
     ------
@@ -57,7 +59,7 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
     """
     if not isImportable("torch"):
         _installTorch()
-    missing = list(missingRequirements())
+    missing = list(missingRequirements(forPdf=forPdf))
     if not missing:
         return
     try:
@@ -79,7 +81,7 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
             "the network and press the button again; Slicer's error log has the details."
         ) from error
     importlib.invalidate_caches()
-    left = missingRequirements()
+    left = missingRequirements(forPdf=forPdf)
     if left:
         raise CovidCTError(
             f"Python packages were installed, but are not found: {', '.join(left)}. Restart Slicer and try again."

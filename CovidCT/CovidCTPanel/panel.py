@@ -20,7 +20,16 @@ SECOND_CLICK_S = 0.5
 PROGRESS_STEPS = 1000
 """Steps of the progress bar from nothing to done."""
 
-RESULT_BUTTONS = ("show3DButton", "heatMapButton", "reportButton", "exportButton", "chartButton", "explainButton")
+RESULT_BUTTONS = (
+    "show3DButton",
+    "heatMapButton",
+    "chartButton",
+    "tableButton",
+    "reportButton",
+    "pdfButton",
+    "exportButton",
+    "explainButton",
+)
 
 
 class Panel:
@@ -179,6 +188,11 @@ def openFile(path: str) -> bool:
 def chooseFolder(parent: Any, title: str, start: str = "") -> str:
     """Let the user choose a folder; empty where the user changed their mind."""
     return str(qt.QFileDialog.getExistingDirectory(parent, title, start))
+
+
+def chooseFile(parent: Any, title: str, name: str, kind: str) -> str:
+    """Let the user choose where a file is to be written; empty where the user changed their mind."""
+    return str(qt.QFileDialog.getSaveFileName(parent, title, name, kind))
 
 
 def connectFolderButton(button: Any, edit: Any, title: str) -> None:

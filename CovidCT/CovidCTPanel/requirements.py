@@ -16,6 +16,9 @@ REQUIREMENTS = {
 }
 """Name to import, and what pip installs; versions as in ``pyproject.toml``. The last two make the report."""
 
+PDF_REQUIREMENTS = {"plutoprint": "plutoprint>=0.23"}
+"""What a PDF of the report needs besides; installed only when the first one is asked for."""
+
 SHIPPED_BY_SLICER = ("numpy", "scipy", "SimpleITK", "pydicom", "vtk")
 """Packages that Slicer ships and that an installation must leave as they are."""
 
@@ -25,15 +28,18 @@ def isImportable(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
-def missingRequirements(isThere: Callable[[str], bool] = isImportable) -> tuple[str, ...]:
+def missingRequirements(isThere: Callable[[str], bool] = isImportable, forPdf: bool = False) -> tuple[str, ...]:
     """List what pip still has to install, torch excepted; empty if nothing.
 
     Parameters
     ----------
     isThere
         Says whether a package of this name can be imported.
+    forPdf
+        Whether a PDF is to be made too.
     """
-    return tuple(requirement for name, requirement in REQUIREMENTS.items() if not isThere(name))
+    wanted = {**REQUIREMENTS, **(PDF_REQUIREMENTS if forPdf else {})}
+    return tuple(requirement for name, requirement in wanted.items() if not isThere(name))
 
 
 def versionsToKeep(versionOf: Callable[[str], str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from slicer.i18n import tr as _
 
@@ -62,6 +62,16 @@ class Settings(Protocol):
     highOpacityHu: int
     vesselHu: int
     modelsFolder: str
+
+
+def connectWidgets(parameterNode: Any, ui: Any) -> Any:
+    """Connect the widgets with the property SlicerParameterName to a parameter node; give the tag to disconnect them.
+
+    In Slicer up to 5.12 ``connectGui`` gives no tag, so that nothing can be disconnected: each time that the module
+    opens, or the scene changes, one more parameter node would follow the widgets. This is what it does inside.
+    """
+    named = {widget.property("SlicerParameterName"): widget for widget in vars(ui).values()}
+    return parameterNode.connectParametersToGui({name: widget for name, widget in named.items() if name})
 
 
 def resetSettings(settings: Settings) -> None:

@@ -12,10 +12,12 @@ from CovidCTScene.followup import (
     studiesOfPatient,
 )
 from CovidCTScene.followup_nodes import FollowUpNodes
-from CovidCTScene.nodes import ResultNodes, resultNodesOf
+from CovidCTScene.nodes import ResultNodes, analyzedCts, resultNodesOf
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.sample import addSample, addSampleCourse, registerSamples
 from CovidCTScene.scan import refusalOfVolumeNode, scanFromVolumeNode
+from CovidCTScene.snapshot import Snapshot
+from CovidCTScene.surfaces import Surfaces
 from CovidCTScene.views import (
     WINDOW_PRESETS,
     applyWindowPreset,
@@ -34,11 +36,14 @@ __all__ = [
     "FollowUpNodes",
     "ResultNodes",
     "SceneStudy",
+    "Snapshot",
+    "Surfaces",
     "addAnalysisToScene",
     "addFollowUpToScene",
     "addSample",
     "addSampleCourse",
     "analysisFromScene",
+    "analyzedCts",
     "analyzedStudies",
     "applyWindowPreset",
     "exportResults",

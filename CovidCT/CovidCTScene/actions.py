@@ -12,12 +12,13 @@ from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
 from CovidCTLib.scan import Scan
 from CovidCTScene.choice import refusalOfCt, shownSlice
-from CovidCTScene.export import analysisFromScene
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, studiesOfPatient
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, resultNodesOf
 from CovidCTScene.results import addAnalysisToScene
-from CovidCTScene.scan import scanFromVolumeNode
+from CovidCTScene.scan import scanLater
+from CovidCTScene.snapshot import Snapshot
+from CovidCTScene.surfaces import Surfaces
 from CovidCTScene.views import applyWindowPreset, is3DShown, isHeatMapShown, show3D, showAnalysis, showHeatMap
 
 if TYPE_CHECKING:
@@ -53,13 +54,14 @@ class SceneActions:
     ----------
     scene
         A vtkMRMLScene.
-    showChartNode
-        Shows a vtkMRMLPlotChartNode in the layout of the application.
+    showChartNode, showTableNode
+        Show a vtkMRMLPlotChartNode and a vtkMRMLTableNode in the layout of the application.
     """
 
-    def __init__(self, scene: Any, showChartNode: Callable[[Any], None]) -> None:
+    def __init__(self, scene: Any, showChartNode: Callable[[Any], None], showTableNode: Callable[[Any], None]) -> None:
         self._scene = scene
         self._showChartNode = showChartNode
+        self._showTableNode = showTableNode
 
     def has(self, volumeId: str) -> bool:
         """Say whether the CT is still in the scene."""
@@ -76,9 +78,9 @@ class SceneActions:
             raise InputError(refusal)
         return handOverOfVolumeNode(self._node(volumeId))
 
-    def scan(self, volumeId: str) -> Scan:
-        """Take the CT, as `scanFromVolumeNode`."""
-        return scanFromVolumeNode(self._node(volumeId))
+    def scanLater(self, volumeId: str) -> Callable[[], Scan]:
+        """Prepare to take the CT, as `scanLater` of `CovidCTScene.scan`."""
+        return scanLater(self._node(volumeId))
 
     def add(self, volumeId: str, analysis: Analysis) -> None:
         """Put results into the scene, in one batch, and show them."""
@@ -96,9 +98,14 @@ class SceneActions:
             return None
         return record if isinstance(record, dict) and record.get("schema_version") == RECORD_VERSION else None
 
-    def analysis(self, volumeId: str) -> Analysis:
-        """Put the analysis of the CT together from the scene, as `analysisFromScene`."""
-        return analysisFromScene(self._scene, self._node(volumeId))
+    def snapshot(self, volumeId: str) -> Snapshot:
+        """Prepare to take the analysis of the CT from the scene, as `Snapshot`."""
+        return Snapshot(self._scene, self._node(volumeId))
+
+    def surfaces(self, volumeId: str) -> Surfaces | None:
+        """Prepare to make the surfaces, as `Surfaces`; None where `show3D` has nothing long to do."""
+        nodes = self._resultsOrRefusal(volumeId)
+        return Surfaces(self._scene, nodes) if Surfaces.areNeeded(nodes) else None
 
     def is3DShown(self, volumeId: str) -> bool:
         """Say whether the surfaces are there and visible."""
@@ -106,7 +113,7 @@ class SceneActions:
         return nodes is not None and is3DShown(nodes)
 
     def show3D(self, volumeId: str, shown: bool) -> None:
-        """Show or hide the surfaces."""
+        """Show or hide the surfaces; without any, Slicer's own converter makes them at once."""
         show3D(self._scene, self._resultsOrRefusal(volumeId), shown)
 
     def isHeatMapShown(self, volumeId: str) -> bool:
@@ -129,6 +136,10 @@ class SceneActions:
     def showChart(self, volumeId: str) -> None:
         """Show the chart of the slices."""
         self._showChartNode(self._resultsOrRefusal(volumeId).chart)
+
+    def showTable(self, volumeId: str) -> None:
+        """Show the table of the slices."""
+        self._showTableNode(self._resultsOrRefusal(volumeId).slices)
 
     def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]:
         """Give every analyzed CT, by date: identifier, name, date, and whether it is of the same patient as a CT.

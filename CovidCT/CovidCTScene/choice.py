@@ -38,6 +38,9 @@ def refusalOfCt(volumeNode: Any) -> str | None:
             "Choose a single CT: this volume shows the frames of a sequence, one after the other. Clone the frame that "
             "you want (Data module, right-click, Clone) and analyze the clone."
         )
+    if not _canHoldHu(volumeNode):
+        kind = volumeNode.GetImageData().GetScalarTypeAsString()
+        return f"Choose a CT in HU: HU go from -1024 upwards, but these voxels ({kind}) cannot be under zero."
     try:
         geometryOfVolumeNode(volumeNode)
     except InputError as error:
@@ -48,7 +51,7 @@ def refusalOfCt(volumeNode: Any) -> str | None:
 def newestCt(scene: Any) -> Any | None:
     """Give the volume that came into the scene last and may be a CT; None where there is none."""
     for node in reversed(nodesOfClass(scene, "vtkMRMLScalarVolumeNode")):
-        if not node.GetHideFromEditors() and refusalOfCt(node) is None and _fromScanner(node):
+        if not node.GetHideFromEditors() and refusalOfCt(node) is None:
             return node
     return None
 
@@ -62,8 +65,8 @@ def _isFrame(volumeNode: Any) -> bool:
     )
 
 
-def _fromScanner(volumeNode: Any) -> bool:
-    """Say whether the voxels can hold HU, which go under zero; bytes without a sign cannot."""
+def _canHoldHu(volumeNode: Any) -> bool:
+    """Say whether the type of the voxels goes under zero, as HU do."""
     return bool(volumeNode.GetImageData().GetScalarTypeMin() < 0)
 
 

@@ -16,9 +16,9 @@ from CovidCTLib.errors import CovidCTError, InputError
 from CovidCTLib.hu import LOWEST_HU
 from CovidCTLib.scan import Identifiers
 from CovidCTScene.chart import fillChartNode
-from CovidCTScene.export import shapeOfRecord
 from CovidCTScene.followup_nodes import REGION_FIELDS, FollowUpNodes, fillFollowUpSeries, fillFollowUpTables
 from CovidCTScene.nodes import RESULT_ATTRIBUTE, markedNodes, nodesOfClass, removeNodes
+from CovidCTScene.snapshot import shapeOfRecord
 
 if TYPE_CHECKING:
     from CovidCTLib.followup import FollowUp
@@ -263,12 +263,17 @@ def _dateInHierarchy(scene: Any, volumeNode: Any) -> date | None:
 
 
 def _dateInRecord(record: Any) -> date | None:
-    from CovidCTLib.followup import stated_date
+    """Find the date that an analysis states; only that is read, for this is done each time that studies are listed."""
+    from CovidCTLib.followup import parse_date
+    from CovidCTLib.results.reading import parsed_record
 
     if record is None:
         return None
     try:
-        return stated_date(_numbersOf(record).scan)
+        told = parsed_record(record.GetText() or "")
+        parts = [part for part in (told.get("scan"), told.get("identifiers")) if isinstance(part, dict)]
+        dates = [str(part["study_date"]) for part in parts if part.get("study_date")]
+        return parse_date(dates[0]) if dates else None
     except CovidCTError:
         # A text node that the user changed; adding the follow-up says so.
         return None

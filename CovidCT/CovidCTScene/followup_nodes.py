@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import slicer
 
 from CovidCTScene.chart import drawColumn
-from CovidCTScene.tables import addReals, addText, addWholes
+from CovidCTScene.tables import addReals, addText, addWholes, protectTable
 
 if TYPE_CHECKING:
     from CovidCTLib.followup import FollowUp
@@ -81,6 +81,8 @@ def fillFollowUpTables(nodes: FollowUpNodes, followUp: FollowUp) -> None:
         for region, line in series.lines.items():
             column = columnOf(region, series.measure)
             addReals(nodes.values, column, DEFINITIONS[series.measure].definition, line, series.unit)
+    for table in (nodes.table, nodes.values):
+        protectTable(table)
 
 
 def columnOf(region: str, measure: str) -> str:

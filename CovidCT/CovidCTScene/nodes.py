@@ -81,6 +81,13 @@ def markedNodes(scene: Any, volumeNode: Any) -> dict[str, list[Any]]:
     return found
 
 
+def analyzedCts(scene: Any) -> list[Any]:
+    """Give every CT that any of CovidCT's results refers to, each once."""
+    records = (node for node in nodesOfClass(scene, "vtkMRMLTextNode") if node.GetAttribute(RESULT_ATTRIBUTE))
+    volumes = (node.GetNodeReference(VOLUME_REFERENCE) for node in records)
+    return list(dict.fromkeys(volume for volume in volumes if volume is not None))
+
+
 def nodesOfClass(scene: Any, className: str) -> list[Any]:
     """Give all nodes of a class and those derived from it, in the order of the scene."""
     return [scene.GetNthNodeByClass(index, className) for index in range(scene.GetNumberOfNodesByClass(className))]

@@ -11,7 +11,6 @@ import slicer
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
 from CovidCTScene.chart import fillChart
-from CovidCTScene.export import CHECKSUM_ATTRIBUTE, checksum
 from CovidCTScene.localization import fillColourNode, fillLocalizationNode
 from CovidCTScene.nodes import (
     CLASSES_AND_NAMES,
@@ -23,6 +22,7 @@ from CovidCTScene.nodes import (
 )
 from CovidCTScene.scan import geometryOfVolumeNode
 from CovidCTScene.segmentation import fillSegmentationNode
+from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE, checksum
 from CovidCTScene.tables import fillMeasureTable, fillSliceTable
 
 MATRIX_TOLERANCE_MM = 1e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,36 @@ def scanFromVolumeNode(volumeNode: Any) -> Scan:
         If there is no node, it is no scalar volume, has no voxels or several values a voxel, lies under a transform,
         has sheared axes, or its voxels cannot be HU.
     """
+    return scanLater(volumeNode)()
+
+
+def scanLater(volumeNode: Any) -> Callable[[], Scan]:
+    """Prepare to take the CT of a scalar volume node; looking through its voxels takes long for a large one.
+
+    Parameters
+    ----------
+    volumeNode
+        As for `scanFromVolumeNode`.
+
+    Returns
+    -------
+    function
+        Gives the scan; it needs the node and the scene no more, and may be called in another thread. Raises InputError
+        if the voxels cannot be HU.
+
+    Raises
+    ------
+    InputError
+        As `scanFromVolumeNode`, the values of the voxels excepted.
+    """
     refusal = refusalOfVolumeNode(volumeNode)
     if refusal is not None:
         raise InputError(refusal)
     image = volumeNode.GetImageData()
     x, y, z = image.GetDimensions()
     voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)
-    return Scan.from_array(voxels, geometryOfVolumeNode(volumeNode), ScanFacts(SOURCE_FORMAT, slice_count=z))
+    geometry = geometryOfVolumeNode(volumeNode)
+    return lambda: Scan.from_array(voxels, geometry, ScanFacts(SOURCE_FORMAT, slice_count=z))
 
 
 def ijkToRasOfVolumeNode(volumeNode: Any) -> NDArray[np.float64]:

@@ -13,9 +13,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.labels import LUNG_LABELS, OPACITY_LABELS, PLEURAL_EFFUSION, Label
 from CovidCTScene.scan import ijkToRasOfVolumeNode
-
-BINARY_LABELMAP = "Binary labelmap"
-"""Slicer's name of the representation (vtkSegmentationConverter)."""
+from CovidCTScene.segment_voxels import BINARY_LABELMAP
 
 LUNG_FILL_DISPLAY_OPACITY = 0.15
 """The lungs are drawn faintly, so that opacities and CT stay visible under them (chosen by eye)."""

@@ -68,6 +68,7 @@ def fillMeasureTable(tableNode: Any, analysis: Analysis) -> None:
             addReals(tableNode, name, description, [entry.value for entry in entries])
         else:
             addText(tableNode, name, description, texts[name])
+    protectTable(tableNode)
 
 
 def fillSliceTable(tableNode: Any, analysis: Analysis) -> None:
@@ -96,6 +97,13 @@ def fillSliceTable(tableNode: Any, analysis: Analysis) -> None:
     areas = [(entry.ggo_area_mm2 + entry.consolidation_area_mm2) / MM2_PER_CM2 for entry in analysis.slices]
     description = "Area of ground-glass opacity and consolidation together."
     addReals(tableNode, AREA_COLUMN, description, areas if known_spacing else [None] * len(areas), "cm2")
+    protectTable(tableNode)
+
+
+def protectTable(tableNode: Any) -> None:
+    """Show the names of the columns as a header, not as a first row, and let nobody type into measured numbers."""
+    tableNode.SetUseColumnNameAsColumnHeader(True)
+    tableNode.SetLocked(True)
 
 
 def addText(tableNode: Any, name: str, description: str, values: Sequence[str]) -> None:

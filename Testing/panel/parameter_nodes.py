@@ -128,13 +128,16 @@ def parameterNodeWrapper(cls):
                 parameter.write(parameterNode, parameter.default)
 
     def connectGui(self, ui):
+        """Gives no tag, as in Slicer up to 5.12 (wrapper.py forgets to return it)."""
+        named = {QtCore.QObject.property(widget, "SlicerParameterName"): widget for widget in vars(ui).values()}
+        self.connectParametersToGui({name: widget for name, widget in named.items() if name})
+
+    def connectParametersToGui(self, mapping):
         connectors = []
-        for widget in vars(ui).values():
-            name = QtCore.QObject.property(widget, "SlicerParameterName")
-            if name:
-                if name not in parameters:
-                    raise ValueError(f"Cannot find a param with the given name: {name}")
-                connectors.append(Connector(widget, parameters[name]))
+        for name, widget in mapping.items():
+            if name not in parameters:
+                raise ValueError(f"Cannot find a param with the given name: {name}")
+            connectors.append(Connector(widget, parameters[name]))
 
         def from_gui(connector):
             if not self._updating:
@@ -165,6 +168,7 @@ def parameterNodeWrapper(cls):
         setattr(cls, parameter.name, property_of(parameter))
     cls.__init__ = __init__
     cls.connectGui = connectGui
+    cls.connectParametersToGui = connectParametersToGui
     cls.disconnectGui = disconnectGui
     cls.AddObserver = lambda self, event, callback, priority=0.0: self.parameterNode.AddObserver(
         event, callback, priority

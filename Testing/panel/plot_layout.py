@@ -1,4 +1,4 @@
-"""Slicer's layout with one plot view, on VTK's real chart, which is clicked with real events of the mouse."""
+"""Slicer's layout with a plot view, on VTK's real chart, which is clicked with real events of the mouse, and tables."""
 
 # Names are Qt's and Slicer's.
 # ruff: noqa: N815
@@ -10,6 +10,7 @@ import slicer
 import vtk
 from PySide6 import QtCore, QtWidgets
 from pythonqt import Manners
+from table_layout import Tables
 
 SIZE_PX = (400, 300)
 
@@ -71,17 +72,43 @@ class PlotView(Manners, QtWidgets.QWidget):
 
 
 class Layout:
-    """qMRMLLayoutManager and the logic of the module Plots, as far as a chart needs them."""
+    """qMRMLLayoutManager and the logics of the modules Plots and Tables, as far as charts and tables need them."""
 
     def __init__(self):
-        self.layout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        self._layout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        self._listeners = []
         self.plotViewCount = 1
         self.view = PlotView()
         self.viewNode = slicer.vtkMRMLPlotViewNode()
         self.shown = []
+        self.tables = Tables()
+        self.selectionNode = slicer.vtkMRMLSelectionNode()
+
+    @property
+    def layout(self):
+        return self._layout
 
     def setLayout(self, layout):
-        self.layout = layout
+        self._layout = layout
+        if layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView:
+            self.tables.create()
+        for listener in list(self._listeners):
+            listener(layout)
+
+    def connect(self, signature, function):
+        assert signature == "layoutChanged(int)"
+        self._listeners.append(function)
+
+    def disconnect(self, signature, function):
+        assert signature == "layoutChanged(int)"
+        self._listeners.remove(function)
+
+    @property
+    def tableViewCount(self):
+        return len(self.tables.views)
+
+    def tableWidget(self, index):
+        return self.tables.widget(index)
 
     def plotWidget(self, index):
         return SimpleNamespace(plotView=lambda: self.view, mrmlPlotViewNode=lambda: self.viewNode)
@@ -93,6 +120,17 @@ class Layout:
                 GetLayoutWithPlot=lambda layout: slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView,
                 ShowChartInLayout=self._show,
             )
+        )
+
+    def tablesModule(self):
+        """``slicer.modules.tables``, with Slicer's own logic."""
+        return SimpleNamespace(logic=slicer.vtkSlicerTablesLogic)
+
+    def application_logic(self, scene):
+        """``slicer.app.applicationLogic()``, whose views follow the selection."""
+        return SimpleNamespace(
+            GetSelectionNode=lambda: self.selectionNode,
+            PropagateTableSelection=lambda: self.tables.show(scene.GetNodeByID(self.selectionNode.GetActiveTableID())),
         )
 
     def _show(self, chartNode):

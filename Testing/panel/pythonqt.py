@@ -195,10 +195,19 @@ class UiLoader(QtUiTools.QUiLoader):
         return layout
 
 
+class FileDialog(mannered(QtWidgets.QFileDialog)):
+    """QFileDialog, whose static functions give PythonQt's users the path alone."""
+
+    @staticmethod
+    def getSaveFileName(*given):
+        return QtWidgets.QFileDialog.getSaveFileName(*given)[0]
+
+
 class QtModule(ModuleType):
     """The module ``qt``: every class of Qt, flat."""
 
     QUiLoader = UiLoader
+    QFileDialog = FileDialog
 
     def __getattr__(self, name):
         for module in (QtWidgets, QtCore, QtGui):

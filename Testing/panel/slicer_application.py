@@ -6,7 +6,7 @@ What it stands in for, all in this folder:
   (ctkCollapsibleButton), and QUiLoader, which Slicer's own ``slicer.util.loadUI`` then uses;
 - `mrml_widgets`: qMRMLWidget and qMRMLNodeComboBox, on a real scene;
 - `parameter_nodes`: ``slicer.parameterNodeWrapper`` with connectGui, on a real vtkMRMLScriptedModuleNode;
-- `plot_layout`: the layout manager with one plot view, on VTK's real chart;
+- `plot_layout`, `table_layout`: the layout manager with a plot view on VTK's real chart, and a table view on Qt's;
 - here: ``slicer.mrmlScene``, ``slicer.modules.terminologies``, ``slicer.app``, ``slicer.ScriptedLoadableModule``,
   ``slicer.i18n``, ``slicer.packaging``, and of ``slicer.util`` the question to the user and ``pip_install``.
 
@@ -124,7 +124,7 @@ class Application:
         self.qt = qt_application()
         self.logics = SceneWithLogics()
         self.scene = self.logics.scene
-        for name in ("vtkMRMLSequenceBrowserNode",):
+        for name in ("vtkMRMLSequenceNode", "vtkMRMLSequenceBrowserNode"):
             if hasattr(slicer, name):
                 self.scene.RegisterNodeClass(getattr(slicer, name)())
         self.questions = []
@@ -160,6 +160,7 @@ class Application:
             applicationName="Slicer",
             testingEnabled=lambda: False,
             layoutManager=lambda: self.layout,
+            applicationLogic=lambda: self.layout.application_logic(self.scene),
         )
         return {
             "mrmlScene": self.scene,
@@ -185,6 +186,7 @@ class Application:
         """Make it a Slicer with a main window, whose layout can show charts; give the layout."""
         self.layout = Layout()
         monkeypatch.setattr(slicer.modules, "plots", self.layout.plots(), raising=False)
+        monkeypatch.setattr(slicer.modules, "tables", self.layout.tablesModule(), raising=False)
         return self.layout
 
     def with_packaging(self, monkeypatch):

@@ -313,9 +313,11 @@ def test_a_python_that_is_not_there_is_told(application, panel):
 def test_a_full_temporary_folder_is_told_before_anything_is_written(application, panel, program, monkeypatch):
     module = application.panels.private_folder
     monkeypatch.setattr(module.shutil, "disk_usage", lambda path: SimpleNamespace(free=5_000_000))
+    before = contents(application.scene)
     start(application, panel)
     assert "needs 200 MB for the CT and the results, but has 5 MB" in message(panel)
     assert program.calls == []
+    assert contents(application.scene) == before
 
 
 @pytest.mark.parametrize(
@@ -389,9 +391,27 @@ def heat_map(scene, volume):
     volume.SetAttribute("CovidCT.Result", "localization")
 
 
+def without_sign(scene, volume):
+    image = vtk.vtkImageData()
+    image.SetDimensions(24, 20, 9)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_SHORT, 1)
+    volume.SetAndObserveImageData(image)
+
+
+def frame_of_a_sequence(scene, volume):
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode")
+    sequence.SetDataNodeAtValue(volume, "0")
+    sequence.SetDataNodeAtValue(volume, "1")
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    browser.AddProxyNode(volume, sequence, False)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (without_sign, "these voxels (unsigned short) cannot be under zero"),
+        (frame_of_a_sequence, "frames of a sequence"),
         (transformed, "Harden or remove the transform first"),
         (without_voxels, "has no voxels"),
         (coloured, "one value a voxel, but this volume has 3"),
@@ -404,6 +424,7 @@ def test_a_volume_that_cannot_be_analyzed_disables_the_button_with_the_reason(
     application, panel, volume, program, spoil, said
 ):
     spoil(application.scene, volume)
+    before = contents(application.scene)
     panel.ui.inputVolumeSelector.setCurrentNode(volume)
     panel.controller.showState()
     assert not panel.ui.analyzeButton.enabled
@@ -413,22 +434,7 @@ def test_a_volume_that_cannot_be_analyzed_disables_the_button_with_the_reason(
     panel.controller.analyze()
     assert said in message(panel)
     assert program.calls == []
-
-
-def test_a_frame_of_a_sequence_is_refused(application, volume, monkeypatch):
-    import CovidCTScene.choice as choice
-
-    class Browser:
-        def IsProxyNodeID(self, identifier):
-            return identifier == volume.GetID()
-
-    real = choice.nodesOfClass
-    monkeypatch.setattr(
-        choice,
-        "nodesOfClass",
-        lambda scene, name: [Browser()] if name == "vtkMRMLSequenceBrowserNode" else real(scene, name),
-    )
-    assert "frames of a sequence" in choice.refusalOfCt(volume)
+    assert contents(application.scene) == before
 
 
 def test_voxels_without_a_sign_are_not_chosen_by_themselves(application, program):
@@ -553,12 +559,21 @@ def test_the_buttons_of_the_results_do_what_they_say(application, panel, volume,
     application.click(panel.ui.heatMapButton)
     assert not view.GetForegroundVolumeID()
     assert not panel.ui.heatMapButton.checked
+    application.click(panel.ui.show3DButton)
+    assert panel.ui.show3DButton.toolTip == "The surfaces are being made."
+    application.until(lambda: panel.controller._surfaces is None)
+    assert panel.ui.show3DButton.checked
+    assert panel.ui.show3DButton.enabled
+    segmentation = application.scene.GetFirstNodeByClass(SEGMENTATION)
+    assert segmentation.GetDisplayNode().GetVisibility3D()
+    application.click(panel.ui.show3DButton)
+    assert not segmentation.GetDisplayNode().GetVisibility3D()
     cursors = []
-    make_surfaces = panel.controller._actions.show3D
+    show_again = panel.controller._actions.show3D
     monkeypatch.setattr(
         panel.controller._actions,
         "show3D",
-        lambda *given: (cursors.append(application.qt.overrideCursor().shape()), make_surfaces(*given)),
+        lambda *given: (cursors.append(application.qt.overrideCursor().shape()), show_again(*given)),
     )
     application.click(panel.ui.show3DButton)
     assert panel.ui.show3DButton.checked
@@ -571,8 +586,8 @@ def test_the_buttons_of_the_results_do_what_they_say(application, panel, volume,
         go_on.wait(60)
         folder.mkdir()
 
-    monkeypatch.setattr(application.panels.controller, "chooseFolder", lambda *_: str(chosen))
-    monkeypatch.setattr(application.panels.controller, "_writeAnalysis", slow_writing)
+    monkeypatch.setattr(application.panels.result_files, "chooseFolder", lambda *_: str(chosen))
+    monkeypatch.setattr(application.panels.result_files, "_writeResults", slow_writing)
     application.click(panel.ui.exportButton)
     assert message(panel) == "Writing the results..."
     assert "Wait until" in panel.ui.reportButton.toolTip
@@ -595,7 +610,7 @@ def test_an_export_that_fails_says_why(application, panel, monkeypatch, tmp_path
     wait(application, panel)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "something").touch()
-    monkeypatch.setattr(application.panels.controller, "chooseFolder", lambda *_: str(tmp_path / "full"))
+    monkeypatch.setattr(application.panels.result_files, "chooseFolder", lambda *_: str(tmp_path / "full"))
     application.click(panel.ui.exportButton)
     wait(application, panel)
     assert "empty" in message(panel)

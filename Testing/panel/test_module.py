@@ -288,6 +288,23 @@ def test_the_panel_closes_and_opens_again_without_leaving_observers(application,
     assert widget.Observations == []
 
 
+def test_a_parameter_node_that_was_left_follows_the_widgets_no_more(application, volume):
+    widget = application.opened()
+    left = widget._parameterNode
+    for _ in range(3):
+        widget.exit()
+        widget.enter()
+    assert left._connected == {}
+    assert len(widget._parameterNode._connected) == 1
+    application.scene.Clear(0)
+    application.rest()
+    current = widget._parameterNode
+    assert current is not left
+    assert len(current._connected) == 1
+    widget.ui.highOpacityBox.value = -111
+    assert current.highOpacityHu == -111
+
+
 def test_the_terminology_loads_into_slicer_and_holds_every_term(application):
     module = application.module.CovidCT(module_parent())
     (signal, function) = application.startup[0]
@@ -337,6 +354,106 @@ def test_a_clicked_point_of_the_chart_moves_the_slice_views(application, program
     assert len(layout.shown) == 2
 
 
+def heights(view):
+    return view.GetSliceToRAS().GetElement(2, 3)
+
+
+def test_a_clicked_row_of_the_table_moves_the_slice_views(application, program, volume, monkeypatch):
+    layout = application.with_plots(monkeypatch)
+    widget = application.opened()
+    widget.controller._actions.add(volume.GetID(), ANALYSIS)
+    widget.controller.showState()
+    view = application.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    application.click(widget.ui.tableButton)
+    assert layout.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView
+    table = layout.tables.views[0]
+    assert table.mrmlTableNode().GetName() == "chest slices"
+    table._click(6)
+    assert heights(view) == pytest.approx(6 * 4.0)
+    table._click(3, column=4)
+    assert heights(view) == pytest.approx(3 * 4.0)
+    # Sorted by position from the head to the feet, the first row that is seen is the last slice.
+    table._sorted.sort(0, panel_qt().Qt.DescendingOrder)
+    table._click(0)
+    assert heights(view) == pytest.approx(8 * 4.0)
+    application.click(widget.ui.tableButton)
+    table._click(5)
+    assert heights(view) == pytest.approx(3 * 4.0), "one listener, and the fifth row from the head"
+
+
+def panel_qt():
+    import qt
+
+    return qt
+
+
+def test_a_table_that_was_shown_from_elsewhere_moves_the_slice_views_of_its_own_ct(
+    application, program, volume, monkeypatch
+):
+    from scene_maker import added_volume
+
+    layout = application.with_plots(monkeypatch)
+    widget = application.opened()
+    other = added_volume(application.scene, ANALYSIS.scan.hu, replace(GEOMETRY, origin_lps_mm=(0.0, 0.0, 100.0)), "b")
+    moved = replace(ANALYSIS, scan=replace(ANALYSIS.scan, geometry=replace(GEOMETRY, origin_lps_mm=(0.0, 0.0, 100.0))))
+    for node, analysis in ((volume, ANALYSIS), (other, moved)):
+        widget.controller._actions.add(node.GetID(), analysis)
+    widget.ui.inputVolumeSelector.setCurrentNode(volume)
+    view = application.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    layout.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
+    tables = {node.GetName(): node for node in application.scene.GetNodesByClass("vtkMRMLTableNode")}
+    layout.tables.show(tables["b slices"])
+    layout.tables.views[0]._click(2)
+    assert heights(view) == pytest.approx(100.0 + 2 * 4.0)
+    layout.tables.show(tables["b Corona Score"])
+    layout.tables.views[0]._click(3)
+    assert heights(view) == pytest.approx(100.0 + 2 * 4.0), "a row of another table is no slice"
+    unnamed = tables["b slices"]
+    unnamed.SetUseColumnNameAsColumnHeader(False)
+    layout.tables.show(unnamed)
+    layout.tables.views[0]._click(0)
+    assert heights(view) == pytest.approx(100.0 + 2 * 4.0), "the first row holds the names of the columns"
+    layout.tables.views[0]._click(1)
+    assert heights(view) == pytest.approx(100.0)
+    unnamed.GetTable().GetColumnByName("index").SetValue(0, 99)
+    layout.tables.show(unnamed)
+    layout.tables.views[0]._click(1)
+    assert "must be from 0 to 8, not 99" in widget.ui.messageLabel.text
+
+
+def test_the_first_pdf_asks_for_what_it_needs(application, volume, program, monkeypatch):
+    gone = without(monkeypatch, "plutoprint", "slicer.packaging")
+    logic = application.module.CovidCTLogic()
+    assert logic.missingPackages() == ()
+    assert logic.missingPackages(forPdf=True) == ("plutoprint>=0.23",)
+    application.answer = False
+    widget = application.opened()
+    widget.controller._actions.add(volume.GetID(), ANALYSIS)
+    widget.controller.showState()
+    application.click(widget.ui.pdfButton)
+    assert "plutoprint>=0.23" in application.questions[0]
+    assert application.installed == []
+    assert "Nothing was installed" in widget.ui.messageLabel.text
+    application.answer = True
+    application.pip = lambda requirements: gone.discard("plutoprint")
+    monkeypatch.setattr(application.panels.result_files, "chooseFile", lambda *_: "")
+    application.click(widget.ui.pdfButton)
+    assert application.installed[0][0] == "plutoprint>=0.23"
+
+
+def test_a_pdf_whose_package_cannot_be_installed_is_told(application, volume, program, monkeypatch):
+    def fail(requirements):
+        raise OSError("no network")
+
+    without(monkeypatch, "plutoprint", "slicer.packaging")
+    application.pip = fail
+    widget = application.opened()
+    widget.controller._actions.add(volume.GetID(), ANALYSIS)
+    widget.controller.showState()
+    application.click(widget.ui.pdfButton)
+    assert "could not be installed: plutoprint>=0.23" in widget.ui.messageLabel.text
+
+
 def test_where_the_chart_cannot_be_told_to_take_clicks_a_box_chooses(application, program, monkeypatch):
     layout = application.with_plots(monkeypatch)
     monkeypatch.setattr(type(layout.view), "chart", lambda self: object())
@@ -361,7 +478,7 @@ def test_the_slice_of_the_red_view_is_the_one_that_is_explained(application, vol
 def test_a_ct_that_is_gone_is_told(application, program, volume):
     actions = application.opened().controller._actions
     with pytest.raises(InputError, match="it was removed"):
-        actions.scan("nothing")
+        actions.scanLater("nothing")
     with pytest.raises(InputError, match="but there are none"):
         actions.show3D(volume.GetID(), True)
     with pytest.raises(InputError, match="one was removed"):

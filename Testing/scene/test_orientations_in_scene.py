@@ -14,8 +14,8 @@ slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this
 
 import vtk
 from CovidCTScene import addAnalysisToScene, analysisFromScene, rasOfSlice, scanFromVolumeNode
-from CovidCTScene.export import segmentArrays
 from CovidCTScene.scan import ijkToRasOfVolumeNode
+from CovidCTScene.segment_voxels import SegmentReader
 from scene_analysis import made_analysis
 from scene_maker import SceneWithLogics, added_volume
 from vtk.util.numpy_support import vtk_to_numpy
@@ -97,9 +97,11 @@ def test_the_scene_agrees_with_the_librarys_numbers_in_every_orientation(shared_
         np.testing.assert_allclose(
             scanFromVolumeNode(volume).geometry.ijk_to_lps, geometry.ijk_to_lps, rtol=0, atol=1e-9
         )
-        lungs, opacities = segmentArrays(nodes, volume)
-        np.testing.assert_array_equal(lungs, analysis.lungs)
-        np.testing.assert_array_equal(opacities, analysis.opacities)
+        reader = SegmentReader(nodes, volume)
+        for _share in reader.steps():
+            continue
+        np.testing.assert_array_equal(reader.lungs, analysis.lungs)
+        np.testing.assert_array_equal(reader.opacities, analysis.opacities)
         lung_points = []
         for region, value in (("right_lung", 1), ("left_lung", 2)):
             image = slicer.vtkOrientedImageData()

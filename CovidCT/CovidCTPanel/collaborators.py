@@ -1,0 +1,69 @@
+"""What the controller works with: the scene, what is chosen, and what the scene gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from CovidCTPanel.result_files import Snapshot
+from CovidCTPanel.settings import Settings
+from CovidCTPanel.summary import ChangeRow
+
+
+class Surfaces(Protocol):
+    """Surfaces that are being made, as `CovidCTScene.surfaces.Surfaces`."""
+
+    def steps(self) -> Iterator[float]:
+        """Take the segments from the scene, piece by piece."""
+
+    def make(self) -> None:
+        """Compute, in any thread, when all steps were taken."""
+
+    def show(self) -> None:
+        """Show what was computed."""
+
+
+class Actions(Protocol):
+    """What the controller needs of the scene; `CovidCTScene.actions.SceneActions` says what each does."""
+
+    def has(self, volumeId: str) -> bool: ...  # noqa: D102
+    def refusal(self, volumeId: str | None) -> str | None: ...  # noqa: D102
+    def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]: ...  # noqa: D102
+    def scanLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
+    def add(self, volumeId: str, analysis: Any) -> None: ...  # noqa: D102
+    def record(self, volumeId: str | None) -> dict[str, Any] | None: ...  # noqa: D102
+    def snapshot(self, volumeId: str) -> Snapshot: ...  # noqa: D102
+    def surfaces(self, volumeId: str) -> Surfaces | None: ...  # noqa: D102
+    def is3DShown(self, volumeId: str) -> bool: ...  # noqa: D102
+    def show3D(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
+    def isHeatMapShown(self, volumeId: str) -> bool: ...  # noqa: D102
+    def showHeatMap(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
+    def applyWindow(self, volumeId: str | None, name: str) -> None: ...  # noqa: D102
+    def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
+    def showChart(self, volumeId: str) -> None: ...  # noqa: D102
+    def showTable(self, volumeId: str) -> None: ...  # noqa: D102
+    def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]: ...  # noqa: D102
+    def followUp(self, chosen: list[tuple[str, str]]) -> FollowUpSummary: ...  # noqa: D102
+
+
+class FollowUpSummary(Protocol):
+    """What the panel shows of a follow-up."""
+
+    @property
+    def sentences(self) -> Sequence[str]:
+        """What changed, in words."""
+
+    @property
+    def regions(self) -> Iterable[tuple[str, Iterable[ChangeRow]]]:
+        """Rows of each region, as `changeTable` takes them."""
+
+
+class Choice(Protocol):
+    """What the user chose at the moment."""
+
+    def volumeId(self) -> str | None:
+        """Give the identifier of the chosen CT; None where none is chosen."""
+
+    def settings(self) -> Settings:
+        """Give the settings."""

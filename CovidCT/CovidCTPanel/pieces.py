@@ -1,0 +1,125 @@
+"""Work of the main thread in small pieces, taken from the event loop so that the application goes on answering."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import qt
+
+from CovidCTLib.errors import CovidCTError
+from CovidCTPanel.background import BackgroundCall
+from CovidCTPanel.later import later
+
+
+class Pieces:
+    """Takes the steps of a generator, one at each turn of the event loop.
+
+    Parameters
+    ----------
+    steps
+        Does a piece of the work at each step, and yields the share that is done (0 to 1).
+    onStep
+        Gets that share.
+    onEnd
+        Called once from the event loop: with None after the last step, or with what a step raised.
+    errors
+        What a step may raise.
+    """
+
+    def __init__(
+        self,
+        steps: Iterator[float],
+        onStep: Callable[[float], None],
+        onEnd: Callable[[Exception | None], None],
+        errors: tuple[type[Exception], ...],
+    ) -> None:
+        self._steps: Iterator[float] | None = steps
+        self._onStep = onStep
+        self._onEnd: Callable[[Exception | None], None] | None = onEnd
+        self._errors = errors
+        self._timer = qt.QTimer()
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._step)
+
+    def start(self) -> None:
+        """Begin at the next turn of the event loop; it returns at once."""
+        self._timer.start()
+
+    def drop(self) -> None:
+        """Take no further step; nobody is told."""
+        self._onEnd = None
+        self._close()
+
+    def _step(self) -> None:
+        if self._steps is None:
+            return
+        failure: Exception | None = None
+        try:
+            self._onStep(next(self._steps))
+            return
+        except StopIteration:
+            pass
+        except self._errors as error:
+            failure = error
+        self._close()
+        later(lambda: self._tell(failure))
+
+    def _close(self) -> None:
+        self._timer.stop()
+        steps, self._steps = self._steps, None
+        if steps is not None and hasattr(steps, "close"):
+            # A generator closes its file now, so that its folder can be removed on Windows too.
+            steps.close()
+
+    def _tell(self, failure: Exception | None) -> None:
+        onEnd, self._onEnd = self._onEnd, None
+        if onEnd is not None:
+            onEnd(failure)
+
+
+class LongCall:
+    """Work in two parts: steps that need the scene, then a function that does not, in a thread.
+
+    Parameters
+    ----------
+    steps
+        As for `Pieces`; may raise CovidCTError. None where nothing needs the scene: the function then begins at once.
+    function
+        As for `BackgroundCall`; called when all steps were taken.
+    onDone
+        Called in the main thread with a future, whose ``result()`` gives what the function gave, or raises what a step
+        or the function raised.
+    """
+
+    def __init__(
+        self,
+        steps: Iterator[float] | None,
+        function: Callable[[], Any],
+        onDone: Callable[[concurrent.futures.Future[Any]], None],
+    ) -> None:
+        self._function = function
+        self._onDone = onDone
+        self._background: BackgroundCall[Any] | None = None
+        self._pieces: Pieces | None = None
+        if steps is None:
+            self._onSteps(None)
+        else:
+            self._pieces = Pieces(steps, lambda _share: None, self._onSteps, (CovidCTError,))
+            self._pieces.start()
+
+    def drop(self) -> None:
+        """End the steps, or wait for the function, and tell nobody."""
+        if self._pieces is not None:
+            self._pieces.drop()
+        if self._background is not None:
+            self._background.drop()
+
+    def _onSteps(self, failure: Exception | None) -> None:
+        if failure is None:
+            self._background = BackgroundCall(self._function, self._onDone)
+            return
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        future.set_exception(failure)
+        self._onDone(future)

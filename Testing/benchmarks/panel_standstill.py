@@ -1,0 +1,193 @@
+"""How long the panel keeps Slicer's main thread at a stretch, for each button, with a CT of 512 x 512 x 300 voxels.
+
+Run it with ``python Testing/benchmarks/panel_standstill.py``; it needs slicer-core, PySide6-Essentials, about 4 GB of
+memory and a minute or two. A turn of the event loop is what the user waits for; *wall* is by the clock, which other
+work on the machine lengthens; *main* is what the main thread computed in its longest turn, and *all* what all threads
+of the process did, also while the main thread waited for them: on a quiet machine no turn takes longer. The program of
+the analysis is a stand-in that copies finished results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), *(str(ROOT / "Testing" / name) for name in ("panel", "scene")), str(ROOT / "CovidCT")]
+
+from conftest import FakeProgram  # noqa: E402
+from scene_analysis import made_analysis  # noqa: E402
+from scene_maker import added_volume  # noqa: E402
+from slicer_application import Application  # noqa: E402
+
+from CovidCTLib.analysis import Analysis  # noqa: E402
+from CovidCTLib.geometry import CanonicalGrid, Geometry  # noqa: E402
+from CovidCTLib.results import write_results  # noqa: E402
+
+SPACING_MM = (0.7, 0.7, 1.0)
+SPARE_NONES = 1_000_000_000
+"""References to None that nobody gives back: PySide6 gives one too many away for some calls of slots."""
+
+LONGEST_S = 600.0
+"""Seconds after which a button is given up."""
+
+
+def large_analysis(slices: int) -> Analysis:
+    """Make an analysis with two ellipsoids for lungs and a ball in each for an opacity, of about real sizes."""
+    geometry = Geometry((slices, 512, 512), SPACING_MM)
+    analysis = made_analysis(geometry)
+    z, y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in geometry.shape_zyx)
+    height, depth = (z[:, None, None] / 0.9) ** 2, (y[:, None] / 0.7) ** 2
+    for label, side in ((1, -0.45), (2, 0.45)):
+        reach = height + depth + ((x - side) / 0.35) ** 2
+        analysis.lungs[reach < 1] = label
+        analysis.opacities[reach < 0.2] = label
+        analysis.localization[reach < 0.25] = 0.5
+    analysis.scan.hu[analysis.lungs > 0] = -850
+    grid = CanonicalGrid(geometry)
+    axial = replace(
+        analysis.axial,
+        hu=grid.take(analysis.scan.hu, -1024),
+        lungs=grid.take(analysis.lungs, 0),
+        opacities=grid.take(analysis.opacities, 0),
+        localization=grid.take(analysis.localization, 0),
+    )
+    rows = tuple(
+        replace(analysis.slices[1], index=index, position_mm=float(index), representative=index == slices // 2)
+        for index in range(slices)
+    )
+    return replace(analysis, axial=axial, slices=rows)
+
+
+def clocks() -> tuple[float, float, float]:
+    """Give seconds: the clock, what this thread computed, and what all threads did."""
+    return time.perf_counter(), time.thread_time(), time.process_time()
+
+
+class Watch:
+    """The longest turn of the event loop."""
+
+    def __init__(self, application: Application, doing: Callable[[], str]) -> None:
+        self._application = application
+        self._doing = doing
+        self.imported = 0.0
+
+    def press(self, what: str, button: Any, ended: Callable[[], bool]) -> None:
+        """Press a button, let events happen until the work has ended, and print the longest turn."""
+        longest, slowest = [0.0, 0.0, 0.0], ""
+        self.imported = 0.0
+        start = time.perf_counter()
+        turn: Callable[[], object] = button.click
+        while time.perf_counter() - start < LONGEST_S:
+            before, imported = clocks(), self.imported
+            turn()
+            if self.imported == imported:
+                passed = [end - begin for begin, end in zip(before, clocks(), strict=True)]
+                slowest = self._doing() if passed[2] > longest[2] else slowest
+                longest = [max(most, new) for most, new in zip(longest, passed, strict=True)]
+            turn = self._application.qt.processEvents
+            if ended():
+                break
+        note = f", then the import {self.imported:.2f} s" if self.imported else ""
+        sys.stdout.write(
+            f"{what:<16} wall {1000 * longest[0]:6.0f} ms, main {1000 * longest[1]:6.0f} ms, "
+            f"all {1000 * longest[2]:6.0f} ms, whole {time.perf_counter() - start:6.2f} s{note}  {slowest}\n"
+        )
+        sys.stdout.flush()
+
+
+def main() -> None:
+    """Print a line for each button."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--slices", type=int, default=300)
+    args = parser.parse_args()
+    ctypes.c_ssize_t.from_address(id(None)).value += SPARE_NONES
+    analysis = large_analysis(args.slices)
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        write_results(analysis, folder / "finished", report=False)
+        (folder / "temporary").mkdir()
+        patch.setattr(tempfile, "tempdir", str(folder / "temporary"))
+        application = Application(patch)
+        program = FakeProgram(folder, patch, folder / "finished")
+        patch.setattr(application.module.CovidCTLogic, "python", lambda self: str(program.path))
+        layout = application.with_plots(patch)
+        measure(application, analysis, patch, folder)
+        application.close()
+        if not layout.shown:
+            raise SystemExit("No chart was shown, so the buttons did not work.")
+
+
+def measure(application: Application, analysis: Analysis, patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Press every button that does something with the whole CT."""
+    geometry = analysis.scan.geometry
+    volume = added_volume(application.scene, analysis.scan.hu, geometry)
+    second = added_volume(application.scene, analysis.scan.hu, geometry, "later")
+    application.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    widget = application.opened()
+    controller, ui = widget.controller, widget.ui
+
+    def doing() -> str:
+        labels = (ui.progressLabel, ui.messageLabel)
+        return " ".join(label.text for label in labels if label.visible)
+
+    watch = Watch(application, doing)
+    add = controller._actions.add
+
+    def timed_add(*given: Any) -> None:
+        start = time.perf_counter()
+        add(*given)
+        watch.imported = time.perf_counter() - start
+
+    patch.setattr(controller._actions, "add", timed_add)
+    files = application.panels.result_files
+    patch.setattr(files, "chooseFolder", lambda *_: str(folder / "exported"))
+    patch.setattr(files, "chooseFile", lambda *_: str(folder / "report.pdf"))
+
+    def idle() -> bool:
+        return not controller.busy and controller._surfaces is None
+
+    for node in (second, volume):
+        ui.inputVolumeSelector.setCurrentNode(node)
+        application.rest()
+        watch.press("Analyze", ui.analyzeButton, idle)
+    for what, button in (
+        ("Heat map", ui.heatMapButton),
+        ("Show 3D", ui.show3DButton),
+        ("Hide 3D", ui.show3DButton),
+        ("Slice chart", ui.chartButton),
+        ("Slice table", ui.tableButton),
+        ("Report", ui.reportButton),
+        ("Report as PDF", ui.pdfButton),
+        ("Export", ui.exportButton),
+        ("Explain slice", ui.explainButton),
+    ):
+        watch.press(what, button, idle)
+        if ui.messageLabel.visible:
+            sys.stdout.write(f"{'':<16} {ui.messageLabel.text}\n")
+    ui.followUpSection.collapsed = False
+    application.until(lambda: controller._loading is None and ui.studiesTable.rowCount == 2)
+    for row, day in enumerate(("2020-03-01", "2020-03-08")):
+        ui.studiesTable.item(row, 0).setCheckState(application.panels.followup_section.qt.Qt.Checked)
+        ui.studiesTable.item(row, 1).setText(day)
+    watch.press("Compare studies", ui.followUpButton, idle)
+    start = time.perf_counter()
+    controller.showState()
+    sys.stdout.write(f"{'Refresh':<16} wall {1000 * (time.perf_counter() - start):6.0f} ms, of the whole panel\n")
+    controller.removeKept()
+
+
+if __name__ == "__main__":
+    main()
