@@ -97,6 +97,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
+        self.charts = None
         self.tables = None
         self.controller = None
         self._parameterNode = None
@@ -112,7 +113,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = CovidCTLogic()
         self.panel = panels.Panel(self.ui)
-        charts = panels.Charts(
+        self.charts = panels.Charts(
             lambda: slicer.app.layoutManager(), lambda: slicer.modules.plots.logic(), self.onChartPoint
         )
         self.tables = panels.TableViews(
@@ -123,7 +124,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel,
             panels.BatchSection(self.ui),
             panels.FollowUpSection(self.ui),
-            SceneActions(slicer.mrmlScene, charts.show, self.tables.show),
+            SceneActions(slicer.mrmlScene, self.charts.show, self.tables.show),
             self,
             self.installWithConsent,
             self.logic.python(),
@@ -149,6 +150,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._lookTimer.stop()
         self.setParameterNode(None)
         self.controller.stop()
+        self.charts.leave()
         self.tables.leave()
         self.removeObservers()
 

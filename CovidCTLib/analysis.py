@@ -105,6 +105,10 @@ class SliceMeasures:
     localization_area_mm2: float
 
 
+_MOST_DECIMALS = 4
+"""Decimals with which a share close to its threshold is told at most."""
+
+
 @dataclass(frozen=True)
 class CaseDecision:
     """Whether the case is called positive: share of positive slices among lung slices, above the threshold (B8).
@@ -119,6 +123,19 @@ class CaseDecision:
     slice_threshold: float
     case_threshold: float
     reason: str | None = None
+
+    @property
+    def percent_words(self) -> str:
+        """The share in percent, so finely that it stands on its own side of the threshold: 15.4, not 15, beside 15.
+
+        Without decimals where these are not needed, with four at most; empty where there is no share.
+        """
+        if self.positive_fraction is None:
+            return ""
+        told = float(f"{100 * self.case_threshold:.3g}")
+        texts = [f"{100 * self.positive_fraction:.{digits}f}" for digits in range(_MOST_DECIMALS + 1)]
+        above = self.positive_fraction > self.case_threshold
+        return next((text for text in texts if (float(text) > told) == above), texts[-1])
 
 
 @dataclass(frozen=True)

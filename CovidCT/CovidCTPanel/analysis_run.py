@@ -130,6 +130,8 @@ class AnalysisRun:
         self._handingOver = None
         if isinstance(failure, OSError):
             self._fail(_handOverFailure(failure))
+        elif failure is not None:
+            self._fail(str(failure))
         else:
             self._process.start(self._arguments)
 

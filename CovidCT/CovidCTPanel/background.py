@@ -6,9 +6,7 @@ import concurrent.futures
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-import qt
-
-from CovidCTPanel.later import later
+from CovidCTPanel.later import Ticker, later
 
 POLL_MS = 30
 """Milliseconds between two looks at the call."""
@@ -37,22 +35,20 @@ class BackgroundCall(Generic[Result]):
         self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="covidct-panel")
         self._future = self._pool.submit(function)
         self._pool.shutdown(wait=False)
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_MS)
-        self._timer.timeout.connect(self._look)
-        self._timer.start()
+        self._ticker = Ticker(POLL_MS, self._look)
+        self._ticker.start()
 
     def drop(self) -> None:
         """Wait for the function, and tell nobody."""
         self._onDone = None
-        self._timer.stop()
+        self._ticker.end()
         concurrent.futures.wait([self._future])
 
     def _look(self) -> None:
         done, _rest = concurrent.futures.wait([self._future], timeout=YIELD_S)
         if not done:
             return
-        self._timer.stop()
+        self._ticker.end()
         later(self._tell)
 
     def _tell(self) -> None:

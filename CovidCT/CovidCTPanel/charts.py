@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 LEFT_BUTTON = 1
 """The mouse's left button, as VTK's vtkContextMouseEvent numbers it."""
+
+SELECTED = "dataSelected(vtkStringArray*, vtkCollection*)"
+"""Signal of qMRMLPlotView: other points are selected."""
 
 
 class Charts:
@@ -32,7 +36,9 @@ class Charts:
         self._layoutManager = layoutManager
         self._plotsLogic = plotsLogic
         self._onPoint = onPoint
-        self._connected = False
+        self._view: Any | None = None
+        # One object for connecting and disconnecting; each look at a method makes another.
+        self._listener = self._onSelected
         self._selected: dict[str, list[int]] = {}
 
     def show(self, chartNode: Any) -> None:
@@ -43,11 +49,19 @@ class Charts:
         plots = self._plotsLogic()
         layoutManager.setLayout(plots.GetLayoutWithPlot(layoutManager.layout))
         plots.ShowChartInLayout(chartNode)
-        if not self._connected and layoutManager.plotViewCount > 0:
+        if self._view is None and layoutManager.plotViewCount > 0:
             plotWidget = layoutManager.plotWidget(0)
             letPointsBeClicked(plotWidget)
-            plotWidget.plotView().connect("dataSelected(vtkStringArray*, vtkCollection*)", self._onSelected)
-            self._connected = True
+            self._view = plotWidget.plotView()
+            self._view.connect(SELECTED, self._listener)
+
+    def leave(self) -> None:
+        """Listen to no chart any more."""
+        view, self._view = self._view, None
+        if view is not None:
+            # PythonQt raises it for a view that the application has deleted already.
+            with contextlib.suppress(ValueError):
+                view.disconnect(SELECTED, self._listener)
 
     def _onSelected(self, seriesIds: Any, selections: Any) -> None:
         before, self._selected = self._selected, {}

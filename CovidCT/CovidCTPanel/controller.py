@@ -166,7 +166,7 @@ class Controller:
         for call in (self._background, self._loading, self._surfaces):
             if call is not None:
                 call.drop()
-        self._run = self._batch = self._background = self._surfaces = None
+        self._run = self._batch = self._background = self._loading = self._surfaces = None
         self.runVolumeId = None
         self._files.stop()
 
@@ -183,6 +183,8 @@ class Controller:
             surfaces = self._actions.surfaces(volumeId) if shown else None
         except CovidCTError as error:
             self._panel.showMessage(str(error))
+            # The press has checked the button, though nothing is shown.
+            self.showState()
             return
         if surfaces is None:
             self._withChosen(self._actions.show3D, shown)
@@ -240,7 +242,7 @@ class Controller:
         if self.busy:
             return
         try:
-            if not self._install(False):
+            if not self._install(False) or self.busy:
                 return
             cases = casesOfFolder(inputFolder)
             arguments = analysisArguments(self._choice.settings())
@@ -270,7 +272,7 @@ class Controller:
         if self.busy or volumeId is None:
             return
         try:
-            if not self._install(False):
+            if not self._install(False) or self.busy:
                 return
             handOver = HandOver(*self._actions.handOver(volumeId))
             arguments = argumentsFor(volumeId)
@@ -334,7 +336,8 @@ class Controller:
         if self.busy or volumeId is None:
             return
         try:
-            if not self._install(forPdf):
+            # An installation takes events, so that another button may have been pressed meanwhile.
+            if not self._install(forPdf) or self.busy:
                 return
         except CovidCTError as error:
             self._panel.showMessage(str(error))

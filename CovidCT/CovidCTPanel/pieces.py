@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
+import logging
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import qt
+from slicer.i18n import tr as _
 
 from CovidCTLib.errors import CovidCTError
 from CovidCTPanel.background import BackgroundCall
-from CovidCTPanel.later import later
+from CovidCTPanel.later import Ticker, later
+
+_LOG = logging.getLogger(__name__)
 
 
 class Pieces:
@@ -23,7 +27,8 @@ class Pieces:
     onStep
         Gets that share.
     onEnd
-        Called once from the event loop: with None after the last step, or with what a step raised.
+        Called once from the event loop: with None after the last step, or with what a step raised; what it should not
+        have raised becomes a CovidCTError.
     errors
         What a step may raise.
     """
@@ -38,14 +43,12 @@ class Pieces:
         self._steps: Iterator[float] | None = steps
         self._onStep = onStep
         self._onEnd: Callable[[Exception | None], None] | None = onEnd
-        self._errors = errors
-        self._timer = qt.QTimer()
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._step)
+        self._errors: tuple[type[Exception], ...] = (CovidCTError, *errors)
+        self._ticker = Ticker(0, self._step)
 
     def start(self) -> None:
         """Begin at the next turn of the event loop; it returns at once."""
-        self._timer.start()
+        self._ticker.start()
 
     def drop(self) -> None:
         """Take no further step; nobody is told."""
@@ -57,7 +60,7 @@ class Pieces:
             return
         failure: Exception | None = None
         try:
-            self._onStep(next(self._steps))
+            self._onStep(self._next(self._steps))
             return
         except StopIteration:
             pass
@@ -66,8 +69,20 @@ class Pieces:
         self._close()
         later(lambda: self._tell(failure))
 
+    def _next(self, steps: Iterator[float]) -> float:
+        """Take a step; what it should not have raised becomes a CovidCTError."""
+        try:
+            return next(steps)
+        except StopIteration:
+            raise
+        except self._errors:
+            raise
+        except Exception as error:
+            # Slicer would only print it, and the next turn would take the broken generator for one that has ended.
+            raise _mistake(error) from error
+
     def _close(self) -> None:
-        self._timer.stop()
+        self._ticker.end()
         steps, self._steps = self._steps, None
         if steps is not None and hasattr(steps, "close"):
             # A generator closes its file now, so that its folder can be removed on Windows too.
@@ -90,7 +105,7 @@ class LongCall:
         As for `BackgroundCall`; called when all steps were taken.
     onDone
         Called in the main thread with a future, whose ``result()`` gives what the function gave, or raises what a step
-        or the function raised.
+        or the function raised, always a CovidCTError.
     """
 
     def __init__(
@@ -118,8 +133,32 @@ class LongCall:
 
     def _onSteps(self, failure: Exception | None) -> None:
         if failure is None:
-            self._background = BackgroundCall(self._function, self._onDone)
+            self._background = BackgroundCall(self._call, self._onDone)
             return
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         future.set_exception(failure)
         self._onDone(future)
+
+    def _call(self) -> Any:
+        """Call the function; every failure becomes a CovidCTError, which whoever waits for the end can show."""
+        try:
+            return self._function()
+        except CovidCTError:
+            raise
+        except Exception as error:
+            raise _mistake(error) from error
+
+
+def _mistake(error: Exception) -> CovidCTError:
+    """Say that something failed that should not; Slicer's error log gets where, without the text."""
+    # The text of an unknown error may hold a path or a patient's name, so only its kind is told.
+    kind = type(error).__name__
+    _LOG.error("%s in\n%s", kind, "".join(traceback.format_tb(error.__traceback__)))
+    if isinstance(error, MemoryError):
+        return CovidCTError(_("More free memory is needed than this computer has. Close other programs and try again."))
+    return CovidCTError(
+        _(
+            "This was expected to work, but CovidCT made a mistake ({kind}). Report what Slicer's error log shows, "
+            "without any patient's name."
+        ).format(kind=kind)
+    )

@@ -33,7 +33,7 @@ class TableViews:
         self._tablesLogic = tablesLogic
         self._activate = activate
         self._onRow = onRow
-        self._watched: list[Any] = []
+        self._watched: list[tuple[Any, Callable[[], None]]] = []
         # One object for connecting and disconnecting; each look at a method makes another.
         self._onLayout = self.watch
 
@@ -76,23 +76,39 @@ class TableViews:
                 self._watch(view)
 
     def _watch(self, view: Any) -> None:
+        known = _chosenCell(view)
+
         def listener() -> None:
-            self._onSelection(view)
+            nonlocal known
+            before, known = known, _chosenCell(view)
+            # Slicer tells of a selection too when another table takes the place of one, and at the end of each batch of
+            # changes of the scene: the selected cell then stays where it was, and nobody has chosen it.
+            if known[1] is not None and known != before and before[0] in (None, known[0]):
+                self._tell(view.mrmlTableNode(), known[1][0])
 
         # By its signature: an attribute could mean the protected slot of the same name.
         view.connect("selectionChanged()", listener)
         self._watched.append((view, listener))
 
-    def _onSelection(self, view: Any) -> None:
-        """Tell the row of the first cell that is selected; none is while another table takes the place of one."""
-        tableNode = view.mrmlTableNode()
-        cells = view.selectionModel().selectedIndexes()
-        if tableNode is None or not cells:
-            return
-        # The user may have sorted the view.
-        cell = view.model().mapToSource(cells[0])
-        row = cell.column() if view.transposed else cell.row()
+    def _tell(self, tableNode: Any, number: int) -> None:
+        # Slicer 5.12 has another name for it, and writes a warning into its log for the old one.
+        if hasattr(tableNode, "GetUseColumnTitleAsColumnHeader"):
+            named = tableNode.GetUseColumnTitleAsColumnHeader()
+        else:
+            named = tableNode.GetUseColumnNameAsColumnHeader()
         # Where the names of the columns are no header of the view, they are its first row.
-        row -= 0 if tableNode.GetUseColumnNameAsColumnHeader() else 1
+        row = number if named else number - 1
         if row >= 0:
             self._onRow(tableNode.GetID(), row)
+
+
+def _chosenCell(view: Any) -> tuple[str | None, tuple[int, int] | None]:
+    """Give the identifier of a view's table, and its first selected cell: number of the table's row, and column."""
+    tableNode = view.mrmlTableNode()
+    cells = view.selectionModel().selectedIndexes()
+    if tableNode is None or not cells:
+        return (None if tableNode is None else tableNode.GetID()), None
+    # The user may have sorted the view.
+    cell = view.model().mapToSource(cells[0])
+    place = (cell.column(), cell.row()) if view.transposed else (cell.row(), cell.column())
+    return tableNode.GetID(), place

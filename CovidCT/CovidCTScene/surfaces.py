@@ -1,4 +1,4 @@
-"""Closed surfaces of the segments, made beside the user interface by the steps that Slicer's own converter takes."""
+"""Closed surfaces of the segments, made in another thread by the steps that Slicer's own converter takes."""
 
 from __future__ import annotations
 
@@ -42,6 +42,15 @@ class _Part:
     value: int
 
 
+@dataclass(frozen=True)
+class _Copy:
+    """What `Surfaces.make` needs of an image, so that it looks at nothing that belongs to the scene."""
+
+    voxels: NDArray[Any]
+    extent: tuple[int, ...]
+    imageToWorld: Any
+
+
 class Surfaces:
     """Makes the surfaces of all segments of a result: steps in the main thread, then `make` in any, then `show`.
 
@@ -64,7 +73,7 @@ class Surfaces:
         self._scene, self._nodes = scene, nodes
         self._parts = _partsOf(nodes.segmentation)
         self._stamped = [(part.image, part.image.GetMTime()) for part in self._parts]
-        self._copies: dict[Any, NDArray[Any]] = {}
+        self._copies: dict[Any, _Copy] = {}
         self._surfaces: dict[str, Any] = {}
 
     @staticmethod
@@ -91,7 +100,10 @@ class Surfaces:
             if scalars is None or min(x, y, z) < 1:
                 continue
             voxels = vtk_to_numpy(scalars).reshape(z, y, x)
-            copy = self._copies[image] = np.zeros(voxels.shape, voxels.dtype)
+            matrix = vtk.vtkMatrix4x4()
+            image.GetImageToWorldMatrix(matrix)
+            copy = np.zeros(voxels.shape, voxels.dtype)
+            self._copies[image] = _Copy(copy, tuple(image.GetExtent()), matrix)
             atOnce = max(1, handover.PIECE_BYTES // (voxels.itemsize * y * x))
             for low in range(0, z, atOnce):
                 copy[low : low + atOnce] = voxels[low : low + atOnce]
@@ -99,15 +111,18 @@ class Surfaces:
                 self._check()
 
     def make(self) -> None:
-        """Compute the surfaces; it may be called in another thread, for VTK lets others work meanwhile."""
+        """Compute the surfaces from the copies alone; it may be called in another thread.
+
+        Python's lock is free during a filter's ``Update`` only where VTK was built to release it there (its hint
+        VTK_UNBLOCKTHREADS, as in slicer-core's VTK 9.6). With a VTK that holds it, the application stands still during
+        each filter, never for longer than with Slicer's own converter, which takes all filters of all segments at once.
+        """
         for part in self._parts:
             copy = self._copies.get(part.image)
-            matrix = vtk.vtkMatrix4x4()
-            part.image.GetImageToWorldMatrix(matrix)
             self._surfaces[part.identifier] = (
                 vtk.vtkPolyData()
                 if copy is None
-                else surfaceOf(copy, part.value, part.image.GetExtent(), matrix, self._smoothing)
+                else surfaceOf(copy.voxels, part.value, copy.extent, copy.imageToWorld, self._smoothing)
             )
 
     def show(self) -> None:

@@ -102,7 +102,11 @@ def fillSliceTable(tableNode: Any, analysis: Analysis) -> None:
 
 def protectTable(tableNode: Any) -> None:
     """Show the names of the columns as a header, not as a first row, and let nobody type into measured numbers."""
-    tableNode.SetUseColumnNameAsColumnHeader(True)
+    # Slicer 5.12 has another name for it, and writes a warning into its log for the old one.
+    if hasattr(tableNode, "SetUseColumnTitleAsColumnHeader"):
+        tableNode.SetUseColumnTitleAsColumnHeader(True)
+    else:
+        tableNode.SetUseColumnNameAsColumnHeader(True)
     tableNode.SetLocked(True)
 
 

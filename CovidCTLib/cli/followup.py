@@ -125,14 +125,15 @@ def run(args: argparse.Namespace) -> int:
                 left_out.append(LeftOut(place + 1, str(error)))
             else:
                 studies.append(replace(study, number=place + 1))
-        result = follow_up(
-            studies,
-            register=not args.no_registration,
-            left_out=left_out,
-            today=date.today(),
-            progress=reporter.part((STUDIES_SHARE, 0.95)),
-            cancelled=Interruption.requested,
-        )
+        with Interruption.polled():
+            result = follow_up(
+                studies,
+                register=not args.no_registration,
+                left_out=left_out,
+                today=date.today(),
+                progress=reporter.part((STUDIES_SHARE, 0.95)),
+                cancelled=Interruption.requested,
+            )
         reporter.show("writing", 0.95)
         files = write_follow_up(result, args.output, pdf=args.pdf)
         reporter.finish(args.output)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -20,6 +22,7 @@ class Interruption:
     """
 
     _requested = False
+    _polled = False
     _owner = 0
 
     def __init__(self) -> None:
@@ -29,6 +32,26 @@ class Interruption:
     def requested(cls) -> bool:
         """Whether the user wants to stop; it catches a signal whose exception got lost in foreign code."""
         return cls._requested
+
+    @classmethod
+    @contextmanager
+    def polled(cls) -> Iterator[None]:
+        """While entered, a signal raises nothing and only makes `requested` true; leaving raises what was put off.
+
+        For work that asks `requested` from callbacks of foreign code, which prints and swallows what they raise.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            On leaving without another exception, if the user wanted to stop meanwhile.
+        """
+        cls._polled = True
+        try:
+            yield
+        finally:
+            cls._polled = False
+        if cls._requested:
+            raise KeyboardInterrupt
 
     def __enter__(self) -> Interruption:
         """Take over the signals."""
@@ -58,4 +81,5 @@ class Interruption:
             return
         if not Interruption._requested:
             Interruption._requested = True
-            raise KeyboardInterrupt
+            if not Interruption._polled:
+                raise KeyboardInterrupt

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from CovidCTLib.explanation.found import METHODS, HidingTest, SliceExplanation, Verdict
 from CovidCTLib.explanation.hiding import MIN_FALL, RANDOM_REGIONS
 
@@ -96,22 +98,27 @@ def slice_sentence(found: SliceExplanation) -> str:
     }
     start = f"The classifier calls this slice abnormal (probability {probability_words(found.probability)}). "
     if by_verdict["explains"]:
-        return start + f"Hiding what they name shows that these explain it: {', '.join(by_verdict['explains'])}."
+        return start + f"By the hiding test, these explain it: {_listed(by_verdict['explains'])}."
     if by_verdict["partly"]:
         return start + (
             f"No explanation explains it whole; these point at a part of what it rests on: "
-            f"{', '.join(by_verdict['partly'])}."
+            f"{_listed(by_verdict['partly'])}."
         )
     if len(by_verdict["no region"]) == len(found.tests):
         return start + "No explanation names a part of the lungs, so there was nothing to hide: it stays unexplained."
     if by_verdict["too large"]:
         return start + (
             "Whether these explain it cannot be tested, since they take most of the lung: "
-            f"{', '.join(by_verdict['too large'])}. No other explanation explains it."
+            f"{_listed(by_verdict['too large'])}. No other explanation explains it."
         )
     if by_verdict["unclear"]:
         return start + (
             f"No explanation is shown to explain it; these cannot be told from chance: "
-            f"{', '.join(by_verdict['unclear'])}."
+            f"{_listed(by_verdict['unclear'])}."
         )
     return start + "No explanation explains it: hiding what they name does no more than hiding any lung."
+
+
+def _listed(methods: Sequence[str]) -> str:
+    """Set names of methods in a row; by semicolons, since a name may hold a comma ("Grad-CAM, fused")."""
+    return "; ".join(methods)

@@ -16,6 +16,10 @@ NOT_MEASURED = "this analysis did not measure it"
 LEAST_PERCENT = 0.05
 """Change, in percent of the first value, under which both values read alike and no change is told."""
 
+HARDLY_PERCENT = 5.0
+"""Change, in percent of the first value, under which no rise or fall is told: the networks' own error is larger (the
+opacity volume was off by 1.3 % of the lungs in cross-validation, README.md). A convention of CovidCT."""
+
 _PROSE_LABELS = {
     "corona_score_cm3": "Corona Score",
     "opacity_volume_ml": "opacity volume",
@@ -119,4 +123,6 @@ def _sentence(row: TableRow, before: TableRow) -> str:
         else f"{sign}{format_number(round(abs(row.change_percent), 1))} %"
     )
     verb = "rose" if row.change > 0 else "fell"
+    if row.change_percent is not None and abs(row.change_percent) < HARDLY_PERCENT:
+        verb = "hardly changed,"
     return f"{what} {verb} from {old} to {new} ({sign}{format_number(size)} {steps}; {relative})."

@@ -116,6 +116,11 @@ def list_series(folder: str | os.PathLike[str], *, assume_axial: bool = False) -
     """
     place = _existing(folder)
     if not (place.is_dir() or place.name.upper() == DIRECTORY_NAME or is_archive(place)):
+        if format_of(place) is not None:
+            raise InputError(
+                "A folder with DICOM files was expected, but a volume file was given; it holds one CT and no series. "
+                "Analyze the file itself."
+            )
         raise InputError("A folder with DICOM files was expected, but a single file was given. Give its folder.")
     with _gathered(place, axial=assume_axial) as found:
         if not found.series:

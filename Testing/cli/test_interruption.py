@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
+
+from CovidCTLib.cli.interruption import Interruption
 
 STAND_INS = Path(__file__).parent / "cli_stand_ins.py"
 
@@ -61,3 +65,36 @@ def test_kill_9_while_writing_leaves_no_output(stopped_at, tmp_path):
     assert code == -signal.SIGKILL
     assert not (tmp_path / "new" / "out").exists()
     assert all(entry.name.startswith(".covidct-partial-") for entry in (tmp_path / "new").iterdir())
+
+
+def test_a_signal_during_polled_work_raises_only_when_the_work_is_left():
+    seen = []
+
+    def work():
+        signal.raise_signal(signal.SIGINT)
+        seen.append(Interruption.requested())
+
+    with Interruption(), pytest.raises(KeyboardInterrupt), Interruption.polled():
+        work()
+    assert seen == [True]
+
+
+def test_a_signal_during_registration_is_neither_printed_nor_taken_for_a_failed_registration(capfd):
+    shape = np.zeros((24, 32, 32), np.float32)
+    shape[6:18, 8:24, 8:24] = 1
+    fixed, moving = sitk.GetImageFromArray(shape), sitk.GetImageFromArray(np.roll(shape, 2, axis=2))
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMeanSquares()
+    method.SetOptimizerAsRegularStepGradientDescent(1.0, 1e-4, 50)
+    method.SetInitialTransform(sitk.TranslationTransform(3))
+
+    def ask():
+        if Interruption.requested():
+            method.StopRegistration()
+        else:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    method.AddCommand(sitk.sitkIterationEvent, ask)
+    with Interruption(), pytest.raises(KeyboardInterrupt), Interruption.polled():
+        method.Execute(fixed, moving)
+    assert capfd.readouterr().err == ""

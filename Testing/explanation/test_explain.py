@@ -161,6 +161,13 @@ def test_the_sentence_of_a_slice_follows_its_best_explanation(an_explanation) ->
     assert "cannot be told from chance: Grad-CAM" in slice_sentence(dataclasses.replace(found, tests=unclear))
     assert "point at a part" in slice_sentence(dataclasses.replace(found, tests=partly))
     assert "calls this slice normal" in slice_sentence(dataclasses.replace(found, positive=False))
+    both = tuple(
+        dataclasses.replace(entry, verdict="explains") for entry in found.tests if entry.method.startswith("grad_cam_")
+    )
+    listed = slice_sentence(dataclasses.replace(found, tests=both))
+    assert listed.endswith(
+        "By the hiding test, these explain it: Grad-CAM at 14 × 14; Grad-CAM at 28 × 28; Grad-CAM, fused."
+    )
 
 
 def test_probabilities_never_read_as_certain() -> None:

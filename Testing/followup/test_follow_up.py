@@ -99,6 +99,17 @@ def test_the_change_is_told_absolute_and_relative():
     assert any("percentage of opacity of both lungs did not change" in line for line in told)
 
 
+@pytest.mark.parametrize(("new", "verb"), [(193.0, "hardly changed,"), (182.0, "fell"), (202.0, "rose")])
+def test_no_rise_or_fall_is_told_of_a_change_smaller_than_the_error(new, verb):
+    before = with_value(make_analysis(), "consolidation_volume_ml", 192.0)
+    after = with_value(make_analysis(), "consolidation_volume_ml", new)
+    result = follow_up([Study(before, date(2020, 3, 1)), Study(after, date(2020, 3, 2))], register=False)
+    assert any(
+        line.startswith(f"The volume of consolidation of both lungs {verb} from 192 ml to {new:g} ml (")
+        for line in result.sentences[2]
+    )
+
+
 def test_a_measure_that_was_not_made_is_undefined_with_its_reason():
     bare = replace(make_analysis(), measures=())
     result = follow_up([Study(bare, date(2020, 3, 1)), Study(bare, date(2020, 3, 2))], register=False)

@@ -90,7 +90,8 @@ class Layout:
 
     def setLayout(self, layout):
         self._layout = layout
-        if layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView:
+        layouts = slicer.vtkMRMLLayoutNode
+        if layout in (layouts.SlicerLayoutFourUpTableView, layouts.SlicerLayoutFourUpPlotTableView):
             self.tables.create()
         for listener in list(self._listeners):
             listener(layout)

@@ -1,9 +1,9 @@
 """Qt as PythonQt gives it to Slicer's Python, made of PySide6: the modules ``qt`` and ``ctk``.
 
 PythonQt's manners that are imitated: properties are attributes, and their setters exist too; an attribute that the
-class has not got cannot be set; ``name`` is ``objectName``; signals connect by their signature and by attribute; enums
-are flat (PySide6 allows that itself). A signature that the class has not got is an error here, where Slicer only
-prints one.
+class has not got cannot be set; ``name`` is ``objectName``; signals connect by their signature and by attribute; a
+timer holds what it calls; enums are flat (PySide6 allows that itself). A signature that the class has not got is an
+error here, where Slicer only prints one.
 """
 
 # Names are Qt's and Slicer's.
@@ -195,6 +195,24 @@ class UiLoader(QtUiTools.QUiLoader):
         return layout
 
 
+class HeldSignal:
+    """A signal that holds what it is connected to as strongly as PythonQt's, where PySide6 forgets a method's owner."""
+
+    def __init__(self, signal):
+        self._signal = signal
+
+    def connect(self, function):
+        return self._signal.connect(lambda: function())
+
+
+class Timer(mannered(QtCore.QTimer)):
+    """QTimer, which keeps whatever it calls."""
+
+    def __getattribute__(self, name):
+        found = super().__getattribute__(name)
+        return HeldSignal(found) if name == "timeout" else found
+
+
 class FileDialog(mannered(QtWidgets.QFileDialog)):
     """QFileDialog, whose static functions give PythonQt's users the path alone."""
 
@@ -208,6 +226,7 @@ class QtModule(ModuleType):
 
     QUiLoader = UiLoader
     QFileDialog = FileDialog
+    QTimer = Timer
 
     def __getattr__(self, name):
         for module in (QtWidgets, QtCore, QtGui):

@@ -34,18 +34,20 @@ class TableView(Manners, QtWidgets.QTableView):
         return self._node
 
     def _set_node(self, node):
+        """As qMRMLTableModel::updateModelFromMRML: cells that are there stay, with what is selected of them."""
         self._node = node
-        self._rows.clear()
         table = node.GetTable()
-        named = node.GetUseColumnNameAsColumnHeader()
+        named = node.GetUseColumnTitleAsColumnHeader()
         names = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
-        if named:
-            self._rows.setHorizontalHeaderLabels(names)
-        else:
-            self._rows.appendRow([QtGui.QStandardItem(name) for name in names])
+        rows = [] if named else [names]
         for row in range(table.GetNumberOfRows()):
-            texts = [table.GetValue(row, column).ToString() for column in range(len(names))]
-            self._rows.appendRow([QtGui.QStandardItem(text) for text in texts])
+            rows.append([table.GetValue(row, column).ToString() for column in range(len(names))])
+        self._rows.setRowCount(len(rows))
+        self._rows.setColumnCount(len(names))
+        self._rows.setHorizontalHeaderLabels(names if named else [str(column) for column in range(len(names))])
+        for row, texts in enumerate(rows):
+            for column, text in enumerate(texts):
+                self._rows.setItem(row, column, QtGui.QStandardItem(text))
         self._cells.emit()
 
     def _click(self, row, column=0):

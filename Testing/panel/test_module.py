@@ -409,16 +409,54 @@ def test_a_table_that_was_shown_from_elsewhere_moves_the_slice_views_of_its_own_
     layout.tables.views[0]._click(3)
     assert heights(view) == pytest.approx(100.0 + 2 * 4.0), "a row of another table is no slice"
     unnamed = tables["b slices"]
-    unnamed.SetUseColumnNameAsColumnHeader(False)
+    unnamed.SetUseColumnTitleAsColumnHeader(False)
     layout.tables.show(unnamed)
     layout.tables.views[0]._click(0)
     assert heights(view) == pytest.approx(100.0 + 2 * 4.0), "the first row holds the names of the columns"
     layout.tables.views[0]._click(1)
     assert heights(view) == pytest.approx(100.0)
-    unnamed.GetTable().GetColumnByName("index").SetValue(0, 99)
+    unnamed.GetTable().GetColumnByName("index").SetValue(1, 99)
     layout.tables.show(unnamed)
-    layout.tables.views[0]._click(1)
+    layout.tables.views[0]._click(2)
     assert "must be from 0 to 8, not 99" in widget.ui.messageLabel.text
+
+
+def test_a_row_that_stays_selected_while_tables_change_moves_nothing(application, program, volume, monkeypatch):
+    layout = application.with_plots(monkeypatch)
+    widget = application.opened()
+    widget.controller._actions.add(volume.GetID(), ANALYSIS)
+    widget.controller.showState()
+    view = application.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    application.click(widget.ui.tableButton)
+    slices = layout.tables.views[0].mrmlTableNode()
+    (scores,) = (node for node in application.scene.GetNodesByClass("vtkMRMLTableNode") if "Score" in node.GetName())
+    layout.tables.views[0]._click(6)
+    assert heights(view) == pytest.approx(6 * 4.0)
+    view.GetSliceToRAS().SetElement(2, 3, 1.0)
+    layout.tables.show(slices)
+    assert heights(view) == 1.0, "Slicer shows the table anew at the end of each batch of changes"
+    layout.tables.show(scores)
+    layout.tables.views[0]._click(2)
+    layout.tables.show(slices)
+    assert heights(view) == 1.0, "the row was chosen in another table"
+    layout.tables.views[0]._click(3)
+    assert heights(view) == pytest.approx(3 * 4.0)
+
+
+def test_charts_and_tables_are_left_when_the_module_is_reloaded(application, program, volume, monkeypatch):
+    layout = application.with_plots(monkeypatch)
+    widget = application.opened()
+    widget.controller._actions.add(volume.GetID(), ANALYSIS)
+    widget.controller.showState()
+    application.click(widget.ui.chartButton)
+    application.click(widget.ui.tableButton)
+    view = application.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    widget.cleanup()
+    application.widgets.clear()
+    layout.click(0, 6)
+    layout.tables.views[0]._click(3)
+    assert heights(view) == 0.0
+    assert layout._listeners == []
 
 
 def test_the_first_pdf_asks_for_what_it_needs(application, volume, program, monkeypatch):

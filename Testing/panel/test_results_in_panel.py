@@ -144,6 +144,146 @@ def test_closing_the_application_meanwhile_leaves_nothing(application, panel, wr
     assert panel.controller._surfaces is None
 
 
+@pytest.mark.parametrize("button", ["reportButton", "show3DButton"])
+def test_what_was_read_is_given_back(application, panel, written, monkeypatch, button):
+    import gc
+    import weakref
+
+    actions = panel.controller._actions
+    kept = []
+    for name in ("snapshot", "surfaces"):
+        original = getattr(actions, name)
+
+        def noted(volumeId, original=original):
+            made = original(volumeId)
+            kept.append(weakref.ref(made))
+            return made
+
+        monkeypatch.setattr(actions, name, noted)
+        panel.controller._files._snapshot = actions.snapshot
+    application.click(getattr(panel.ui, button))
+    wait(application, panel)
+    written.clear()
+    application.rest()
+    gc.collect()
+    (reference,) = kept
+    assert reference() is None
+
+
+def test_what_was_analyzed_is_given_back(application, panel, monkeypatch):
+    import gc
+    import weakref
+
+    controller = application.panels.controller
+    read = controller._readAnalysis
+    kept = []
+
+    def noted(*given):
+        analysis = read(*given)
+        kept.append(weakref.ref(analysis))
+        return analysis
+
+    monkeypatch.setattr(controller, "_readAnalysis", noted)
+    application.click(panel.ui.analyzeButton)
+    wait(application, panel)
+    assert message(panel) == ""
+    gc.collect()
+    (reference,) = kept
+    assert reference() is None
+
+
+@pytest.mark.parametrize("button", ["reportButton", "exportButton", "show3DButton"])
+@pytest.mark.parametrize(
+    ("error", "told"), [(ValueError("Doe^Jane"), r"made a mistake \(ValueError\)"), (MemoryError(), "More free memory")]
+)
+@pytest.mark.parametrize("place", ["step", "thread"])
+def test_a_mistake_of_the_program_is_told_and_everything_comes_to_rest(
+    application, panel, written, monkeypatch, tmp_path, caplog, button, error, told, place
+):
+    import re
+
+    import CovidCTScene
+
+    def fail(*_given):
+        raise error
+
+    def one_step(thing):
+        yield 0.1
+        raise error
+
+    for module, name, function in (("snapshot", "Snapshot", "analysis"), ("surfaces", "Surfaces", "make")):
+        cls = getattr(getattr(CovidCTScene, module), name)
+        monkeypatch.setattr(cls, *(("steps", one_step) if place == "step" else (function, fail)))
+    monkeypatch.setattr(application.panels.result_files, "chooseFolder", lambda *_: str(tmp_path / "out"))
+    application.click(getattr(panel.ui, button))
+    wait(application, panel)
+    assert re.search(told, message(panel))
+    assert "Doe" not in message(panel) + caplog.text
+    assert type(error).__name__ in caplog.text
+    assert "in one_step" in caplog.text or "in fail" in caplog.text
+    assert written == []
+    assert list(application.temporary.iterdir()) == []
+    assert not panel.ui.show3DButton.checked
+    for name in ("show3DButton", "reportButton", "exportButton", "analyzeButton"):
+        assert getattr(panel.ui, name).enabled
+
+
+def test_a_mistake_while_results_are_read_ends_the_analysis(application, panel, monkeypatch):
+    def fail():
+        raise ValueError
+
+    monkeypatch.setattr(panel.controller._actions, "scanLater", lambda volumeId: fail)
+    application.click(panel.ui.analyzeButton)
+    wait(application, panel)
+    assert "made a mistake (ValueError)" in message(panel)
+    assert panel.ui.analyzeButton.text == "Analyze"
+    assert not panel.controller.running
+
+
+def test_a_mistake_while_the_ct_is_handed_over_starts_nothing(application, panel, program, monkeypatch):
+    def broken(path):
+        yield 0.5
+        raise ValueError
+
+    monkeypatch.setattr(panel.controller._actions, "handOver", lambda volumeId: (100, broken))
+    application.click(panel.ui.analyzeButton)
+    wait(application, panel)
+    assert "made a mistake (ValueError)" in message(panel)
+    assert program.calls == []
+
+
+def test_surfaces_that_cannot_begin_leave_the_button_as_it_was(application, panel, monkeypatch):
+    from CovidCTLib.errors import InputError
+
+    def refuse(volumeId):
+        raise InputError("The segmentation must be in the scene.")
+
+    monkeypatch.setattr(panel.controller._actions, "surfaces", refuse)
+    application.rest()
+    application.click(panel.ui.show3DButton)
+    assert message(panel) == "The segmentation must be in the scene."
+    assert not panel.ui.show3DButton.checked
+
+
+def test_a_button_that_was_pressed_during_an_installation_is_not_joined_by_another(
+    application, panel, written, monkeypatch
+):
+    calls = []
+
+    def install(forPdf):
+        calls.append(forPdf)
+        if len(calls) == 1:
+            application.click(panel.ui.reportButton)
+        return True
+
+    panel.controller._install = install
+    application.click(panel.ui.analyzeButton)
+    assert not panel.controller.running
+    wait(application, panel)
+    assert len(written) == 1
+    panel.controller.removeKept()
+
+
 def test_a_second_press_while_surfaces_are_made_does_nothing(application, panel):
     application.click(panel.ui.show3DButton)
     panel.controller.show3D(False)

@@ -130,3 +130,15 @@ def test_images_each_with_a_study_of_its_own_are_one_volume(tmp_path):
     scan = read_scan(tmp_path)
     assert scan.hu.shape == (12, 20, 24)
     assert scan.notices == ()
+
+
+@pytest.mark.parametrize("left", [10, 238, 347])
+def test_a_nifti_header_that_is_cut_off_is_damage(tmp_path, image, left):
+    # At 238 bytes the file ends behind the number of voxels and before the codes of the orientation.
+    path = tmp_path / "ct.nii"
+    sitk.WriteImage(image, str(path))
+    header = bytearray(path.read_bytes()[:left])
+    header[40:56] = bytes(min(16, max(0, left - 40)))
+    path.write_bytes(header)
+    with pytest.raises(InputError, match="its header or its compressed data are damaged or cut off"):
+        read_scan(path)

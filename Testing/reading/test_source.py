@@ -59,6 +59,12 @@ def test_the_series_of_a_file_cannot_be_listed(tmp_path):
         list_series(tmp_path / "ct.dcm")
 
 
+def test_the_series_of_a_volume_file_cannot_be_listed_and_its_folder_is_not_proposed(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(chest_like()), str(tmp_path / "ct.nii.gz"))
+    with pytest.raises(InputError, match=r"it holds one CT and no series\. Analyze the file itself\.$"):
+        list_series(tmp_path / "ct.nii.gz")
+
+
 def test_paths_may_be_text(tmp_path):
     write_series(tmp_path)
     np.testing.assert_array_equal(read_scan(str(tmp_path)).hu, chest_like())

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from report_maker import make_analysis
 
-from CovidCTLib.analysis import Analysis, Measurement
+from CovidCTLib.analysis import Analysis, CaseDecision, Measurement
 from CovidCTLib.errors import Notice
 from CovidCTLib.measures.definitions import definitions_for, slice_definitions_for
 from CovidCTLib.report.content import (
@@ -106,3 +106,11 @@ def test_options_name_their_limits(an_analysis: Analysis) -> None:
     assert facts["Aeration band emphysema"] == "under -950 HU"
     assert facts["Aeration band vessels"] == "from 0 HU"
     assert facts["Aeration band inflated"] == "from -950 to under -750 HU"
+
+
+@pytest.mark.parametrize(
+    ("share", "limit", "text"),
+    [(10 / 65, 0.15, "15.4"), (0.15, 0.15, "15"), (0.149, 0.15, "15"), (0.375, 0.2, "38"), (0.1504, 0.15, "15.04")],
+)
+def test_a_share_never_reads_like_the_other_side_of_its_limit(share: float, limit: float, text: str) -> None:
+    assert CaseDecision(share > limit, share, 1, 10, 0.5, limit).percent_words == text

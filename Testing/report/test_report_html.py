@@ -259,3 +259,14 @@ def test_a_file_that_cannot_be_written_is_an_error_without_the_path(
     assert "Choose an existing folder" in str(caught.value)
     assert "Doe" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["a_folder"]
+
+
+def test_only_the_column_of_units_has_its_heading_at_the_left(a_report: str) -> None:
+    assert '<th scope="col" class="unit">unit</th>' in a_report
+    styles = a_report[a_report.index("<style>") : a_report.index("</style>")]
+    rules = [rule.partition("{") for rule in styles.split("}")]
+    assert [names.strip() for names, _, text in rules if "nth-child(2)" in names and "text-align: left" in text] == []
+
+
+def test_what_is_closed_is_not_printed_as_an_empty_heading(a_report: str) -> None:
+    assert "details:not([open]) { display: none; }" in a_report[a_report.index("@media print") :]

@@ -94,6 +94,18 @@ def test_an_empty_segment_has_an_empty_surface(scene, nodes):
         assert surface.GetNumberOfPoints() == 0
 
 
+def test_surfaces_are_computed_from_the_copies_alone(scene, nodes):
+    surfaces = Surfaces(scene, nodes)
+    for _share in surfaces.steps():
+        continue
+    expected = made(scene, nodes)._surfaces["ggo"].GetBounds()
+    layer = nodes.segmentation.GetSegmentation().GetSegment("ggo").GetRepresentation("Binary labelmap")
+    layer.SetOrigin(1000.0, 1000.0, 1000.0)
+    vtk_to_numpy(layer.GetPointData().GetScalars())[:] = 0
+    surfaces.make()
+    assert surfaces._surfaces["ggo"].GetBounds() == expected
+
+
 def test_no_piece_is_larger_than_told(scene, nodes, monkeypatch):
     layer = nodes.segmentation.GetSegmentation().GetSegment("ggo").GetRepresentation("Binary labelmap")
     x, y, z = layer.GetDimensions()
@@ -102,7 +114,7 @@ def test_no_piece_is_larger_than_told(scene, nodes, monkeypatch):
     before = 0
     for _share in surfaces.steps():
         copy = surfaces._copies.get(layer)
-        now = 0 if copy is None else np.flatnonzero(copy.any(axis=(1, 2))).size
+        now = 0 if copy is None else np.flatnonzero(copy.voxels.any(axis=(1, 2))).size
         assert now - before <= 2
         before = now
     assert before == z
