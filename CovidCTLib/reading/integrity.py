@@ -87,8 +87,6 @@ def _check_length(claimed: int, found: int) -> None:
 def _check_nifti(file: BinaryIO | gzip.GzipFile) -> None:
     """Read a NIfTI-1 file to its end (which verifies gzip's checksum), and compare it with its header."""
     start = file.read(_NIFTI_1_BYTES)
-    if len(start) < _NIFTI_1_BYTES:
-        raise EOFError
     sizes = {order: struct.unpack_from(f"{order}i", start)[0] for order in "<>"}
     if _NIFTI_2_BYTES in sizes.values():
         raise InputError("A NIfTI-1 file was expected, but this is NIfTI-2. Save it as NIfTI-1, NRRD or MetaImage.")
@@ -117,6 +115,8 @@ def _check_nifti(file: BinaryIO | gzip.GzipFile) -> None:
             whole = len(chunk) - len(chunk) % np.dtype(dtype).itemsize
             not_finite += int((~np.isfinite(np.frombuffer(chunk[:whole], dtype))).sum())
     _check_length(claimed, length)
+    if len(start) < _NIFTI_1_BYTES:
+        raise EOFError
     if not_finite:
         raise InputError(
             f"All voxels must be finite HU, but {not_finite} are NaN or infinite. Export the scan again, or replace "
