@@ -73,24 +73,16 @@ class ResultFiles:
         """Write the report of a CT as a PDF where the user wants it."""
         chosen = chooseFile(None, _("Report as PDF"), REPORT_PDF, _("PDF files (*.pdf)"))
         if chosen:
-            done = _("The report was written as a PDF.")
-            self._write(
-                volumeId,
-                lambda analysis: _writePdf(analysis, Path(chosen)),
-                _("Making the PDF..."),
-                lambda: self._panel.showMessage(done),
-            )
+            ended = self._teller(_("The report was written as a PDF."))
+            self._write(volumeId, lambda analysis: _writePdf(analysis, Path(chosen)), _("Making the PDF..."), ended)
 
     def export(self, volumeId: str) -> None:
         """Write all results of a CT into a folder of the user's."""
         chosen = chooseFolder(None, _("Empty folder for the results"))
         if chosen:
-            done = _("All results were written, with the report.")
+            ended = self._teller(_("All results were written, with the report."))
             self._write(
-                volumeId,
-                lambda analysis: _writeResults(analysis, Path(chosen)),
-                _("Writing the results..."),
-                lambda: self._panel.showMessage(done),
+                volumeId, lambda analysis: _writeResults(analysis, Path(chosen)), _("Writing the results..."), ended
             )
 
     def open(self, folder: PrivateFolder, page: str) -> None:
@@ -109,6 +101,9 @@ class ResultFiles:
         """Remove all private folders; nothing is being made any more."""
         self._removeUnfinished()
         self.removeKept()
+
+    def _teller(self, text: str) -> Callable[[], None]:
+        return lambda: self._panel.showMessage(text)
 
     def _write(
         self,

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.arguments import (
-    add_acquisition_argument,
     add_command,
     add_display_arguments,
     add_engine_arguments,
     add_pdf_argument,
+    add_reading_arguments,
     check_pdf,
     finite_number,
     models_from,
@@ -74,18 +74,7 @@ def add_parser(commands: Commands) -> None:
         required=True,
         help="folder for the results; it must be empty or not exist yet",
     )
-    parser.add_argument(
-        "--series",
-        metavar="X",
-        help="which series of a DICOM folder: its number in 'covidct series', or the end of its UID (default: the "
-        "largest axial CT)",
-    )
-    add_acquisition_argument(parser)
-    parser.add_argument(
-        "--assume-axial",
-        action="store_true",
-        help="take the slices for axial ones where a converter lost or broke their orientation",
-    )
+    add_reading_arguments(parser)
     parser.add_argument("--study-date", action="store_true", help="put the date of the study into the results")
     parser.add_argument(
         "--with-identifiers",

@@ -100,14 +100,25 @@ def add_display_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_acquisition_argument(parser: argparse._ActionsContainer) -> None:
-    """Add ``--acquisition``, which chooses among several acquisitions of a series."""
+def add_reading_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add what says which slices of a DICOM folder are read, and how: series, acquisition, direction of the axes."""
+    parser.add_argument(
+        "--series",
+        metavar="X",
+        help="which series of a DICOM folder: its number in 'covidct series', or the end of its UID (default: the "
+        "largest axial CT)",
+    )
     parser.add_argument(
         "--acquisition",
         type=int,
         metavar="N",
         help="which acquisition of the series, where it holds several: its number in 'covidct series' (default: all "
         "that fit together, else the largest)",
+    )
+    parser.add_argument(
+        "--assume-axial",
+        action="store_true",
+        help="take the slices for axial ones where a converter lost or broke their orientation",
     )
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.analyze import CANCELLED
 from CovidCTLib.cli.arguments import (
-    add_acquisition_argument,
     add_command,
     add_display_arguments,
     add_engine_arguments,
     add_pdf_argument,
+    add_reading_arguments,
     check_pdf,
     models_from,
     options_from,
@@ -80,9 +80,7 @@ def add_parser(commands: Commands) -> None:
     )
     parser.add_argument("--samples", type=int, metavar="S", help="LIME's samples a slice (default: 500)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all chance (default: 0)")
-    parser.add_argument("--series", metavar="X", help="which series of a DICOM folder, as in 'covidct analyze'")
-    add_acquisition_argument(parser)
-    parser.add_argument("--assume-axial", action="store_true", help="as in 'covidct analyze'")
+    add_reading_arguments(parser)
     add_pdf_argument(parser, "explanation.pdf")
     add_engine_arguments(parser)
     add_display_arguments(parser)

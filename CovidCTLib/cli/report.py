@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CovidCTLib.cli.arguments import add_acquisition_argument, add_command, add_pdf_argument, check_pdf
+from CovidCTLib.cli.arguments import add_command, add_pdf_argument, add_reading_arguments, check_pdf
 from CovidCTLib.cli.progress import say
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--ct", metavar="INPUT", help="the CT of these results, as it was given to 'covidct analyze' (default: none)"
     )
-    parser.add_argument("--series", metavar="X", help="which series of a DICOM folder, as in 'covidct analyze'")
-    add_acquisition_argument(parser)
-    parser.add_argument("--assume-axial", action="store_true", help="as in 'covidct analyze'")
+    add_reading_arguments(parser)
     add_pdf_argument(parser, "report.pdf")
     parser.add_argument("--quiet", action="store_true", help="show only errors")
     parser.set_defaults(run=run, cancelled="Cancelled; the report is as it was.")

@@ -16,11 +16,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -28,12 +26,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), *(str(ROOT / "Testing" / name) for name in ("panel", "scene")), str(ROOT / "CovidCT")]
 
 from conftest import FakeProgram  # noqa: E402
-from scene_analysis import made_analysis  # noqa: E402
+from scene_analysis import large_analysis  # noqa: E402
 from scene_maker import added_volume  # noqa: E402
 from slicer_application import Application  # noqa: E402
 
 from CovidCTLib.analysis import Analysis  # noqa: E402
-from CovidCTLib.geometry import CanonicalGrid, Geometry  # noqa: E402
+from CovidCTLib.geometry import Geometry  # noqa: E402
 from CovidCTLib.results import write_results  # noqa: E402
 
 SPACING_MM = (0.7, 0.7, 1.0)
@@ -42,33 +40,6 @@ SPARE_NONES = 1_000_000_000
 
 LONGEST_S = 600.0
 """Seconds after which a button is given up."""
-
-
-def large_analysis(slices: int) -> Analysis:
-    """Make an analysis with two ellipsoids for lungs and a ball in each for an opacity, of about real sizes."""
-    geometry = Geometry((slices, 512, 512), SPACING_MM)
-    analysis = made_analysis(geometry)
-    z, y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in geometry.shape_zyx)
-    height, depth = (z[:, None, None] / 0.9) ** 2, (y[:, None] / 0.7) ** 2
-    for label, side in ((1, -0.45), (2, 0.45)):
-        reach = height + depth + ((x - side) / 0.35) ** 2
-        analysis.lungs[reach < 1] = label
-        analysis.opacities[reach < 0.2] = label
-        analysis.localization[reach < 0.25] = 0.5
-    analysis.scan.hu[analysis.lungs > 0] = -850
-    grid = CanonicalGrid(geometry)
-    axial = replace(
-        analysis.axial,
-        hu=grid.take(analysis.scan.hu, -1024),
-        lungs=grid.take(analysis.lungs, 0),
-        opacities=grid.take(analysis.opacities, 0),
-        localization=grid.take(analysis.localization, 0),
-    )
-    rows = tuple(
-        replace(analysis.slices[1], index=index, position_mm=float(index), representative=index == slices // 2)
-        for index in range(slices)
-    )
-    return replace(analysis, axial=axial, slices=rows)
 
 
 def clocks() -> tuple[float, float, float]:
@@ -114,7 +85,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=300)
     args = parser.parse_args()
     ctypes.c_ssize_t.from_address(id(None)).value += SPARE_NONES
-    analysis = large_analysis(args.slices)
+    analysis = large_analysis(Geometry((args.slices, 512, 512), SPACING_MM))
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         write_results(analysis, folder / "finished", report=False)

@@ -10,13 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "CovidCT"), str(ROOT / "Testing" / "scene")]
 
 from CovidCTScene import addAnalysisToScene, show3D  # noqa: E402
-from scene_analysis import made_analysis  # noqa: E402
+from scene_analysis import large_analysis  # noqa: E402
 from scene_maker import SceneWithLogics, added_volume  # noqa: E402
 
 from CovidCTLib.geometry import Geometry  # noqa: E402
@@ -35,15 +33,7 @@ def main() -> None:
     parser.add_argument("--surfaces", action="store_true", help="time the closed surfaces too")
     args = parser.parse_args()
     geometry = Geometry((args.slices, 512, 512), SPACING_MM)
-    analysis = made_analysis(geometry)
-    # Two ellipsoids for lungs, and a ball in each for an opacity, of about the size of real ones.
-    z, y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in geometry.shape_zyx)
-    height, depth = (z[:, None, None] / 0.9) ** 2, (y[:, None] / 0.7) ** 2
-    for label, side in ((1, -0.45), (2, 0.45)):
-        reach = height + depth + ((x - side) / 0.35) ** 2
-        analysis.lungs[reach < 1] = label
-        analysis.opacities[reach < 0.2] = label
-        analysis.localization[reach < 0.25] = 0.5
+    analysis = large_analysis(geometry)
     logics = SceneWithLogics()
     volume = added_volume(logics.scene, analysis.scan.hu, geometry)
     for run in range(args.runs):

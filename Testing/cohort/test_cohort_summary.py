@@ -205,7 +205,7 @@ def test_a_summary_is_made_again_as_rows_come(out):
 
 
 def test_the_tables_open_in_pandas_with_the_same_values(out, rows):
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed (pip install -e '.[cohort]')")
     write_summary(out)
     table = pandas.read_csv(out / SUMMARY_TABLE_CSV, encoding="utf-8-sig")
     parquet = pandas.read_parquet(out / SUMMARY_TABLE_PARQUET)

@@ -29,8 +29,8 @@ PIECE = os.urandom(100_000)
 @pytest.fixture(scope="module")
 def server():
     """An S3-compatible server on the loopback address, its address and credentials in the environment."""
-    pytest.importorskip("s3fs")
-    moto_server = pytest.importorskip("moto.server")
+    pytest.importorskip("s3fs", reason="s3fs is not installed (pip install -e '.[cloud]')")
+    moto_server = pytest.importorskip("moto.server", reason="moto is not installed (pip install -e '.[test]')")
     import s3fs
 
     running = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from CovidCTLib.analysis import (
@@ -58,6 +60,33 @@ def made_analysis(geometry: Geometry, *, effusion: bool = False, empty: bool = F
         seconds={"lungs": 0.5},
         versions={"CovidCT": "0.1.0"},
     )
+
+
+def large_analysis(geometry: Geometry) -> Analysis:
+    """Make an analysis with lungs and opacities of about real sizes on a grid of any size, for benchmarks."""
+    analysis = made_analysis(geometry)
+    z, y, x = (np.linspace(-1, 1, size, dtype=np.float32) for size in geometry.shape_zyx)
+    height, depth = (z[:, None, None] / 0.9) ** 2, (y[:, None] / 0.7) ** 2
+    for label, side in ((1, -0.45), (2, 0.45)):
+        reach = height + depth + ((x - side) / 0.35) ** 2
+        analysis.lungs[reach < 1] = label
+        analysis.opacities[reach < 0.2] = label
+        analysis.localization[reach < 0.25] = 0.5
+    analysis.scan.hu[analysis.lungs > 0] = -850
+    grid = CanonicalGrid(geometry)
+    axial = replace(
+        analysis.axial,
+        hu=grid.take(analysis.scan.hu, -1024),
+        lungs=grid.take(analysis.lungs, 0),
+        opacities=grid.take(analysis.opacities, 0),
+        localization=grid.take(analysis.localization, 0),
+    )
+    slices = geometry.shape_zyx[0]
+    rows = tuple(
+        replace(analysis.slices[1], index=index, position_mm=float(index), representative=index == slices // 2)
+        for index in range(slices)
+    )
+    return replace(analysis, axial=axial, slices=rows)
 
 
 def _measures(lungs: np.ndarray, voxel_mm3: float) -> tuple[Measurement, ...]:
