@@ -6,6 +6,7 @@ import concurrent.futures
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from CovidCTPanel.garbage import fullCollectionsPaused
 from CovidCTPanel.later import Ticker, later
 
 POLL_MS = 30
@@ -33,10 +34,15 @@ class BackgroundCall(Generic[Result]):
     ) -> None:
         self._onDone: Callable[[concurrent.futures.Future[Any]], None] | None = onDone
         self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="covidct-panel")
-        self._future = self._pool.submit(function)
+        self._future = self._pool.submit(self._call, function)
         self._pool.shutdown(wait=False)
         self._ticker = Ticker(POLL_MS, self._look)
         self._ticker.start()
+
+    @staticmethod
+    def _call(function: Callable[[], Result]) -> Result:
+        with fullCollectionsPaused():
+            return function()
 
     def drop(self) -> None:
         """Wait for the function, and tell nobody."""

@@ -17,6 +17,8 @@ REPORT_PAGE = "report.html"
 REPORT_PDF = "report.pdf"
 """Names of the report as ``covidct analyze`` writes them."""
 
+PDF_SUFFIX = ".pdf"
+
 
 class Snapshot(Protocol):
     """Results of a CT that are taken from the scene, as `CovidCTScene.snapshot.Snapshot`."""
@@ -72,9 +74,18 @@ class ResultFiles:
     def pdf(self, volumeId: str) -> None:
         """Write the report of a CT as a PDF where the user wants it."""
         chosen = chooseFile(None, _("Report as PDF"), REPORT_PDF, _("PDF files (*.pdf)"))
-        if chosen:
-            ended = self._teller(_("The report was written as a PDF."))
-            self._write(volumeId, lambda analysis: _writePdf(analysis, Path(chosen)), _("Making the PDF..."), ended)
+        if not chosen:
+            return
+        path = Path(chosen)
+        if path.suffix.lower() != PDF_SUFFIX:
+            path = path.with_name(path.name + PDF_SUFFIX)
+            if path.exists():
+                # The dialog asked about the name without its ending, so nobody agreed to replace this file.
+                text = _("{name} exists already. Choose that file itself to replace it, or another name.")
+                self._panel.showMessage(text.format(name=path.name))
+                return
+        ended = self._teller(_("The report was written as a PDF."))
+        self._write(volumeId, lambda analysis: _writePdf(analysis, path), _("Making the PDF..."), ended)
 
     def export(self, volumeId: str) -> None:
         """Write all results of a CT into a folder of the user's."""

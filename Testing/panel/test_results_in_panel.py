@@ -346,6 +346,22 @@ def test_a_pdf_that_cannot_be_written_is_told(application, panel, monkeypatch, t
     assert "No such file or directory" in message(panel)
 
 
+def test_a_pdf_gets_its_ending_and_replaces_nothing_that_was_not_named(application, panel, monkeypatch, tmp_path):
+    pytest.importorskip("plutoprint", reason="PlutoPrint is not installed (pip install -e '.[pdf]')")
+    import CovidCTLib.report.html
+
+    monkeypatch.setattr(CovidCTLib.report.html, "render_report", lambda analysis: "<p>page</p>")
+    monkeypatch.setattr(application.panels.result_files, "chooseFile", lambda *_: str(tmp_path / "mine.v2"))
+    application.click(panel.ui.pdfButton)
+    wait(application, panel)
+    written = (tmp_path / "mine.v2.pdf").read_bytes()
+    assert written.startswith(b"%PDF-")
+    application.click(panel.ui.pdfButton)
+    assert message(panel).startswith("mine.v2.pdf exists already.")
+    assert (tmp_path / "mine.v2.pdf").read_bytes() == written
+    assert sorted(path.name for path in tmp_path.glob("mine*")) == ["mine.v2.pdf"]
+
+
 def test_the_dialog_for_a_file_gives_its_path(application, panel, monkeypatch):
     from PySide6 import QtWidgets
 
