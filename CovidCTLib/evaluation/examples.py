@@ -26,7 +26,7 @@ FOUND_COLOUR = (230, 159, 0)
 """Sky blue and orange of Okabe and Ito's colour-blind safe set; the prediction is also dashed."""
 
 PHOTOGRAPH_WINDOW = Window("photograph", (NETWORK_LOW_HU + NETWORK_HIGH_HU) / 2, NETWORK_HIGH_HU - NETWORK_LOW_HU)
-"""Grey values of photographs as they are."""
+"""For photographs, whose HU are estimates: all that the networks see of them."""
 
 _PICTURE_PX = 480
 _LINE_PX = 2
@@ -55,13 +55,13 @@ class Example:
     title, caption
         What stands under its picture.
     hu
-        HU, or grey values spread over the networks' range, shape ``(y, x)``.
+        HU, estimated ones in photographs, shape ``(y, x)``.
     contours
         What is drawn on it.
     pixel_mm
         Size of a pixel along y and x, in mm; only the ratio counts.
     photograph
-        Show grey values as they are.
+        It is a photograph, shown in `PHOTOGRAPH_WINDOW`.
     """
 
     badness: float

@@ -23,10 +23,14 @@ from monai.transforms import (
     Randomizable,
     ToTensord,
 )
-from numpy.typing import NDArray
 
-from CovidCTLib.labels import OPACITY_CONSOLIDATION as CONSOLIDATION
-from CovidCTLib.training.slices import INFECTION, UNKNOWN, Framing
+from CovidCTLib.training.lesions import (
+    LABEL_LUNGS,
+    RandOpacityCondensedd,
+    RandOpacityFadedd,
+    RandOpacityPastedd,
+)
+from CovidCTLib.training.slices import Framing
 
 LUNG_NOISE_SCALE = 0.1
 LUNG_NOISE_MEAN = 0.0
@@ -35,18 +39,6 @@ LUNG_NOISE_SD = 0.8
 
 ROTATION_RAD = 0.26
 """Largest rotation, 15 degrees."""
-
-LEAST_CONTRAST_LEFT = 0.3
-"""A faded opacity keeps at least this share of its contrast to healthy lung."""
-
-HEALTHY_LUNG = 0.17
-"""Healthy lung (-825 HU) on the networks' scale, where a slice shows none."""
-
-MIN_FREE_LUNG_PIXELS = 2000
-"""Made-up opacities need at least this much healthy lung, on the network's grid."""
-
-LABEL_LUNGS, LABEL_OPACITIES = 0, 1
-"""Channels of the label image."""
 
 
 class RandLungNoised(Randomizable, MapTransform):  # type: ignore[misc]
@@ -109,75 +101,6 @@ class RandRimd(Randomizable, MapTransform):  # type: ignore[misc]
         return sample
 
 
-class RandOpacityFadedd(Randomizable, MapTransform):  # type: ignore[misc]
-    """Fade known opacities towards healthy lung, so that faint ground glass is learned from dense one."""
-
-    def __init__(self, prob: float = 0.25) -> None:
-        MapTransform.__init__(self, ["image", "label"])
-        self.prob = prob
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x); faded consolidation has no class."""
-        sample = dict(data)
-        if self.R.random() < self.prob:
-            left = self.R.uniform(LEAST_CONTRAST_LEFT, 0.8)
-            label = sample["label"][LABEL_OPACITIES]
-            infected = (label > 0) & (label != UNKNOWN)
-            if not infected.any():
-                return sample
-            image = sample["image"]
-            lung = (sample["label"][LABEL_LUNGS] == 1) & (label == 0)
-            healthy = float(image[0][lung].median()) if lung.any() else HEALTHY_LUNG
-            share = _blurred(infected.float()) * (1 - left)
-            sample["image"] = image - share[None] * (image - healthy).clamp(min=0)
-            sample["label"] = sample["label"].clone()
-            sample["label"][LABEL_OPACITIES][infected & (label == CONSOLIDATION)] = INFECTION
-        return sample
-
-
-class RandOpacityPastedd(Randomizable, MapTransform):  # type: ignore[misc]
-    """Paint made-up patches of opacity into known healthy lung: clouds of soft noise, more often near the pleura."""
-
-    def __init__(self, prob: float = 0.1) -> None:
-        MapTransform.__init__(self, ["image", "label"])
-        self.prob = prob
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x)."""
-        sample = dict(data)
-        if self.R.random() < self.prob:
-            label = sample["label"][LABEL_OPACITIES]
-            free = (sample["label"][LABEL_LUNGS] == 1) & (label == 0)
-            places = np.flatnonzero(free.numpy())
-            if len(places) < MIN_FREE_LUNG_PIXELS:
-                return sample
-            image = sample["image"]
-            size = image.shape[1:]
-            row, column = np.unravel_index(int(places[self.R.randint(len(places))]), size)
-            radius = self.R.uniform(0.03, 0.12) * size[0]
-            grid = np.ogrid[: size[0], : size[1]]
-            distance = np.hypot(grid[0] - row, (grid[1] - column) * self.R.uniform(0.7, 1.4)) / radius
-            cloud = self._noise(size, 8) * 0.6
-            patch = torch.from_numpy(distance + cloud < 1) & free
-            grain = torch.from_numpy(1 + 0.5 * self._noise(size, 32))
-            density = float(self.R.uniform(0.08, 0.4))
-            share = _blurred(patch.float()) * (density * grain).clamp(0, 1).float()
-            sample["image"] = image + share[None] * (0.9 - image).clamp(min=0)
-            sample["label"] = sample["label"].clone()
-            sample["label"][LABEL_OPACITIES][patch] = INFECTION
-        return sample
-
-    def _noise(self, size: Any, cells: int) -> NDArray[np.float32]:
-        """Draw smooth noise of standard deviation about 1 that changes over a `cells`-th of the picture."""
-        coarse = torch.from_numpy(self.R.normal(size=(1, 1, cells, cells)).astype(np.float32))
-        return torch.nn.functional.interpolate(coarse, tuple(size), mode="bicubic")[0, 0].numpy()
-
-
-def _blurred(mask: torch.Tensor) -> torch.Tensor:
-    """Soften the rim of a mask ``(y, x)`` over a few pixels."""
-    return torch.nn.functional.avg_pool2d(mask[None, None], 5, 1, 2)[0, 0]
-
-
 def make_augmentation(size: int, framing: Framing, pasted: float = 0.1) -> Compose:
     """Make the augmentation for a network's grid.
 
@@ -188,7 +111,7 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1) -> Compo
     framing
         Around the body: the lung network, which gets noise inside the lungs, so that it takes diseased lung for lung.
         Around the lungs: networks that look for disease, to which such noise would be disease; they get rims, and
-        opacities that are faded or made up, instead.
+        opacities that are faded, condensed or made up, instead.
     pasted
         Chance of a made-up opacity.
 
@@ -218,7 +141,7 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1) -> Compo
             *(
                 [RandLungNoised()]
                 if framing == "body"
-                else [RandOpacityFadedd(), RandOpacityPastedd(pasted), RandRimd()]
+                else [RandOpacityFadedd(), RandOpacityCondensedd(), RandOpacityPastedd(pasted), RandRimd()]
             ),
             RandGaussianSmoothd(["image"], prob=0.2, sigma_x=(0.3, 1.2), sigma_y=(0.3, 1.2)),
             RandGaussianSharpend(["image"], prob=0.15, alpha=(2.0, 8.0)),

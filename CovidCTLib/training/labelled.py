@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from CovidCTLib.errors import CovidCTError, InputError, TrainingDataError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.hu import AIR_HU, NETWORK_HIGH_HU, NETWORK_LOW_HU
+from CovidCTLib.photos.automatic import evidence_of, references_from
+from CovidCTLib.photos.references import to_hu
 from CovidCTLib.scan import Scan
 from CovidCTLib.training.layout import TrainingCase, read_table
 
@@ -31,6 +33,9 @@ SOFT_TISSUE_HU = 45
 
 MIN_POSITIVE_MM2 = 30.0
 """Slices with less opacity than this, but some, are neither abnormal nor normal for the classifier."""
+
+PHOTOGRAPH_PIXELS = 512
+"""Tissues are looked for in photographs of about this many pixels along the longer side; larger ones are thinned."""
 
 PICTURE_SPACING_MM = (1.0, 1.0, 1.0)
 """Nominal spacing of pictures, whose true one is not known."""
@@ -50,7 +55,7 @@ class LabelledImage:
     patient
         Whose it is.
     hu
-        Canonical axial HU, or grey values spread over the networks' range, shape ``(n, y, x)``; n is 1 for a slice.
+        Canonical axial HU, estimated ones in photographs, shape ``(n, y, x)``; n is 1 for a slice.
     lungs
         uint8, same shape: 1 lung, 0 none, `UNKNOWN`.
     opacities
@@ -229,6 +234,27 @@ def _read_picture(path: Path) -> NDArray[np.uint8]:
     return np.asarray(picture)
 
 
+def photograph_hu(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Turn a photograph of a slice into HU by the tissues in it, as ``covidct photos --auto`` does.
+
+    Parameters
+    ----------
+    grey
+        Shape ``(y, x)``, from black to white.
+
+    Returns
+    -------
+    ndarray
+        float32, same shape. Where no tissues are recognized the grey values span the networks' range as they are.
+    """
+    step = max(1, round(max(grey.shape) / PHOTOGRAPH_PIXELS))
+    grey = grey.astype(np.float32)
+    references = references_from([evidence_of(np.ascontiguousarray(grey[::step, ::step]))])[0]
+    if isinstance(references, str):
+        return grey * ((NETWORK_HIGH_HU - NETWORK_LOW_HU) / 255) + NETWORK_LOW_HU
+    return to_hu(grey, references)
+
+
 def _pictures(case: TrainingCase) -> list[Path]:
     """Files of a case of pictures, in the order of their names."""
     return sorted((case.image / "images").glob("*.png"))
@@ -270,8 +296,7 @@ def _read_pictures(case: TrainingCase) -> Iterator[LabelledImage]:
             lungs = (label > 0).astype(np.uint8)
             opacities = np.where(label == 2, INFECTION, 0).astype(np.uint8)
         else:
-            # Grey values of a photograph span the networks' range as they are; augmentation varies contrast.
-            hu = grey.astype(np.float32) * ((NETWORK_HIGH_HU - NETWORK_LOW_HU) / 255) + NETWORK_LOW_HU
+            hu = photograph_hu(grey)
             lungs = np.full(label.shape, UNKNOWN, np.uint8)
             opacities = label
         abnormal = np.asarray([1 if (opacities > 0).sum() > 0 else 0], np.int8)

@@ -19,9 +19,9 @@ from CovidCTLib.models.device import choose_dtype
 from CovidCTLib.models.efficientnet import EfficientEncoder
 from CovidCTLib.models.networks import build_network
 from CovidCTLib.models.weights import write_state
-from CovidCTLib.training.augmentation import LABEL_LUNGS
 from CovidCTLib.training.history import write_history
 from CovidCTLib.training.initial import initialize
+from CovidCTLib.training.lesions import LABEL_LUNGS
 from CovidCTLib.training.sampling import SampledSlices
 from CovidCTLib.training.slices import SliceSet
 from CovidCTLib.training.tasks import Task, to_grid
@@ -135,6 +135,7 @@ def train(
         state.step * options.batch,
         (options.steps - state.step) * options.batch,
         task.pasted,
+        task.carried,
     )
     loader = DataLoader(
         samples, options.batch, num_workers=options.workers, prefetch_factor=4 if options.workers else None

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from CovidCTLib.training.augmentation import LABEL_OPACITIES, make_augmentation
-from CovidCTLib.training.slices import INFECTION, Framing, SliceSet
+from CovidCTLib.training.augmentation import make_augmentation
+from CovidCTLib.training.lesions import LABEL_OPACITIES, can_give, carry_over
+from CovidCTLib.training.slices import UNKNOWN, Framing, SliceSet
 
 
 class SampledSlices(Dataset[dict[str, Any]]):
@@ -31,8 +32,8 @@ class SampledSlices(Dataset[dict[str, Any]]):
         Any whole number.
     first, count
         Number of the first sample, and how many.
-    pasted
-        Chance of a made-up opacity in a slice.
+    pasted, carried
+        Chance of a made-up opacity in a slice, and of the lesions of another slice of the same set.
     """
 
     def __init__(
@@ -45,10 +46,13 @@ class SampledSlices(Dataset[dict[str, Any]]):
         first: int,
         count: int,
         pasted: float = 0.1,
+        carried: float = 0.0,
     ) -> None:
         self.slices = slices
         self.cumulative = np.cumsum(weights / weights.sum())
         self.augmentation = make_augmentation(size, framing, pasted)
+        self.carried = carried
+        self.donors = np.flatnonzero(can_give(slices.lungs, slices.opacities)) if carried > 0 else np.empty(0, np.intp)
         self.seed = seed
         self.first = first
         self.count = count
@@ -61,21 +65,29 @@ class SampledSlices(Dataset[dict[str, Any]]):
         rng = np.random.default_rng((self.seed, self.first + index))
         k = min(int(np.searchsorted(self.cumulative, rng.random())), len(self.slices) - 1)
         self.augmentation.set_random_state(seed=int(rng.integers(2**31)))
-        sample = self.augmentation(
-            {
-                "image": self.slices.image[k][None].astype(np.float32),
-                "label": np.stack([self.slices.lungs[k], self.slices.opacities[k]]).astype(np.float32),
-            }
-        )
+        sample = self._stored(k)
+        if len(self.donors) and rng.random() < self.carried:
+            donor = self._stored(int(rng.choice(self.donors)))
+            if rng.random() < 0.5:
+                donor = {name: values[..., ::-1] for name, values in donor.items()}
+            carry_over(sample["image"], sample["label"], donor)
+        sample = self.augmentation(sample)
         return {
             "image": torch.as_tensor(sample["image"]).clamp_(0, 1),
             "label": torch.as_tensor(sample["label"]).to(torch.uint8),
             "abnormal": 1 if self._has_new(sample["label"][LABEL_OPACITIES], k) else int(self.slices.abnormal[k]),
         }
 
+    def _stored(self, k: int) -> dict[str, Any]:
+        """Give ``image`` (1, y, x) and ``label`` (2, y, x) of a slice as float32 copies."""
+        return {
+            "image": self.slices.image[k][None].astype(np.float32),
+            "label": np.stack([self.slices.lungs[k], self.slices.opacities[k]]).astype(np.float32),
+        }
+
     def _has_new(self, label: torch.Tensor, k: int) -> bool:
-        """Whether a made-up opacity was painted into a normal slice, which is abnormal then."""
-        return bool(self.slices.abnormal[k] == 0 and (label == INFECTION).any())
+        """Whether a normal slice got an opacity, and is abnormal then."""
+        return bool(self.slices.abnormal[k] == 0 and ((label > 0) & (label != UNKNOWN)).any())
 
 
 def balanced_weights(groups: NDArray[np.str_], shares: Mapping[str, float]) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ Framing = Literal["body", "lungs"]
 SIDE = 288
 """Side of a stored slice in pixels; a little more than the networks' grids, so that crops have room."""
 
-_CACHE_VERSION = 3
+_CACHE_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SliceSet:
     Parameters
     ----------
     image
-        float16 in [0, 1], shape ``(n, SIDE, SIDE)``: HU from -1024 to 150, or grey values of photographs.
+        float16 in [0, 1], shape ``(n, SIDE, SIDE)``: HU from -1024 to 150, estimated ones in photographs.
     lungs
         uint8, same shape: 1 lung, 0 none, `UNKNOWN`.
     opacities

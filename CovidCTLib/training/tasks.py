@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 from CovidCTLib.models.card import ModelName
 from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, SliceClassifier
 from CovidCTLib.slices.lung_crop import keep_lungs
-from CovidCTLib.training.augmentation import LABEL_LUNGS, LABEL_OPACITIES
+from CovidCTLib.training.lesions import LABEL_LUNGS, LABEL_OPACITIES
 from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, spot_loss
 from CovidCTLib.training.sampling import balanced_weights
 from CovidCTLib.training.slices import UNKNOWN, Framing, SliceSet
@@ -57,8 +57,8 @@ class Task:
         Sentences of the card.
     thresholds
         Operating points that the card names.
-    pasted
-        Chance of a made-up opacity in a training slice.
+    pasted, carried
+        Chance of a made-up opacity in a training slice, and of the lesions of another training slice.
     """
 
     name: ModelName
@@ -75,6 +75,7 @@ class Task:
     prepare: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = lambda images, _: images
     thresholds: Mapping[str, float] = field(default_factory=dict)
     pasted: float = 0.1
+    carried: float = 0.0
 
 
 def to_grid(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -251,6 +252,8 @@ OPACITIES = Task(
     ),
     loss=lambda network, images, batch: opacity_loss(network(images), batch["label"][:, LABEL_OPACITIES]),
     judge=_judge_opacities,
+    pasted=0.2,
+    carried=0.3,
     expects=_SHARED_INPUT + "a square around both lungs, 256 x 256.",
     gives="Three logits a pixel: none, ground-glass opacity, consolidation.",
     limits=(

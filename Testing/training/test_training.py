@@ -13,11 +13,10 @@ from training_folder import write_training_folder
 
 from CovidCTLib.cli.main import main
 from CovidCTLib.errors import ModelError, OptionsError, TrainingDataError
-from CovidCTLib.labels import OPACITY_CONSOLIDATION
 from CovidCTLib.models.bundle import read_card
 from CovidCTLib.models.networks import build_network
 from CovidCTLib.models.weights import load_network
-from CovidCTLib.training.augmentation import RandLungNoised, RandOpacityFadedd, RandOpacityPastedd, make_augmentation
+from CovidCTLib.training.augmentation import RandLungNoised, make_augmentation
 from CovidCTLib.training.history import write_history
 from CovidCTLib.training.layout import find_cases
 from CovidCTLib.training.loop import TrainingOptions, train
@@ -105,43 +104,6 @@ def test_lung_noise_touches_lungs_only() -> None:
     noisy = RandLungNoised(prob=1.0).set_random_state(0)({"image": image, "label": label})["image"]
     assert torch.equal(noisy[:, 40:], image[:, 40:])
     assert float((noisy - image)[:, :40].std()) == pytest.approx(0.08, rel=0.3)
-
-
-def _lungs_with_patch() -> dict[str, torch.Tensor]:
-    """Lungs of value 0.2 with a patch of consolidation of value 0.8."""
-    label = torch.zeros(2, 96, 96)
-    label[0, 10:90, 10:90] = 1
-    label[1, 30:50, 30:50] = OPACITY_CONSOLIDATION
-    image = torch.where(label[:1] > 0, 0.2, 0.9)
-    image[label[1:] > 0] = 0.8
-    return {"image": image, "label": label}
-
-
-def test_a_faded_opacity_keeps_its_place_and_loses_its_class() -> None:
-    sample = _lungs_with_patch()
-    faded = RandOpacityFadedd(prob=1.0).set_random_state(0)(sample)
-    assert 0.2 + 0.3 * 0.6 <= float(faded["image"][0, 40, 40]) < 0.7
-    assert torch.equal(faded["image"][:, 60:], sample["image"][:, 60:])
-    assert torch.equal(faded["label"][1] == INFECTION, sample["label"][1] == OPACITY_CONSOLIDATION)
-    assert float(sample["label"][1].max()) == OPACITY_CONSOLIDATION, "the sample that came in is left alone"
-
-
-def test_made_up_opacities_lie_in_healthy_lung_and_are_labelled() -> None:
-    for seed in range(5):
-        sample = _lungs_with_patch()
-        pasted = RandOpacityPastedd(prob=1.0).set_random_state(seed)(sample)
-        new = pasted["label"][1] == INFECTION
-        assert new.any()
-        assert (sample["label"][0][new] == 1).all()
-        assert (sample["label"][1][new] == 0).all()
-        assert float((pasted["image"] - sample["image"])[0][new].mean()) > 0.02
-
-
-def test_no_opacity_is_made_up_where_the_truth_is_not_known() -> None:
-    sample = _lungs_with_patch()
-    sample["label"][1] = UNKNOWN
-    for transform in (RandOpacityPastedd(prob=1.0), RandOpacityFadedd(prob=1.0)):
-        assert torch.equal(transform.set_random_state(0)(sample)["image"], sample["image"])
 
 
 def test_a_normal_slice_with_a_made_up_opacity_is_abnormal(slices: SliceSet) -> None:

@@ -1,0 +1,201 @@
+"""Opacities that training slices do not have: faded, condensed, made up, or carried over from another slice.
+
+The patients at hand show little dense disease beside the pleura, where it looks like the chest wall, and a network that
+never saw it there takes it for chest wall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import MapTransform, Randomizable
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from CovidCTLib.labels import OPACITY_CONSOLIDATION as CONSOLIDATION
+from CovidCTLib.training.slices import INFECTION, UNKNOWN
+
+LABEL_LUNGS, LABEL_OPACITIES = 0, 1
+"""Channels of the label image."""
+
+LEAST_CONTRAST_LEFT = 0.3
+"""A faded opacity keeps at least this share of its contrast to healthy lung."""
+
+HEALTHY_LUNG = 0.17
+"""Healthy lung (-825 HU) on the networks' scale, where a slice shows none."""
+
+DENSE = (0.84, 0.95)
+"""Range of what consolidation is condensed to, -38 to 91 HU on the networks' scale: fluid to enhanced tissue."""
+
+CONSOLIDATION_FROM = 0.7
+"""A condensed or made-up opacity that is filled by at least this share is consolidation; below, its class is open."""
+
+MIN_FREE_LUNG_PIXELS = 2000
+"""Made-up opacities need at least this much healthy lung, on the network's grid."""
+
+PLEURA_PIXELS = 4
+"""Healthy lung this close to what is not lung lies beside the pleura, or a large vessel."""
+
+MIN_CARRIED_PIXELS = 150
+"""A lesion is carried over if this much of it falls on healthy lung, on the stored grid; about 2 cm2."""
+
+
+class RandOpacityFadedd(Randomizable, MapTransform):  # type: ignore[misc]
+    """Fade known opacities towards healthy lung, so that faint ground glass is learned from dense one."""
+
+    def __init__(self, prob: float = 0.25) -> None:
+        MapTransform.__init__(self, ["image", "label"])
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x); faded consolidation has no class."""
+        sample = dict(data)
+        if self.R.random() < self.prob:
+            left = self.R.uniform(LEAST_CONTRAST_LEFT, 0.8)
+            label = sample["label"][LABEL_OPACITIES]
+            infected = _infected(label)
+            if not infected.any():
+                return sample
+            image = sample["image"]
+            lung = (sample["label"][LABEL_LUNGS] == 1) & (label == 0)
+            healthy = float(image[0][lung].median()) if lung.any() else HEALTHY_LUNG
+            share = _blurred(infected.float()) * (1 - left)
+            sample["image"] = image - share[None] * (image - healthy).clamp(min=0)
+            sample["label"] = sample["label"].clone()
+            sample["label"][LABEL_OPACITIES][infected & (label == CONSOLIDATION)] = INFECTION
+        return sample
+
+
+class RandOpacityCondensedd(Randomizable, MapTransform):  # type: ignore[misc]
+    """Fill known opacities up towards soft tissue, so that consolidation is learned from ground glass."""
+
+    def __init__(self, prob: float = 0.15) -> None:
+        MapTransform.__init__(self, ["image", "label"])
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x)."""
+        sample = dict(data)
+        if self.R.random() < self.prob:
+            share, level = float(self.R.uniform(0.3, 1.0)), float(self.R.uniform(*DENSE))
+            label = sample["label"][LABEL_OPACITIES]
+            infected = _infected(label)
+            if not infected.any():
+                return sample
+            image = sample["image"]
+            sample["image"] = image + share * _blurred(infected.float())[None] * (level - image).clamp(min=0)
+            sample["label"] = sample["label"].clone()
+            changed = infected & (label != CONSOLIDATION)
+            sample["label"][LABEL_OPACITIES][changed] = CONSOLIDATION if share >= CONSOLIDATION_FROM else INFECTION
+        return sample
+
+
+class RandOpacityPastedd(Randomizable, MapTransform):  # type: ignore[misc]
+    """Paint made-up patches of opacity into known healthy lung: clouds of soft noise, half of them dense at the pleura.
+
+    Parameters
+    ----------
+    prob
+        Chance of a patch in a slice.
+    """
+
+    def __init__(self, prob: float = 0.1) -> None:
+        MapTransform.__init__(self, ["image", "label"])
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x)."""
+        sample = dict(data)
+        if self.R.random() < self.prob:
+            label = sample["label"][LABEL_OPACITIES]
+            free = (sample["label"][LABEL_LUNGS] == 1) & (label == 0)
+            if int(free.sum()) < MIN_FREE_LUNG_PIXELS:
+                return sample
+            dense = self.R.random() < 0.5
+            patch, grain = self._patch(free, dense)
+            share = float(self.R.uniform(0.45, 1.0) if dense else self.R.uniform(0.08, 0.4))
+            # Consolidation is even but for air in the bronchi; ground glass is not.
+            grain = (1 + (0.15 if dense else 0.5) * grain) * share
+            level = float(self.R.uniform(*DENSE)) if dense else 0.9
+            image = sample["image"]
+            sample["image"] = image + (_blurred(patch.float()) * grain.clamp(0, 1))[None] * (level - image).clamp(min=0)
+            sample["label"] = sample["label"].clone()
+            sample["label"][LABEL_OPACITIES][patch] = CONSOLIDATION if share >= CONSOLIDATION_FROM else INFECTION
+        return sample
+
+    def _patch(self, free: torch.Tensor, at_pleura: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Draw the outline of a patch inside free lung, and noise for its grain."""
+        size = free.shape
+        lung = free.numpy()
+        chosen = lung & ~ndimage.binary_erosion(lung, iterations=PLEURA_PIXELS) if at_pleura else lung
+        places = np.flatnonzero(chosen)
+        row, column = np.unravel_index(int(places[self.R.randint(len(places))]), size)
+        radius = self.R.uniform(0.03, 0.16 if at_pleura else 0.12) * size[0]
+        grid = np.ogrid[: size[0], : size[1]]
+        distance = np.hypot(grid[0] - row, (grid[1] - column) * self.R.uniform(0.7, 1.4)) / radius
+        outline = distance + self._noise(size, 8) * 0.6 < 1
+        return torch.from_numpy(outline) & free, torch.from_numpy(self._noise(size, 32))
+
+    def _noise(self, size: Any, cells: int) -> NDArray[np.float32]:
+        """Draw smooth noise of standard deviation about 1 that changes over a `cells`-th of the picture."""
+        coarse = torch.from_numpy(self.R.normal(size=(1, 1, cells, cells)).astype(np.float32))
+        return torch.nn.functional.interpolate(coarse, tuple(size), mode="bicubic")[0, 0].numpy()
+
+
+def can_give(lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say which slices have a lesion that can be carried over.
+
+    Parameters
+    ----------
+    lungs, opacities
+        Labels, shape ``(n, y, x)``, as in `CovidCTLib.training.slices.SliceSet`.
+
+    Returns
+    -------
+    ndarray
+        bool, shape ``(n,)``: lungs are known, and there is enough opacity.
+    """
+    known = (lungs != UNKNOWN).all(axis=(1, 2))
+    infected = (opacities > 0) & (opacities != UNKNOWN)
+    return known & (infected.sum(axis=(1, 2)) >= MIN_CARRIED_PIXELS)
+
+
+def carry_over(image: NDArray[np.float32], label: NDArray[np.float32], donor: Mapping[str, NDArray[Any]]) -> bool:
+    """Carry the lesions of one slice over to another, in place, as far as they fall on its healthy lung.
+
+    Parameters
+    ----------
+    image
+        Shape ``(1, y, x)``, in [0, 1].
+    label
+        Shape ``(2, y, x)``: lungs and opacities.
+    donor
+        ``image`` and ``label`` of the same shapes, framed around the lungs too, so that lungs lie on lungs.
+
+    Returns
+    -------
+    bool
+        Whether anything was carried over. Vessels of the receiving slice stay, since only what is brighter is taken.
+    """
+    lesion = donor["label"][LABEL_OPACITIES]
+    healthy = (label[LABEL_LUNGS] == 1) & (label[LABEL_OPACITIES] == 0)
+    carried = healthy & (lesion > 0) & (lesion != UNKNOWN)
+    if np.count_nonzero(carried) < MIN_CARRIED_PIXELS:
+        return False
+    share = _blurred(torch.from_numpy(carried.astype(np.float32))).numpy()
+    image += share[None] * np.clip(donor["image"] - image, 0, None)
+    label[LABEL_OPACITIES][carried] = lesion[carried]
+    return True
+
+
+def _infected(label: torch.Tensor) -> torch.Tensor:
+    """Where a label image of opacities shows any."""
+    return (label > 0) & (label != UNKNOWN)
+
+
+def _blurred(mask: torch.Tensor) -> torch.Tensor:
+    """Soften the rim of a mask ``(y, x)`` over a few pixels."""
+    return torch.nn.functional.avg_pool2d(mask[None, None], 5, 1, 2)[0, 0]
