@@ -43,6 +43,11 @@ MIN_CARRIED_PIXELS = 150
 """A lesion is carried over if this much of it falls on healthy lung, on the stored grid; about 2 cm2."""
 
 
+def infected(label: Any) -> Any:
+    """Say where a label image of opacities, an array or a tensor, shows any."""
+    return (label > 0) & (label != UNKNOWN)
+
+
 class RandOpacityFadedd(Randomizable, MapTransform):  # type: ignore[misc]
     """Fade known opacities towards healthy lung, so that faint ground glass is learned from dense one."""
 
@@ -56,23 +61,23 @@ class RandOpacityFadedd(Randomizable, MapTransform):  # type: ignore[misc]
         if self.R.random() < self.prob:
             left = self.R.uniform(LEAST_CONTRAST_LEFT, 0.8)
             label = sample["label"][LABEL_OPACITIES]
-            infected = _infected(label)
-            if not infected.any():
+            where = infected(label)
+            if not where.any():
                 return sample
             image = sample["image"]
             lung = (sample["label"][LABEL_LUNGS] == 1) & (label == 0)
             healthy = float(image[0][lung].median()) if lung.any() else HEALTHY_LUNG
-            share = _blurred(infected.float()) * (1 - left)
+            share = _blurred(where.float()) * (1 - left)
             sample["image"] = image - share[None] * (image - healthy).clamp(min=0)
             sample["label"] = sample["label"].clone()
-            sample["label"][LABEL_OPACITIES][infected & (label == CONSOLIDATION)] = INFECTION
+            sample["label"][LABEL_OPACITIES][where & (label == CONSOLIDATION)] = INFECTION
         return sample
 
 
 class RandOpacityCondensedd(Randomizable, MapTransform):  # type: ignore[misc]
     """Fill known opacities up towards soft tissue, so that consolidation is learned from ground glass."""
 
-    def __init__(self, prob: float = 0.15) -> None:
+    def __init__(self, prob: float = 0.1) -> None:
         MapTransform.__init__(self, ["image", "label"])
         self.prob = prob
 
@@ -82,13 +87,13 @@ class RandOpacityCondensedd(Randomizable, MapTransform):  # type: ignore[misc]
         if self.R.random() < self.prob:
             share, level = float(self.R.uniform(0.3, 1.0)), float(self.R.uniform(*DENSE))
             label = sample["label"][LABEL_OPACITIES]
-            infected = _infected(label)
-            if not infected.any():
+            where = infected(label)
+            if not where.any():
                 return sample
             image = sample["image"]
-            sample["image"] = image + share * _blurred(infected.float())[None] * (level - image).clamp(min=0)
+            sample["image"] = image + share * _blurred(where.float())[None] * (level - image).clamp(min=0)
             sample["label"] = sample["label"].clone()
-            changed = infected & (label != CONSOLIDATION)
+            changed = where & (label != CONSOLIDATION)
             sample["label"][LABEL_OPACITIES][changed] = CONSOLIDATION if share >= CONSOLIDATION_FROM else INFECTION
         return sample
 
@@ -159,8 +164,7 @@ def can_give(lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> NDArray[
         bool, shape ``(n,)``: lungs are known, and there is enough opacity.
     """
     known = (lungs != UNKNOWN).all(axis=(1, 2))
-    infected = (opacities > 0) & (opacities != UNKNOWN)
-    return known & (infected.sum(axis=(1, 2)) >= MIN_CARRIED_PIXELS)
+    return np.asarray(known & (infected(opacities).sum(axis=(1, 2)) >= MIN_CARRIED_PIXELS))
 
 
 def carry_over(image: NDArray[np.float32], label: NDArray[np.float32], donor: Mapping[str, NDArray[Any]]) -> bool:
@@ -182,18 +186,13 @@ def carry_over(image: NDArray[np.float32], label: NDArray[np.float32], donor: Ma
     """
     lesion = donor["label"][LABEL_OPACITIES]
     healthy = (label[LABEL_LUNGS] == 1) & (label[LABEL_OPACITIES] == 0)
-    carried = healthy & (lesion > 0) & (lesion != UNKNOWN)
+    carried = healthy & infected(lesion)
     if np.count_nonzero(carried) < MIN_CARRIED_PIXELS:
         return False
     share = _blurred(torch.from_numpy(carried.astype(np.float32))).numpy()
     image += share[None] * np.clip(donor["image"] - image, 0, None)
     label[LABEL_OPACITIES][carried] = lesion[carried]
     return True
-
-
-def _infected(label: torch.Tensor) -> torch.Tensor:
-    """Where a label image of opacities shows any."""
-    return (label > 0) & (label != UNKNOWN)
 
 
 def _blurred(mask: torch.Tensor) -> torch.Tensor:

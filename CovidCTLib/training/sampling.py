@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from CovidCTLib.training.augmentation import make_augmentation
-from CovidCTLib.training.lesions import LABEL_OPACITIES, can_give, carry_over
-from CovidCTLib.training.slices import UNKNOWN, Framing, SliceSet
+from CovidCTLib.training.lesions import LABEL_OPACITIES, can_give, carry_over, infected
+from CovidCTLib.training.slices import Framing, SliceSet
 
 
 class SampledSlices(Dataset[dict[str, Any]]):
@@ -33,7 +33,8 @@ class SampledSlices(Dataset[dict[str, Any]]):
     first, count
         Number of the first sample, and how many.
     pasted, carried
-        Chance of a made-up opacity in a slice, and of the lesions of another slice of the same set.
+        Chance of a made-up opacity in a slice; and, in one without opacity, of the lesions of another slice of the same
+        set. Slices with lesions keep their own, so that most lesions that are learned from are real.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class SampledSlices(Dataset[dict[str, Any]]):
         k = min(int(np.searchsorted(self.cumulative, rng.random())), len(self.slices) - 1)
         self.augmentation.set_random_state(seed=int(rng.integers(2**31)))
         sample = self._stored(k)
-        if len(self.donors) and rng.random() < self.carried:
+        if len(self.donors) and rng.random() < self.carried and not infected(sample["label"][LABEL_OPACITIES]).any():
             donor = self._stored(int(rng.choice(self.donors)))
             if rng.random() < 0.5:
                 donor = {name: values[..., ::-1] for name, values in donor.items()}
@@ -87,7 +88,7 @@ class SampledSlices(Dataset[dict[str, Any]]):
 
     def _has_new(self, label: torch.Tensor, k: int) -> bool:
         """Whether a normal slice got an opacity, and is abnormal then."""
-        return bool(self.slices.abnormal[k] == 0 and ((label > 0) & (label != UNKNOWN)).any())
+        return bool(self.slices.abnormal[k] == 0 and infected(label).any())
 
 
 def balanced_weights(groups: NDArray[np.str_], shares: Mapping[str, float]) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ class Task:
     thresholds
         Operating points that the card names.
     pasted, carried
-        Chance of a made-up opacity in a training slice, and of the lesions of another training slice.
+        Chances of a made-up opacity in a training slice, and of the lesions of another one in a slice without opacity.
     """
 
     name: ModelName
@@ -244,7 +244,7 @@ OPACITIES = Task(
         {
             "infected volume": 0.8,
             "clear volume": 1.0,
-            "infected calibrated pictures": 1.8,
+            "infected calibrated pictures": 2.2,
             "clear calibrated pictures": 0.02,
             "infected photographs": 0.6,
             "clear photographs": 0.02,
@@ -253,7 +253,7 @@ OPACITIES = Task(
     loss=lambda network, images, batch: opacity_loss(network(images), batch["label"][:, LABEL_OPACITIES]),
     judge=_judge_opacities,
     pasted=0.2,
-    carried=0.3,
+    carried=0.4,
     expects=_SHARED_INPUT + "a square around both lungs, 256 x 256.",
     gives="Three logits a pixel: none, ground-glass opacity, consolidation.",
     limits=(

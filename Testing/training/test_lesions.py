@@ -16,7 +16,8 @@ from CovidCTLib.training.lesions import (
     can_give,
     carry_over,
 )
-from CovidCTLib.training.slices import INFECTION, UNKNOWN
+from CovidCTLib.training.sampling import SampledSlices
+from CovidCTLib.training.slices import INFECTION, UNKNOWN, SliceSet
 
 
 def _lungs_with_patch() -> dict[str, torch.Tensor]:
@@ -115,3 +116,25 @@ def test_only_slices_with_known_lungs_and_enough_opacity_give_theirs() -> None:
     assert (opacities[2] > 0).sum() < MIN_CARRIED_PIXELS
     assert can_give(lungs, opacities).tolist() == [False, True, False, True]
     assert not can_give(np.full_like(lungs, UNKNOWN), opacities).any()
+
+
+def test_only_clear_slices_get_lesions_of_others_and_are_abnormal_then() -> None:
+    slices = SliceSet(
+        image=np.full((2, 96, 96), 0.2, np.float16),
+        lungs=np.ones((2, 96, 96), np.uint8),
+        opacities=np.zeros((2, 96, 96), np.uint8),
+        abnormal=np.asarray([0, 1], np.int8),
+        patient=np.asarray(["a", "b"]),
+        case=np.asarray(["a", "b"]),
+        source=np.asarray(["volume", "volume"]),
+    )
+    slices.opacities[1, 20:60, 20:60] = OPACITY_GGO
+    slices.image[1, 20:60, 20:60] = 0.6
+    for shown, carried, expected in ((0, 0.0, 0), (0, 1.0, 1), (1, 1.0, 1)):
+        samples = SampledSlices(slices, np.eye(2)[shown], 96, "lungs", 0, 0, 6, pasted=0.0, carried=carried)
+        for sample in (samples[n] for n in range(6)):
+            assert sample["abnormal"] == expected
+            area = int((sample["label"][1] > 0).sum())
+            assert (area > 0) == bool(expected)
+            # The lesion of the second slice lies where it lay, not twice.
+            assert area < 2 * 40 * 40
