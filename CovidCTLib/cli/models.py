@@ -30,7 +30,7 @@ examples:
   covidct models --models my_models --json
   covidct models lungs --models my_models --add-validation evaluation.json"""
 
-FIGURES_SHOWN = 3
+FIGURES_SHOWN = 4
 """Validated figures of a network in the table; the card holds all."""
 
 NOT_FIGURES = ("score", "threshold", "n", "folds", "step", "patients", "slices")
@@ -107,13 +107,13 @@ def facts_of(entry: Entry) -> dict[str, Any]:
 
 
 def main_figures(validation: Mapping[str, Any]) -> list[str]:
-    """The first figures of a validation, in words.
+    """The first figure of each kind of data in a validation, then the others in their order, in words.
 
     Parameters
     ----------
     validation
         As in the card. Lists of figures count before plain numbers, later ones before earlier ones: an evaluation that
-        was added tells more than what the training itself noted.
+        was added tells more than what the training itself noted. Verdicts on whole cases are few, and come last.
 
     Returns
     -------
@@ -122,8 +122,11 @@ def main_figures(validation: Mapping[str, Any]) -> list[str]:
     """
     from CovidCTLib.models.card import figure_words, plain_text
 
+    figures = _figures_in(validation)
+    kinds = [str(figure.get("name")).rpartition(", ")[2] for figure in figures]
     words = []
-    for figure in _figures_in(validation):
+    # Sorting keeps the order of those that are alike.
+    for _, figure in sorted(enumerate(figures), key=lambda entry: kinds.index(kinds[entry[0]]) != entry[0]):
         name, value, interval, _ = figure_words(figure)
         words.append(f"{name} {value}" + ("" if interval == "-" else f" ({interval})"))
     if not words:
@@ -136,8 +139,11 @@ def main_figures(validation: Mapping[str, Any]) -> list[str]:
 
 
 def _figures_in(validation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The last list of figures in a validation, however deep."""
-    for key, value in reversed(list(validation.items())):
+    """The last list of figures in a validation, however deep; those of verdicts on whole cases for want of others."""
+    from CovidCTLib.models.evaluation_record import OF_CASES
+
+    latest_first = list(validation.items())[::-1]
+    for key, value in sorted(latest_first, key=lambda entry: entry[0].endswith(OF_CASES)):
         if key == "figures" and isinstance(value, (list, tuple)):
             return list(value)
         if isinstance(value, Mapping) and (found := _figures_in(value)):

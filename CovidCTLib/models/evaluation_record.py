@@ -14,6 +14,9 @@ from CovidCTLib.models.card import ModelCard
 _ROLE_OF: Mapping[str, str] = {"lungs": "lungs", "opacities": "opacities", "slices": "slices", "cases": "slices"}
 """Which model a task of ``covidct evaluate`` judges."""
 
+OF_CASES = "_of_cases"
+"""End of the key in a card under which figures of verdicts on whole cases stand."""
+
 _GIVE = "Give the evaluation.json that covidct evaluate wrote."
 
 
@@ -49,7 +52,7 @@ def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
     folds = _folds(path, content, card)
     key = "cross_validation" if folds else "evaluation"
     facts = {"folds": folds} if folds else {}
-    return key + "_of_cases" * (task == "cases"), {**facts, "figures": [_figure(entry) for entry in figures]}
+    return key + OF_CASES * (task == "cases"), {**facts, "figures": [_figure(entry) for entry in figures]}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -276,6 +276,7 @@ SLICES = Task(
     prepare=lambda images, lungs: keep_lungs(images, lungs > 0),
     # Disease on the CTs of people without it teaches that the scanner says nothing.
     pasted=0.3,
+    carried=0.3,
     loss=_slice_loss,
     thresholds={"slice": SLICE_THRESHOLD, "case": CASE_THRESHOLD},
     judge=_judge_slices,

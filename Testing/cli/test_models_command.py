@@ -162,7 +162,17 @@ def test_the_latest_figures_are_the_main_ones():
         "dice volume 0.9123"
     ]
     nested = {"auc": 0.5, "old": {"figures": [{"name": "a", "value": 1.0}]}, "new": {"figures": [FIGURE] * 5}}
-    assert main_figures(nested) == ["infection Dice 0.8123 (0.77 to 0.83)"] * 3
+    assert main_figures(nested) == ["infection Dice 0.8123 (0.77 to 0.83)"] * 4
+
+
+def test_each_kind_of_data_is_among_the_main_figures_and_cases_come_last():
+    names = ("Dice, volumes", "pooled Dice, volumes", "Dice, pictures", "pooled Dice, pictures", "share, normal")
+    slices = {"figures": [{"name": name, "value": 0.5} for name in names]}
+    cases = {"figures": [{"name": "sensitivity, volumes", "value": 1.0}]}
+    both = {"cross_validation": slices, "cross_validation_of_cases": cases}
+    shown = ["Dice, volumes 0.5", "Dice, pictures 0.5", "share, normal 0.5", "pooled Dice, volumes 0.5"]
+    assert main_figures(both) == shown
+    assert main_figures({"cross_validation_of_cases": cases}) == ["sensitivity, volumes 1"]
 
 
 def test_listing_loads_no_torch():
