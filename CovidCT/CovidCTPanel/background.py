@@ -6,7 +6,7 @@ import concurrent.futures
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from CovidCTPanel.garbage import fullCollectionsPaused
+from CovidCTPanel.garbage import pauseCollections, resumeCollections
 from CovidCTPanel.later import Ticker, later
 
 POLL_MS = 30
@@ -34,28 +34,32 @@ class BackgroundCall(Generic[Result]):
     ) -> None:
         self._onDone: Callable[[concurrent.futures.Future[Any]], None] | None = onDone
         self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="covidct-panel")
-        self._future = self._pool.submit(self._call, function)
+        pauseCollections()
+        self._working = True
+        self._future = self._pool.submit(function)
         self._pool.shutdown(wait=False)
         self._ticker = Ticker(POLL_MS, self._look)
         self._ticker.start()
-
-    @staticmethod
-    def _call(function: Callable[[], Result]) -> Result:
-        with fullCollectionsPaused():
-            return function()
 
     def drop(self) -> None:
         """Wait for the function, and tell nobody."""
         self._onDone = None
         self._ticker.end()
         concurrent.futures.wait([self._future])
+        self._ended()
 
     def _look(self) -> None:
         done, _rest = concurrent.futures.wait([self._future], timeout=YIELD_S)
         if not done:
             return
         self._ticker.end()
+        self._ended()
         later(self._tell)
+
+    def _ended(self) -> None:
+        if self._working:
+            self._working = False
+            resumeCollections()
 
     def _tell(self) -> None:
         onDone, self._onDone = self._onDone, None

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 import gc
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 YOUNGEST = 0
 """Generation of the objects that no collection has looked at yet."""
 
-_lock = threading.Lock()
-_waiting = 0
+_pauses = 0
 _enabled = True
 
 
-@contextmanager
-def fullCollectionsPaused() -> Iterator[None]:
-    """Let Python look for unreachable cycles only at the end, and only among the objects made meanwhile.
+def pauseCollections() -> None:
+    """Let Python look for unreachable cycles only when `resumeCollections` was called as often; main thread only.
 
     Making a report makes so many objects that Python goes through all those of the application once or twice, and a
-    hundred milliseconds pass for a quarter of a million of them. Cycles that the work left are among the new ones. Any
-    number of threads may be inside at once; the last one that leaves restores what the first one found.
+    hundred milliseconds pass for a quarter of a million of them.
     """
-    global _waiting, _enabled
-    with _lock:
-        if _waiting == 0:
-            _enabled = gc.isenabled()
-        _waiting += 1
-        gc.disable()
-    try:
-        yield
-    finally:
-        with _lock:
-            _waiting -= 1
-            if _waiting == 0 and _enabled:
-                gc.collect(YOUNGEST)
-                gc.enable()
+    global _pauses, _enabled
+    if _pauses == 0:
+        _enabled = gc.isenabled()
+    _pauses += 1
+    gc.disable()
+
+
+def resumeCollections() -> None:
+    """Collect what was made meanwhile, and restore what the first `pauseCollections` found; main thread only.
+
+    The main thread must do it: what was made meanwhile may hold widgets and nodes, which other threads may not delete.
+    """
+    global _pauses
+    _pauses -= 1
+    if _pauses == 0 and _enabled:
+        gc.collect(YOUNGEST)
+        gc.enable()

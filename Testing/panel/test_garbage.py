@@ -1,7 +1,6 @@
 """Threads of the panel do not stop the application for a full garbage collection."""
 
 import gc
-import threading
 import weakref
 
 import pytest
@@ -39,50 +38,53 @@ class Knot:
 def test_only_new_objects_are_collected(garbage, collections):
     gc.collect()
     collections.clear()
-    with garbage.fullCollectionsPaused():
-        knots = [weakref.ref(Knot()) for _ in range(100_000)]
-        assert collections == []
-        assert knots[0]() is not None
+    garbage.pauseCollections()
+    knots = [weakref.ref(Knot()) for _ in range(100_000)]
+    assert collections == []
+    assert knots[0]() is not None
+    garbage.resumeCollections()
     assert collections == [0]
     assert all(knot() is None for knot in knots)
     assert gc.isenabled()
 
 
-def test_the_last_thread_that_leaves_restores_it(garbage):
-    inside, leave = threading.Event(), threading.Event()
-
-    def work():
-        with garbage.fullCollectionsPaused():
-            inside.set()
-            leave.wait(10)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    assert inside.wait(10)
-    with garbage.fullCollectionsPaused():
-        pass
+def test_the_last_of_several_restores_it(garbage):
+    garbage.pauseCollections()
+    garbage.pauseCollections()
+    garbage.resumeCollections()
     assert not gc.isenabled()
-    leave.set()
-    thread.join()
+    garbage.resumeCollections()
     assert gc.isenabled()
 
 
 def test_it_stays_off_where_the_application_turned_it_off(garbage):
     gc.disable()
     try:
-        with pytest.raises(ZeroDivisionError), garbage.fullCollectionsPaused():
-            raise ZeroDivisionError
+        garbage.pauseCollections()
+        garbage.resumeCollections()
         assert not gc.isenabled()
     finally:
         gc.enable()
 
 
-def test_work_beside_the_panel_is_done_so(application):
+def test_work_beside_the_panel_is_done_so(application, collections):
     from CovidCTPanel.background import BackgroundCall
 
     found = []
-    call = BackgroundCall(gc.isenabled, lambda future: found.append(future.result()))
+    call = BackgroundCall(lambda: (gc.isenabled(), len(collections)), lambda future: found.append(future.result()))
+    before = len(collections)
     application.until(lambda: bool(found))
-    assert found == [False]
+    assert found == [(False, before)]
     assert gc.isenabled()
     call.drop()
+    assert gc.isenabled()
+
+
+def test_dropped_work_restores_it_once(application):
+    from CovidCTPanel.background import BackgroundCall
+
+    call = BackgroundCall(lambda: None, lambda future: None)
+    assert not gc.isenabled()
+    call.drop()
+    call.drop()
+    assert gc.isenabled()
