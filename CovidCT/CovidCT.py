@@ -102,7 +102,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.controller = None
         self._parameterNode = None
         self._guiTag = None
-        self._offeredId = None
+        self._seenIds = None
 
     def setup(self):
         """Load the panel and connect it."""
@@ -166,17 +166,18 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Stop the analysis, which has nowhere to go, and forget the parameter node, which goes with the scene."""
         self.controller.cancel(_("The scene was closed, so the analysis was stopped."))
         self.controller.removeKept()
+        self.controller.forgetStudies()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):
         """Take up the new scene's parameter node if the module is open."""
-        self._offeredId = None
+        self._seenIds = None
         if self.parent.isEntered:
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller, event):
         """Take up what a loaded scene says was chosen."""
-        self._offeredId = None
+        self._seenIds = None
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -193,7 +194,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def lookAtScene(self):
         """Choose a CT that is new, and show the results of the chosen one."""
-        if self._parameterNode is not None:
+        if self._parameterNode is not None or self.controller.running:
             self._chooseNewest()
         self.controller.showState()
 
@@ -204,14 +205,16 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.controller.showState()
 
     def _chooseNewest(self):
-        """Choose the newest CT if none is chosen, or if it came since the last look; never while one is analyzed."""
-        if self.controller.running:
-            return
+        """Choose the newest CT if none is chosen, or if it was never seen before; never while one is analyzed."""
         newest = newestCt(slicer.mrmlScene)
-        newestId = newest.GetID() if newest is not None else ""
-        isNew = self._offeredId is not None and newestId != self._offeredId
-        self._offeredId = newestId
-        if newest is not None and (isNew or self._parameterNode.inputVolume is None):
+        isNew = newest is not None and self._seenIds is not None and newest.GetID() not in self._seenIds
+        # All of them, and also while one is analyzed: what came then, or stands behind a newer one, is not new later.
+        volumeNodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        present = {node.GetID() for node in volumeNodes if refusalOfCt(node) is None}
+        self._seenIds = present | (self._seenIds or set())
+        if newest is None or self.controller.running:
+            return
+        if isNew or self._parameterNode.inputVolume is None:
             self._parameterNode.inputVolume = newest
 
     def setParameterNode(self, parameterNode):
@@ -228,6 +231,10 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onParametersModified(self, caller=None, event=None):
         """Keep buttons and results in step with what is chosen."""
         self.controller.showState()
+
+    def following(self):
+        """Say whether the module is open, so that what is chosen is known."""
+        return self._parameterNode is not None
 
     def volumeId(self):
         """Give the identifier of the chosen CT; None where none is chosen."""
@@ -415,8 +422,16 @@ class CovidCTTest(ScriptedLoadableModuleTest):
         matrix = vtk.vtkMatrix4x4()
         matrix.DeepCopy([float(value) for value in phantom.scan.geometry.ijk_to_ras.ravel()])
         volumeNode = slicer.util.addVolumeFromArray(phantom.scan.hu, ijkToRAS=matrix, name="phantom")
-        nodes, analysis = CovidCTLogic().analyze(volumeNode, Options(lungs="contour", device="cpu"))
+        options = Options(lungs="contour", device="cpu")
         # Slicer's test classes are unittest's, whose checks also work where Python runs without assert.
+        missing = CovidCTLogic().missingPackages()
+        if missing:
+            with self.assertRaises(CovidCTError) as refused:  # noqa: PT027
+                CovidCTLogic().analyze(volumeNode, options)
+            self.assertIn(", ".join(missing), str(refused.exception))  # noqa: PT009
+            self.delayDisplay("Skipped: the packages of the analysis are not installed, and it said so.")
+            return
+        nodes, analysis = CovidCTLogic().analyze(volumeNode, options)
         self.assertEqual(analysis.scan.geometry.shape_zyx, phantom.scan.geometry.shape_zyx)  # noqa: PT009
         self.assertTrue(nodes.segmentation.GetSegmentation().GetSegment("right_lung"))  # noqa: PT009
         self.delayDisplay("Test passed")

@@ -132,10 +132,24 @@ class CaseDecision:
         """
         if self.positive_fraction is None:
             return ""
-        told = float(f"{100 * self.case_threshold:.3g}")
+        told = float(self.limit_words)
         texts = [f"{100 * self.positive_fraction:.{digits}f}" for digits in range(_MOST_DECIMALS + 1)]
         above = self.positive_fraction > self.case_threshold
         return next((text for text in texts if (float(text) > told) == above), texts[-1])
+
+    @property
+    def limit_words(self) -> str:
+        """The threshold of the case in percent."""
+        return f"{100 * self.case_threshold:.3g}"
+
+    @property
+    def words(self) -> str:
+        """What was counted, and by which thresholds a slice is called abnormal and a case positive."""
+        return (
+            f"{self.positive_slices} of {self.lung_slices} lung slices ({self.percent_words} %) are called abnormal, "
+            f"at a probability of at least {self.slice_threshold:.2f}. A case is positive when their share is above "
+            f"{self.limit_words} %."
+        )
 
 
 @dataclass(frozen=True)

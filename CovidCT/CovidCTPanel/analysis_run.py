@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -153,7 +154,9 @@ class AnalysisRun:
         if folder is None:
             return
         # The CT is the large part and identifies a patient more than anything else in the folder.
-        folder.scan.unlink(missing_ok=True)
+        # Windows refuses while another program, such as a virus scanner, reads it; it then goes with its folder.
+        with contextlib.suppress(OSError):
+            folder.scan.unlink(missing_ok=True)
         if listener is None:
             folder.remove()
             return

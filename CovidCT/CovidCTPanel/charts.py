@@ -14,7 +14,9 @@ SELECTED = "dataSelected(vtkStringArray*, vtkCollection*)"
 
 
 class Charts:
-    """Shows charts in the layout.
+    """Shows charts in the layout, and tells which point of a chart the user chose.
+
+    It listens from the start, for a chart can be shown in other ways too: by a scene that is loaded with its layout.
 
     Parameters
     ----------
@@ -36,10 +38,10 @@ class Charts:
         self._layoutManager = layoutManager
         self._plotsLogic = plotsLogic
         self._onPoint = onPoint
-        self._view: Any | None = None
+        self._watched: list[tuple[Any, Callable[[Any, Any], None]]] = []
         # One object for connecting and disconnecting; each look at a method makes another.
-        self._listener = self._onSelected
-        self._selected: dict[str, list[int]] = {}
+        self._onLayout = self.watch
+        self._follow()
 
     def show(self, chartNode: Any) -> None:
         """Show a vtkMRMLPlotChartNode; without a main window there is nobody to show it to, and nothing happens."""
@@ -49,30 +51,72 @@ class Charts:
         plots = self._plotsLogic()
         layoutManager.setLayout(plots.GetLayoutWithPlot(layoutManager.layout))
         plots.ShowChartInLayout(chartNode)
-        if self._view is None and layoutManager.plotViewCount > 0:
-            plotWidget = layoutManager.plotWidget(0)
-            letPointsBeClicked(plotWidget)
-            self._view = plotWidget.plotView()
-            self._view.connect(SELECTED, self._listener)
+        self.watch()
 
     def leave(self) -> None:
         """Listen to no chart any more."""
-        view, self._view = self._view, None
-        if view is not None:
+        layoutManager = self._layoutManager()
+        if layoutManager is not None:
+            layoutManager.disconnect("layoutChanged(int)", self._onLayout)
+        for view, listener in self._watched:
             # PythonQt raises it for a view that the application has deleted already.
             with contextlib.suppress(ValueError):
-                view.disconnect(SELECTED, self._listener)
+                view.disconnect(SELECTED, listener)
+        self._watched = []
 
-    def _onSelected(self, seriesIds: Any, selections: Any) -> None:
-        before, self._selected = self._selected, {}
+    def watch(self, *_layout: int) -> None:
+        """Watch every plot view that is there and is not watched yet; a view stays when the layout changes."""
+        layoutManager = self._layoutManager()
+        if layoutManager is None:
+            return
+        known = [view for view, _listener in self._watched]
+        for index in range(layoutManager.plotViewCount):
+            plotWidget = layoutManager.plotWidget(index)
+            view = plotWidget.plotView()
+            if view not in known:
+                letPointsBeClicked(plotWidget)
+                listener = PointListener(self._onPoint).tell
+                view.connect(SELECTED, listener)
+                self._watched.append((view, listener))
+
+    def _follow(self) -> None:
+        layoutManager = self._layoutManager()
+        if layoutManager is not None:
+            layoutManager.connect("layoutChanged(int)", self._onLayout)
+            self.watch()
+
+
+class PointListener:
+    """Finds in what is selected in one plot view the point that was clicked.
+
+    Parameters
+    ----------
+    onPoint
+        As for `Charts`.
+    """
+
+    def __init__(self, onPoint: Callable[[str, int], None]) -> None:
+        self._onPoint = onPoint
+        self._points: dict[str, list[int]] = {}
+        self._stamps: dict[str, int] = {}
+
+    def tell(self, seriesIds: Any, selections: Any) -> None:
+        """Take the selected points of all lines (vtkStringArray, vtkCollection), and tell of the one just clicked."""
+        before, stamped = self._points, self._stamps
+        self._points, self._stamps = {}, {}
         for index in range(seriesIds.GetNumberOfValues()):
-            points = selections.GetItemAsObject(index)
-            chosen = [int(points.GetValue(point)) for point in range(points.GetNumberOfValues())]
-            self._selected[seriesIds.GetValue(index)] = chosen
-        for series, chosen in self._selected.items():
-            # A line keeps its point while one of another line is clicked; only what is new was meant.
-            if chosen and chosen != before.get(series):
-                self._onPoint(series, chosen[0])
+            series, points = seriesIds.GetValue(index), selections.GetItemAsObject(index)
+            self._points[series] = [int(points.GetValue(point)) for point in range(points.GetNumberOfValues())]
+            self._stamps[series] = points.GetMTime()
+        # A line keeps its point while one of another line is clicked; only what is new was meant.
+        clicked = [series for series, chosen in self._points.items() if chosen != before.get(series)]
+        if not clicked:
+            # A point that is selected already was clicked again: its line got a new array of the same numbers.
+            again = [series for series in self._points if self._stamps[series] != stamped.get(series)]
+            clicked = sorted(again, key=lambda series: self._stamps[series])[-1:]
+        for series in clicked:
+            if self._points[series]:
+                self._onPoint(series, self._points[series][0])
 
 
 def letPointsBeClicked(plotWidget: Any) -> None:

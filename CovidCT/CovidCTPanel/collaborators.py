@@ -31,7 +31,7 @@ class Actions(Protocol):
     def refusal(self, volumeId: str | None) -> str | None: ...  # noqa: D102
     def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]: ...  # noqa: D102
     def scanLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
-    def add(self, volumeId: str, analysis: Any) -> None: ...  # noqa: D102
+    def add(self, volumeId: str, analysis: Any) -> str: ...  # noqa: D102
     def record(self, volumeId: str | None) -> dict[str, Any] | None: ...  # noqa: D102
     def snapshot(self, volumeId: str) -> Snapshot: ...  # noqa: D102
     def surfaces(self, volumeId: str) -> Surfaces | None: ...  # noqa: D102
@@ -61,6 +61,9 @@ class FollowUpSummary(Protocol):
 
 class Choice(Protocol):
     """What the user chose at the moment."""
+
+    def following(self) -> bool:
+        """Say whether the module is open, so that what is chosen is known."""
 
     def volumeId(self) -> str | None:
         """Give the identifier of the chosen CT; None where none is chosen."""

@@ -21,8 +21,8 @@ from CovidCTPanel.batch_section import BatchSection
 from CovidCTPanel.collaborators import Actions, Choice
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
 from CovidCTPanel.panel import Panel
-from CovidCTPanel.pieces import LongCall
-from CovidCTPanel.private_folder import PrivateFolder
+from CovidCTPanel.pieces import LongCall, orMistake
+from CovidCTPanel.private_folder import PrivateFolder, removeStubborn
 from CovidCTPanel.result_files import ResultFiles
 from CovidCTPanel.settings import analysisArguments, engineArguments
 from CovidCTPanel.summary import changeTable
@@ -169,10 +169,15 @@ class Controller:
         self._run = self._batch = self._background = self._loading = self._surfaces = None
         self.runVolumeId = None
         self._files.stop()
+        removeStubborn()
 
     def removeKept(self) -> None:
         """Remove the private folders of pages that were opened."""
         self._files.removeKept()
+
+    def forgetStudies(self) -> None:
+        """Empty the follow-up section, because its studies go with their scene."""
+        self._followUpSection.showStudies(())
 
     def show3D(self, shown: bool) -> None:
         """Show or hide the surfaces of the chosen CT; the first time they are made beside the user interface."""
@@ -218,7 +223,8 @@ class Controller:
 
     def _showStudies(self) -> None:
         """List the studies, but only where the list is seen, for the dates of many studies take time to find."""
-        if not self._followUpSection.open or self._loading is not None:
+        if not self._choice.following() or not self._followUpSection.open or self._loading is not None:
+            # While the module is closed nothing is chosen, and the list, made anew without that, would lose its ticks.
             return
         if FOLLOW_UP_PACKAGE in sys.modules:
             entries = self._actions.studies(self._choice.volumeId())
@@ -280,7 +286,7 @@ class Controller:
             run = AnalysisRun(self._python, self._library, listener)
             self._run, self.runVolumeId, self._stopReason = run, volumeId, None
             self._panel.startWork()
-            run.start(command, handOver, arguments)
+            orMistake(lambda: run.start(command, handOver, arguments))
         except CovidCTError as error:
             self._end(str(error))
         self.showState()
@@ -293,7 +299,7 @@ class Controller:
             self._end("")
             return
         try:
-            scanLater = self._actions.scanLater(volumeId)
+            scanLater = orMistake(lambda: self._actions.scanLater(volumeId))
         except CovidCTError as error:
             folder.remove()
             self._end(str(error))
@@ -307,11 +313,11 @@ class Controller:
             return
         try:
             with waitCursor():
-                self._actions.add(volumeId, future.result())
+                # Slicer would only print a mistake, and the panel would wait for the end of the run for ever.
+                message = orMistake(lambda: self._actions.add(volumeId, future.result()))
         except CovidCTError as error:
-            self._end(str(error))
-        else:
-            self._end("")
+            message = str(error)
+        self._end(message)
 
     def _openExplanation(self, folder: PrivateFolder) -> None:
         self._end("")

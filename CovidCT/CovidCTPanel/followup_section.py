@@ -75,10 +75,13 @@ class FollowUpSection:
     def showStudies(self, entries: Sequence[StudyEntry]) -> None:
         """List the studies that can be compared.
 
-        Typed dates of those that stay are kept, and ticks too, until the panel shows another patient's CT.
+        Typed dates of those that stay are kept, and ticks too, until the panel shows another patient's CT. What was
+        said of the studies before goes where the list changes, for it may be about another patient.
         """
         if list(entries) == self._entries:
             return
+        self.showMessage("")
+        self.showResult(())
         proposed = {entry.identifier: entry.ticked for entry in self._entries}
         before = {identifier: (ticked, date) for identifier, ticked, date in self._rows()}
         self._entries = list(entries)

@@ -13,14 +13,20 @@ from CovidCTPanel.requirements import (
     PYTORCH_REQUIREMENT,
     SHIPPED_BY_SLICER,
     isImportable,
+    isInstalled,
     missingRequirements,
     versionsToKeep,
 )
 
+TORCH_REQUIREMENT = f"torch{PYTORCH_REQUIREMENT}"
+
+FAILURES = (RuntimeError, OSError, ImportError, subprocess.CalledProcessError)
+"""What Slicer's functions raise where an installation fails: pip's exit code, or a package that does not load then."""
+
 
 def missingPackages(forPdf: bool = False) -> tuple[str, ...]:
     """List the packages that an analysis, or also a PDF, still needs, torch first; empty if it can be made."""
-    torch = () if isImportable("torch") else (f"torch{PYTORCH_REQUIREMENT}",)
+    torch = () if isInstalled("torch", TORCH_REQUIREMENT) else (TORCH_REQUIREMENT,)
     return torch + missingRequirements(forPdf=forPdf)
 
 
@@ -57,7 +63,7 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
     CovidCTError
         If the PyTorch extension is missing, or packages were not installed, for example without a network.
     """
-    if not isImportable("torch"):
+    if not isInstalled("torch", TORCH_REQUIREMENT):
         _installTorch()
     missing = list(missingRequirements(forPdf=forPdf))
     if not missing:
@@ -75,7 +81,7 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
         else:
             # Without a list of what to skip, Slicer's own versions are pinned: pip then refuses to replace them.
             pipInstall([*missing, *versionsToKeep(importlib.metadata.version)])
-    except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
+    except FAILURES as error:
         raise CovidCTError(
             f"Python packages are needed, but could not be installed: {', '.join(missing)}. Connect the computer to "
             "the network and press the button again; Slicer's error log has the details."
@@ -94,7 +100,12 @@ def _installTorch() -> None:
             "The PyTorch extension is needed to install torch, but it is not there. Install it in the "
             "Extensions Manager, restart Slicer and try again."
         )
-    # A module of another extension, which may be installed while Slicer runs.
-    logic = importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
-    if logic.installTorch(askConfirmation=False, torchVersionRequirement=PYTORCH_REQUIREMENT) is None:
-        raise CovidCTError("Torch is needed for the networks, but was not installed. Try again when online.")
+    failed = "Torch is needed for the networks, but was not installed. Try again when online."
+    try:
+        # A module of another extension, which may be installed while Slicer runs.
+        logic = importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
+        installed = logic.installTorch(askConfirmation=False, torchVersionRequirement=PYTORCH_REQUIREMENT)
+    except FAILURES as error:
+        raise CovidCTError(failed) from error
+    if installed is None:
+        raise CovidCTError(failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +12,23 @@ from slicer.i18n import tr as _
 
 from CovidCTLib.hu import READING_WINDOW, WINDOWS
 from CovidCTPanel.progress_text import progressText
-from CovidCTPanel.summary import Cell, Record, decisionText, lungTable, noticeLines, scoreLines, warningLines
+from CovidCTPanel.summary import (
+    Cell,
+    Record,
+    decisionLines,
+    decisionText,
+    lungTable,
+    scoreDefinitions,
+    scoreLines,
+    warningLines,
+)
 from CovidCTPanel.tables import fillTable, prepareTable
 
 SECOND_CLICK_S = 0.5
 """Seconds after the start in which a click is the second of a double click, and does not cancel."""
+
+TOOL_TIP_CHARACTERS = 90
+"""Longest line of a tooltip."""
 
 PROGRESS_STEPS = 1000
 """Steps of the progress bar from nothing to done."""
@@ -145,8 +158,9 @@ class Panel:
         if record is None:
             return
         ui.decisionLabel.text = decisionText(record)
-        ui.decisionLabel.toolTip = "\n".join(noticeLines(record))
+        ui.decisionLabel.toolTip = _toolTip(decisionLines(record))
         ui.scoresLabel.text = "\n".join(scoreLines(record))
+        ui.scoresLabel.toolTip = _toolTip(scoreDefinitions(record))
         ui.warningsLabel.text = "\n".join(warningLines(record))
         ui.warningsLabel.visible = bool(warningLines(record))
         header = [
@@ -178,6 +192,11 @@ class Panel:
         # A CT that is being analyzed must stay the chosen one, so that results never stand beside another CT.
         self._ui.inputVolumeSelector.enabled = not self._working
         self._ui.settingsSection.enabled = not self._working
+
+
+def _toolTip(lines: list[str]) -> str:
+    """Break long lines, which Qt would show across the whole screen."""
+    return "\n".join(textwrap.fill(line, TOOL_TIP_CHARACTERS) for line in lines)
 
 
 def openFile(path: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from CovidCTLib.errors import CovidCTError
-from CovidCTPanel.background import BackgroundCall
+from CovidCTPanel.background import BackgroundCall, Result
 from CovidCTPanel.later import Ticker, later
 
 _LOG = logging.getLogger(__name__)
@@ -141,12 +141,23 @@ class LongCall:
 
     def _call(self) -> Any:
         """Call the function; every failure becomes a CovidCTError, which whoever waits for the end can show."""
-        try:
-            return self._function()
-        except CovidCTError:
-            raise
-        except Exception as error:
-            raise _mistake(error) from error
+        return orMistake(self._function)
+
+
+def orMistake(function: Callable[[], Result]) -> Result:
+    """Call a function, and give what it gives; every failure becomes a CovidCTError.
+
+    Raises
+    ------
+    CovidCTError
+        What the function raises, or that CovidCT made a mistake.
+    """
+    try:
+        return function()
+    except CovidCTError:
+        raise
+    except Exception as error:
+        raise _mistake(error) from error
 
 
 def _mistake(error: Exception) -> CovidCTError:

@@ -9,6 +9,8 @@ import tempfile
 from pathlib import Path
 
 from CovidCTLib.errors import OutputError
+from CovidCTPanel.later import Ticker
+from CovidCTPanel.processes import hasEnded
 
 PREFIX = "covidct-slicer-"
 """Start of the folder's name; the number of the process that made it and a random part follow."""
@@ -17,6 +19,12 @@ RESULT_BYTES = 200_000_000
 """Space in bytes that is kept free for the results beside the CT; those of 512 x 512 x 600 voxels took under 40 MB."""
 
 MEGABYTE = 1_000_000
+
+REMOVAL_PAUSE_MS = 500
+"""Milliseconds between two tries to remove a folder: Windows refuses while another program has a file of it open."""
+
+REMOVAL_TRIES = 60
+"""How often it is tried: for half a minute, which a virus scanner needs for a CT at most."""
 
 
 class PrivateFolder:
@@ -62,8 +70,42 @@ class PrivateFolder:
         return self.path / "results"
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it; it may be gone already."""
+        """Remove the folder with all that is in it; it may be gone already. Where the system refuses, try on."""
         shutil.rmtree(self.path, ignore_errors=True)
+        if self.path.exists() and self.path not in _stubborn:
+            _stubborn[self.path] = _Removal(self.path)
+
+
+class _Removal:
+    """Tries again and again to remove a folder, from the event loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._left = REMOVAL_TRIES
+        self._ticker = Ticker(REMOVAL_PAUSE_MS, self._try)
+        self._ticker.start()
+
+    def end(self) -> None:
+        """Try once more, and then no more."""
+        self._left = 1
+        self._try()
+
+    def _try(self) -> None:
+        shutil.rmtree(self._path, ignore_errors=True)
+        self._left -= 1
+        if self._left <= 0 or not self._path.exists():
+            self._ticker.end()
+            _stubborn.pop(self._path, None)
+
+
+_stubborn: dict[Path, _Removal] = {}
+"""Folders that the system has refused to remove so far."""
+
+
+def removeStubborn() -> None:
+    """Try once more, before the application closes, to remove the folders that the system refused to remove."""
+    for removal in list(_stubborn.values()):
+        removal.end()
 
 
 def removeLeftBehind(home: Path) -> None:
@@ -71,18 +113,5 @@ def removeLeftBehind(home: Path) -> None:
     for folder in home.glob(PREFIX + "*"):
         number = folder.name.removeprefix(PREFIX).split("-")[0]
         with contextlib.suppress(OSError):
-            if number.isdigit() and not folder.is_symlink() and _hasEnded(int(number)):
+            if number.isdigit() and not folder.is_symlink() and hasEnded(int(number)):
                 shutil.rmtree(folder, ignore_errors=True)
-
-
-def _hasEnded(number: int) -> bool:
-    """Say whether no process has this number; on Windows, where a signal would end it, never."""
-    if os.name == "nt":
-        return False
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 from collections.abc import Callable
 
@@ -28,18 +29,46 @@ def isImportable(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
-def missingRequirements(isThere: Callable[[str], bool] = isImportable, forPdf: bool = False) -> tuple[str, ...]:
+def hasVersion(requirement: str, versionOf: Callable[[str], str]) -> bool:
+    """Say whether the installed version of a package is one that is asked for; yes where that cannot be known.
+
+    Parameters
+    ----------
+    requirement
+        Name and versions, such as ``monai>=1.4``.
+    versionOf
+        Gives the version of an installed package; raises ImportError where there is none.
+    """
+    try:
+        # Slicer ships it, but not every Python that runs the tests or the terminal has it.
+        from packaging.requirements import Requirement
+        from packaging.version import Version
+
+        wanted = Requirement(requirement)
+        # A development version of torch that is new enough will do.
+        return wanted.specifier.contains(Version(versionOf(wanted.name)), prereleases=True)
+    except (ImportError, ValueError):
+        # No metadata, or a version that is written in another way: it is there, and nothing says that it is too old.
+        return True
+
+
+def isInstalled(name: str, requirement: str) -> bool:
+    """Say whether Python finds a package, and in a version that is asked for; it is not imported."""
+    return isImportable(name) and hasVersion(requirement, importlib.metadata.version)
+
+
+def missingRequirements(isThere: Callable[[str, str], bool] = isInstalled, forPdf: bool = False) -> tuple[str, ...]:
     """List what pip still has to install, torch excepted; empty if nothing.
 
     Parameters
     ----------
     isThere
-        Says whether a package of this name can be imported.
+        Says whether a package, of this name to import, is there as this requirement asks.
     forPdf
         Whether a PDF is to be made too.
     """
     wanted = {**REQUIREMENTS, **(PDF_REQUIREMENTS if forPdf else {})}
-    return tuple(requirement for name, requirement in wanted.items() if not isThere(name))
+    return tuple(requirement for name, requirement in wanted.items() if not isThere(name, requirement))
 
 
 def versionsToKeep(versionOf: Callable[[str], str]) -> list[str]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
 from slicer.i18n import tr as _
+
+from CovidCTLib.analysis import CaseDecision
 
 BOTH_LUNGS = "both_lungs"
 LUNG_COLUMNS = ("right_lung", "left_lung", BOTH_LUNGS)
@@ -22,6 +24,9 @@ LUNG_ROWS = (
     "corona_score_cm3",
 )
 """Measures of the per-lung table, in the order of its rows."""
+
+SCORES = ("corona_score_cm3", "opacity_percent")
+"""Measures of both lungs that are read first."""
 
 ABSENT = "-"
 """Stands for an undefined value; its tooltip gives the reason."""
@@ -39,24 +44,47 @@ class Cell:
 
 
 def decisionText(record: Record) -> str:
-    """Say how the case was called, with the share of positive slices; where it was not, why."""
-    case = record["case"]
-    if case["positive"] is None:
-        return _("Case: not available. {reason}").format(reason=case["reason"] or "")
-    return _("Case: {decision}, {percent} % of slices abnormal ({positive} of {lung} with lung)").format(
-        decision=_("positive") if case["positive"] else _("negative"),
-        percent=f"{100 * case['positive_fraction']:.0f}",
-        positive=case["positive_slices"],
-        lung=case["lung_slices"],
+    """Say how many slices are abnormal, against which limit, and what that makes the case; where it cannot, why."""
+    case = _case(record)
+    if case.positive is None:
+        return _("Case: not available. {reason}").format(reason=case.reason or "")
+    text = (
+        _(
+            "Slices abnormal: {percent} % ({positive} of {lung} with lung), above the limit of {limit} %: "
+            "positive for COVID-19-like opacity"
+        )
+        if case.positive
+        else _(
+            "Slices abnormal: {percent} % ({positive} of {lung} with lung), not above the limit of {limit} %: "
+            "negative for COVID-19-like opacity"
+        )
     )
+    return text.format(
+        percent=case.percent_words, positive=case.positive_slices, lung=case.lung_slices, limit=case.limit_words
+    )
+
+
+def decisionLines(record: Record) -> list[str]:
+    """Say how the case is decided, then what every quality check found; for a tooltip."""
+    case = _case(record)
+    rule = [] if case.positive is None else [_("Slice classifier: {rule}").format(rule=case.words)]
+    return [*rule, *noticeLines(record)]
 
 
 def scoreLines(record: Record) -> list[str]:
     """Give the two numbers that are read first; an undefined one with its reason."""
+    corona, opacity = (_value(record, name) for name in SCORES)
     return [
-        _("Corona Score: {value}").format(value=_value(record, "corona_score_cm3")),
-        _("Percentage of opacity: {value}").format(value=_value(record, "opacity_percent")),
+        _("Corona Score: {value}").format(value=corona),
+        _("Percentage of opacity: {value}").format(value=opacity),
     ]
+
+
+def scoreDefinitions(record: Record) -> list[str]:
+    """Say what the two numbers mean, with their sources; for a tooltip."""
+    definitions = record["measure_definitions"]
+    known = [definitions[name] for name in SCORES if name in definitions]
+    return [f"{_title(definition)}: {_about(definition)}" for definition in known]
 
 
 def warningLines(record: Record) -> list[str]:
@@ -80,9 +108,7 @@ def lungTable(record: Record) -> list[list[Cell]]:
             continue
         definition = definitions[name]
         unit = f" ({definition['unit']})" if definition["unit"] else ""
-        label = definition["label"]
-        about = f"{definition['definition']} {definition['source'] or ''}".strip()
-        rows.append([Cell(f"{label[:1].upper()}{label[1:]}{unit}", about), *(_cell(entry) for entry in found)])
+        rows.append([Cell(f"{_title(definition)}{unit}", _about(definition)), *(_cell(entry) for entry in found)])
     return rows
 
 
@@ -102,6 +128,22 @@ def changeTable(regions: Iterable[tuple[str, Iterable[ChangeRow]]]) -> list[list
             cells.append(ABSENT if change is None else _number(change, "+"))
             rows.append([Cell(label), *map(Cell, cells)])
     return rows
+
+
+def _case(record: Record) -> CaseDecision:
+    """Give the decision; what a later version may have added to it is passed over."""
+    return CaseDecision(**{field.name: record["case"][field.name] for field in fields(CaseDecision)})
+
+
+def _title(definition: Mapping[str, Any]) -> str:
+    """Give the name of a measure as a line begins with it."""
+    label = str(definition["label"])
+    return label[:1].upper() + label[1:]
+
+
+def _about(definition: Mapping[str, Any]) -> str:
+    """Give the definition of a measure with its source."""
+    return f"{definition['definition']} {definition['source'] or ''}".strip()
 
 
 def _cell(entry: Mapping[str, Any] | None) -> Cell:

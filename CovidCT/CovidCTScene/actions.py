@@ -12,6 +12,7 @@ from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
 from CovidCTLib.scan import Scan
 from CovidCTScene.choice import refusalOfCt, shownSlice
+from CovidCTScene.edited import EDITED_SUFFIX
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, studiesOfPatient
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, resultNodesOf
@@ -19,6 +20,7 @@ from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
 from CovidCTScene.snapshot import Snapshot
 from CovidCTScene.surfaces import Surfaces
+from CovidCTScene.texts import tr as _
 from CovidCTScene.views import applyWindowPreset, is3DShown, isHeatMapShown, show3D, showAnalysis, showHeatMap
 
 if TYPE_CHECKING:
@@ -82,10 +84,17 @@ class SceneActions:
         """Prepare to take the CT, as `scanLater` of `CovidCTScene.scan`."""
         return scanLater(self._node(volumeId))
 
-    def add(self, volumeId: str, analysis: Analysis) -> None:
-        """Put results into the scene, in one batch, and show them."""
+    def add(self, volumeId: str, analysis: Analysis) -> str:
+        """Put results into the scene, in one batch, and show them; says what the user should know, or is empty."""
         volumeNode = self._node(volumeId)
+        earlier = resultNodesOf(self._scene, volumeNode)
         showAnalysis(self._scene, volumeNode, addAnalysisToScene(self._scene, volumeNode, analysis))
+        if earlier is None or earlier.segmentation.GetScene() is None:
+            return ""
+        return _(
+            "The earlier segments had been edited by hand, so they were kept: hidden, in a segmentation whose "
+            "name ends in {suffix}."
+        ).format(suffix=EDITED_SUFFIX.strip())
 
     def record(self, volumeId: str | None) -> dict[str, Any] | None:
         """Give what ``analysis.json`` says of the CT; None where it has no results that this version can show."""
@@ -179,7 +188,7 @@ class SceneActions:
         for identifier, typed in chosen:
             study = known.get(identifier)
             if study is None:
-                raise InputError("Each ticked study must be in the scene with its results, but one was removed.")
+                raise InputError(_("Each ticked study must be in the scene with its results, but one was removed."))
             date = parse_date(typed) if typed else study.date
             studies.append(SceneStudy(study.volumeNode, study.record, date))
         nodes, followUp = addFollowUpToScene(self._scene, studies)
@@ -189,7 +198,7 @@ class SceneActions:
     def _node(self, volumeId: str) -> Any:
         node = self._scene.GetNodeByID(volumeId)
         if node is None:
-            raise InputError("The CT must be in the scene, but it was removed. Choose or load one.")
+            raise InputError(_("The CT must be in the scene, but it was removed. Choose or load one."))
         return node
 
     def _results(self, volumeId: str | None) -> ResultNodes | None:
@@ -199,7 +208,7 @@ class SceneActions:
     def _resultsOrRefusal(self, volumeId: str) -> ResultNodes:
         nodes = self._results(volumeId)
         if nodes is None:
-            raise InputError("Results of this CT must be in the scene, but there are none. Press Analyze first.")
+            raise InputError(_("Results of this CT must be in the scene, but there are none. Press Analyze first."))
         return nodes
 
 

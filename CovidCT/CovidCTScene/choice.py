@@ -10,6 +10,7 @@ from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import CanonicalGrid
 from CovidCTScene.nodes import RESULT_ATTRIBUTE, nodesOfClass
 from CovidCTScene.scan import LPS_FROM_RAS, geometryOfVolumeNode, refusalOfVolumeNode
+from CovidCTScene.texts import tr as _
 
 RED_SLICE_VIEW = "vtkMRMLSliceNodeRed"
 """Identifier of the slice view that Slicer uses for axial slices."""
@@ -32,15 +33,17 @@ def refusalOfCt(volumeNode: Any) -> str | None:
     if refusal is not None:
         return refusal
     if volumeNode.GetAttribute(RESULT_ATTRIBUTE):
-        return "Choose the CT itself: this volume is a heat map that CovidCT made of it."
+        return _("Choose the CT itself: this volume is a heat map that CovidCT made of it.")
     if _isFrame(volumeNode):
-        return (
-            "Choose a single CT: this volume shows the frames of a sequence, one after the other. Clone the frame that "
-            "you want (Data module, right-click, Clone) and analyze the clone."
+        return _(
+            "Choose a single CT: this volume shows the frames of a sequence, one after the other. Clone the frame "
+            "that you want (Data module, right-click, Clone) and analyze the clone."
         )
     if not _canHoldHu(volumeNode):
         kind = volumeNode.GetImageData().GetScalarTypeAsString()
-        return f"Choose a CT in HU: HU go from -1024 upwards, but these voxels ({kind}) cannot be under zero."
+        return _("Choose a CT in HU: HU go from -1024 upwards, but these voxels ({kind}) cannot be under zero.").format(
+            kind=kind
+        )
     try:
         geometryOfVolumeNode(volumeNode)
     except InputError as error:

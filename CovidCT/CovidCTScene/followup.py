@@ -19,6 +19,7 @@ from CovidCTScene.chart import fillChartNode
 from CovidCTScene.followup_nodes import REGION_FIELDS, FollowUpNodes, fillFollowUpSeries, fillFollowUpTables
 from CovidCTScene.nodes import RESULT_ATTRIBUTE, markedNodes, nodesOfClass, removeNodes
 from CovidCTScene.snapshot import shapeOfRecord
+from CovidCTScene.texts import tr as _
 
 if TYPE_CHECKING:
     from CovidCTLib.followup import FollowUp
@@ -175,17 +176,21 @@ def followUpNodesOf(scene: Any, volumeNode: Any) -> FollowUpNodes | None:
 
 def _checked(studies: Sequence[SceneStudy]) -> Sequence[SceneStudy]:
     if len({study.volumeNode.GetID() for study in studies}) < len(studies):
-        raise InputError("Each study of a follow-up must be another CT, but one was chosen twice. Choose it once.")
+        raise InputError(_("Each study of a follow-up must be another CT, but one was chosen twice. Choose it once."))
     for number, study in enumerate(studies, start=1):
         if study.record is None:
             raise InputError(
-                f"Each study of a follow-up must be analyzed, but study {number} in the list is not. Choose its CT, "
-                "press Analyze, and try again."
+                _(
+                    "Each study of a follow-up must be analyzed, but study {number} in the list is not. Choose its CT, "
+                    "press Analyze, and try again."
+                ).format(number=number)
             )
         if study.date is None:
             raise InputError(
-                f"Each study of a follow-up needs the date of its scan, but study {number} in the list has none. Enter "
-                "it as YYYY-MM-DD."
+                _(
+                    "Each study of a follow-up needs the date of its scan, but study {number} in the list has none. "
+                    "Enter it as YYYY-MM-DD."
+                ).format(number=number)
             )
     return studies
 

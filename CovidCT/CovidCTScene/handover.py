@@ -13,6 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import Geometry
 from CovidCTScene.scan import geometryOfVolumeNode, refusalOfVolumeNode
+from CovidCTScene.texts import tr as _
 
 PIECE_BYTES = 1 << 23
 """Bytes that are written at a time; 8 MiB take about 10 ms."""
@@ -61,7 +62,9 @@ def handOverOfVolumeNode(volumeNode: Any) -> tuple[int, Callable[[Path], Iterato
     voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x)
     geometry = geometryOfVolumeNode(volumeNode)
     if voxels.dtype.str[1:] not in _TYPES:
-        raise InputError(f"HU must be real numbers, but the voxels are {voxels.dtype}. Give the CT itself.")
+        raise InputError(
+            _("HU must be real numbers, but the voxels are {type}. Give the CT itself.").format(type=voxels.dtype)
+        )
     return voxels.nbytes, lambda path: _written(path, voxels, geometry)
 
 

@@ -12,6 +12,10 @@ RESULT_ATTRIBUTE = "CovidCT.Result"
 VOLUME_REFERENCE = "CovidCT.Volume"
 """Node reference from a result to the CT that it was made from."""
 
+SELF_REFERENCE = "CovidCT.Self"
+"""Node reference from a result to itself. A clone's leads to the original, so that it is the user's and not a result;
+an import that gives nodes other identifiers carries references over."""
+
 
 @dataclass(frozen=True)
 class ResultNodes:
@@ -71,19 +75,40 @@ def resultNodesOf(scene: Any, volumeNode: Any) -> ResultNodes | None:
 
 
 def markedNodes(scene: Any, volumeNode: Any) -> dict[str, list[Any]]:
-    """Give the nodes that carry CovidCT's mark and refer to this CT, by field of `ResultNodes`."""
+    """Give the nodes that CovidCT made of this CT, by field of `ResultNodes`; clones of them are the user's."""
     found: dict[str, list[Any]] = {field.name: [] for field in fields(ResultNodes)}
     for result, (className, _name) in CLASSES_AND_NAMES.items():
         for node in nodesOfClass(scene, className):
             refers = node.GetNodeReferenceID(VOLUME_REFERENCE) == volumeNode.GetID()
-            if refers and node.GetAttribute(RESULT_ATTRIBUTE) == result:
+            if refers and isResult(node, result):
                 found[result].append(node)
     return found
 
 
+def mark(node: Any, result: str, volumeNode: Any) -> None:
+    """Mark a node of the scene as CovidCT's own: which field of `ResultNodes` it is, and of which CT."""
+    node.SetAttribute(RESULT_ATTRIBUTE, result)
+    node.SetNodeReferenceID(VOLUME_REFERENCE, volumeNode.GetID())
+    node.SetNodeReferenceID(SELF_REFERENCE, node.GetID())
+
+
+def unmark(node: Any) -> None:
+    """Leave a node to the user: nothing of CovidCT's refers to it or replaces it any more."""
+    node.RemoveAttribute(RESULT_ATTRIBUTE)
+    for role in (VOLUME_REFERENCE, SELF_REFERENCE):
+        node.RemoveNodeReferenceIDs(role)
+
+
+def isResult(node: Any, result: str) -> bool:
+    """Say whether a node is what CovidCT made for a field of `ResultNodes`, and no clone of it."""
+    return bool(
+        node.GetAttribute(RESULT_ATTRIBUTE) == result and node.GetNodeReferenceID(SELF_REFERENCE) == node.GetID()
+    )
+
+
 def analyzedCts(scene: Any) -> list[Any]:
     """Give every CT that any of CovidCT's results refers to, each once."""
-    records = (node for node in nodesOfClass(scene, "vtkMRMLTextNode") if node.GetAttribute(RESULT_ATTRIBUTE))
+    records = (node for node in nodesOfClass(scene, "vtkMRMLTextNode") if isResult(node, "record"))
     volumes = (node.GetNodeReference(VOLUME_REFERENCE) for node in records)
     return list(dict.fromkeys(volume for volume in volumes if volume is not None))
 

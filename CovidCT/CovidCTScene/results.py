@@ -11,19 +11,14 @@ import slicer
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
 from CovidCTScene.chart import fillChart
+from CovidCTScene.edited import isEdited, leaveToUser
 from CovidCTScene.localization import fillColourNode, fillLocalizationNode
-from CovidCTScene.nodes import (
-    CLASSES_AND_NAMES,
-    RESULT_ATTRIBUTE,
-    VOLUME_REFERENCE,
-    ResultNodes,
-    markedNodes,
-    removeNodes,
-)
+from CovidCTScene.nodes import CLASSES_AND_NAMES, ResultNodes, mark, markedNodes, nodesOfClass, removeNodes, unmark
 from CovidCTScene.scan import geometryOfVolumeNode
 from CovidCTScene.segmentation import fillSegmentationNode
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE, checksum
 from CovidCTScene.tables import fillMeasureTable, fillSliceTable
+from CovidCTScene.texts import tr as _
 
 MATRIX_TOLERANCE_MM = 1e-3
 """Grids count as the same up to this difference of their matrices; float32 headers differ by less."""
@@ -32,8 +27,9 @@ MATRIX_TOLERANCE_MM = 1e-3
 def addAnalysisToScene(scene: Any, volumeNode: Any, analysis: Analysis) -> ResultNodes:
     """Put the results of an analysis into the scene, in one batch.
 
-    Earlier results of CovidCT for the same CT go once the new ones are complete; nothing else is touched. If anything
-    fails, the scene is as it was before.
+    Earlier results of CovidCT for the same CT go once the new ones are complete; nothing else is touched. An earlier
+    segmentation that was edited by hand stays: it is renamed, hidden, and the user's from then on. If anything fails,
+    the scene is as it was before.
 
     Parameters
     ----------
@@ -56,6 +52,7 @@ def addAnalysisToScene(scene: Any, volumeNode: Any, analysis: Analysis) -> Resul
     """
     _checkSameGrid(volumeNode, analysis)
     earlier = [node for nodes in markedNodes(scene, volumeNode).values() for node in nodes]
+    edited = [node for node in earlier if node.IsA("vtkMRMLSegmentationNode") and isEdited(node, volumeNode)]
     added: dict[str, Any] = {}
     scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
     try:
@@ -64,8 +61,7 @@ def addAnalysisToScene(scene: Any, volumeNode: Any, analysis: Analysis) -> Resul
             isLine = className == "vtkMRMLPlotSeriesNode"
             node = scene.AddNewNodeByClass(className, name if isLine else f"{volumeNode.GetName()} {name}")
             added[result] = node
-            node.SetAttribute(RESULT_ATTRIBUTE, result)
-            node.SetNodeReferenceID(VOLUME_REFERENCE, volumeNode.GetID())
+            mark(node, result, volumeNode)
         nodes = ResultNodes(**added)
         _fill(nodes, volumeNode, analysis)
         _placeBeside(scene, volumeNode, nodes)
@@ -74,7 +70,9 @@ def addAnalysisToScene(scene: Any, volumeNode: Any, analysis: Analysis) -> Resul
         removeNodes(scene, added.values())
         raise
     else:
-        removeNodes(scene, earlier)
+        for node in edited:
+            leaveToUser(node)
+        _replaceEarlier(scene, [node for node in earlier if node not in edited])
         return nodes
     finally:
         scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
@@ -85,13 +83,17 @@ def _checkSameGrid(volumeNode: Any, analysis: Analysis) -> None:
     of_analysis = analysis.scan.geometry
     if of_volume.shape_zyx != of_analysis.shape_zyx:
         raise InputError(
-            f"The analysis must have the grid of the CT, {of_volume.shape_zyx} voxels (z, y, x), but has "
-            f"{of_analysis.shape_zyx}. Analyze the CT again."
+            _(
+                "The analysis must have the grid of the CT, {expected} voxels (z, y, x), but has {found}. Analyze the "
+                "CT again."
+            ).format(expected=of_volume.shape_zyx, found=of_analysis.shape_zyx)
         )
     if not np.allclose(of_volume.ijk_to_lps, of_analysis.ijk_to_lps, atol=MATRIX_TOLERANCE_MM):
         raise InputError(
-            "The analysis must lie where the CT lies, but the CT has another origin, spacing or orientation by now. "
-            "Analyze the CT again."
+            _(
+                "The analysis must lie where the CT lies, but the CT has another origin, spacing or orientation by "
+                "now. Analyze the CT again."
+            )
         )
 
 
@@ -107,6 +109,18 @@ def _fill(nodes: ResultNodes, volumeNode: Any, analysis: Analysis) -> None:
     fillSliceTable(nodes.slices, analysis)
     fillChart(nodes, volumeNode, analysis)
     nodes.record.SetText(analysis_json(analysis))
+
+
+def _replaceEarlier(scene: Any, earlier: list[Any]) -> None:
+    """Remove earlier results; colours that a clone of the heat map is drawn in stay with it, as the user's."""
+    colours = [node for node in earlier if node.IsA("vtkMRMLColorNode")]
+    removeNodes(scene, (node for node in earlier if node not in colours))
+    used = {display.GetColorNodeID() for display in nodesOfClass(scene, "vtkMRMLDisplayNode")}
+    for node in colours:
+        if node.GetID() in used:
+            unmark(node)
+        else:
+            removeNodes(scene, [node])
 
 
 def _placeBeside(scene: Any, volumeNode: Any, nodes: ResultNodes) -> None:

@@ -13,6 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.scan import Scan, ScanFacts
+from CovidCTScene.texts import tr as _
 
 LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -34,16 +35,20 @@ def refusalOfVolumeNode(volumeNode: Any) -> str | None:
         It never holds the node's name, which may be the patient's.
     """
     if volumeNode is None:
-        return "Choose a chest CT: no volume is selected."
+        return _("Choose a chest CT: no volume is selected.")
     if not volumeNode.IsA("vtkMRMLScalarVolumeNode") or volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
-        return f"Choose a chest CT: a scalar volume is needed, but this is a {volumeNode.GetNodeTagName()} node."
+        return _("Choose a chest CT: a scalar volume is needed, but this is a {node} node.").format(
+            node=volumeNode.GetNodeTagName()
+        )
     if volumeNode.GetImageData() is None or volumeNode.GetImageData().GetPointData().GetScalars() is None:
-        return "Load the chest CT again: the chosen volume has no voxels."
+        return _("Load the chest CT again: the chosen volume has no voxels.")
     components = volumeNode.GetImageData().GetNumberOfScalarComponents()
     if components != 1:
-        return f"Choose the original CT: it has one value a voxel, but this volume has {components} (colour?)."
+        return _(
+            "Choose the original CT: it has one value a voxel, but this volume has {components} (colour?)."
+        ).format(components=components)
     if volumeNode.GetParentTransformNode() is not None:
-        return (
+        return _(
             "Harden or remove the transform first: the CT must lie in the scene without one, but it is under a "
             "transform (Data module, right-click the transform of the volume)."
         )

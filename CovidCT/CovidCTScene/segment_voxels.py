@@ -14,8 +14,8 @@ from vtk.util.numpy_support import vtk_to_numpy
 from CovidCTLib.errors import InputError
 from CovidCTLib.labels import LUNG_LABELS, OPACITY_LABELS, PLEURAL_EFFUSION, Label
 from CovidCTScene import handover
-from CovidCTScene.nodes import ResultNodes
 from CovidCTScene.scan import ijkToRasOfVolumeNode
+from CovidCTScene.texts import tr as _
 
 BINARY_LABELMAP = "Binary labelmap"
 """Slicer's name of the representation (vtkSegmentationConverter)."""
@@ -94,8 +94,8 @@ class SegmentReader:
 
     Parameters
     ----------
-    nodes
-        The results.
+    segmentationNode
+        CovidCT's segmentation.
     volumeNode
         The CT, on whose grid the segments are wanted.
 
@@ -105,18 +105,18 @@ class SegmentReader:
         If a lung, ground-glass opacity or consolidation has no segment, or a segment has no voxels of its own.
     """
 
-    def __init__(self, nodes: ResultNodes, volumeNode: Any) -> None:
+    def __init__(self, segmentationNode: Any, volumeNode: Any) -> None:
         x, y, z = volumeNode.GetImageData().GetDimensions()
         self._shape = (z, y, x)
         ijkToRas = ijkToRasOfVolumeNode(volumeNode)
-        self._segmentation = nodes.segmentation
+        self._segmentation = segmentationNode
         # A segment's image is the same object of Python as long as anything holds it, and the layer does.
         layers: dict[Any, Layer] = {}
         self._parts: list[tuple[list[tuple[int, Layer, int]], NDArray[np.uint8]]] = []
         for labels in (LUNG_LABELS, OPACITY_LABELS):
             segments = []
             for value, label in enumerate(labels, start=1):
-                stored = storedSegment(nodes.segmentation, label)
+                stored = storedSegment(segmentationNode, label)
                 if stored is not None:
                     image, labelValue = stored
                     layer = layers.setdefault(image, Layer(image, ijkToRas, self._shape))
@@ -174,14 +174,18 @@ def storedSegment(segmentationNode: Any, label: Label) -> tuple[Any, int] | None
         if label is PLEURAL_EFFUSION:
             return None
         raise InputError(
-            f"The segmentation must hold the segment {label.segment_id!r}, but it was removed. Undo that, or "
-            "analyze the CT again."
+            _(
+                "The segmentation must hold the segment {segment!r}, but it was removed. Undo that, or analyze the CT "
+                "again."
+            ).format(segment=label.segment_id)
         )
     image = segment.GetRepresentation(BINARY_LABELMAP)
     if image is None:
         raise InputError(
-            f"The segment {label.segment_id!r} must be stored as voxels, but has no representation "
-            f"{BINARY_LABELMAP!r}. Create it in the module Segmentations, or analyze the CT again."
+            _(
+                "The segment {segment!r} must be stored as voxels, but has no representation {representation!r}. "
+                "Create it in the module Segmentations, or analyze the CT again."
+            ).format(segment=label.segment_id, representation=BINARY_LABELMAP)
         )
     return image, int(segment.GetLabelValue())
 

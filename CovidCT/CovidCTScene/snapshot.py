@@ -17,6 +17,7 @@ from CovidCTScene import handover
 from CovidCTScene.nodes import resultNodesOf
 from CovidCTScene.scan import scanLater
 from CovidCTScene.segment_voxels import SegmentReader
+from CovidCTScene.texts import tr as _
 
 CHECKSUM_ATTRIBUTE = "CovidCT.Checksum"
 """Attribute of the segmentation node: checksum of lungs and opacities as they came from the analysis."""
@@ -53,13 +54,13 @@ class Snapshot:
     def __init__(self, scene: Any, volumeNode: Any) -> None:
         nodes = resultNodesOf(scene, volumeNode)
         if nodes is None:
-            raise InputError("Results of this CT must be in the scene, but there are none. Press Analyze first.")
+            raise InputError(_("Results of this CT must be in the scene, but there are none. Press Analyze first."))
         self._nodes, self._volumeNode = nodes, volumeNode
         self._scan = scanLater(volumeNode)
         self._text = nodes.record.GetText() or ""
         self._checksum = nodes.segmentation.GetAttribute(CHECKSUM_ATTRIBUTE)
         x, y, z = volumeNode.GetImageData().GetDimensions()
-        self._segments = SegmentReader(nodes, volumeNode)
+        self._segments = SegmentReader(nodes.segmentation, volumeNode)
         self._heat = _localization(nodes.localization.GetImageData(), (z, y, x))
         self._localization = np.zeros((z, y, x), np.float32)
         self._stamped = self._stamp()
@@ -101,7 +102,7 @@ class Snapshot:
             If not all steps were taken, the text node does not hold an analysis of this CT, or the voxels cannot be HU.
         """
         if not self._complete:
-            raise InputError("All steps must be taken before the analysis is complete. Take them first.")
+            raise InputError(_("All steps must be taken before the analysis is complete. Take them first."))
         # Reading results needs more than Slicer ships, so it loads only where there are some.
         from CovidCTLib.results.reading import parsed_record, restored_analysis
 
@@ -109,8 +110,10 @@ class Snapshot:
         scan = self._scan()
         if shapeOfRecord(record) != scan.geometry.shape_zyx:
             raise InputError(
-                f"The results must have the grid of the CT, {scan.geometry.shape_zyx} voxels (z, y, x), but have "
-                f"{shapeOfRecord(record)}. Analyze the CT again."
+                _(
+                    "The results must have the grid of the CT, {expected} voxels (z, y, x), but have {found}. Analyze "
+                    "the CT again."
+                ).format(expected=scan.geometry.shape_zyx, found=shapeOfRecord(record))
             )
         lungs, opacities = self._segments.lungs, self._segments.opacities
         analysis = restored_analysis(record, lungs, opacities, self._localization, scan.hu)
@@ -131,8 +134,10 @@ class Snapshot:
     def _check(self) -> None:
         if self._stamp() != self._stamped:
             raise InputError(
-                "The results must stay as they are while they are read, but they were changed or removed. Press the "
-                "button again."
+                _(
+                    "The results must stay as they are while they are read, but they were changed or removed. Press "
+                    "the button again."
+                )
             )
 
 
@@ -148,7 +153,7 @@ def shapeOfRecord(record: Mapping[str, Any]) -> tuple[int, int, int]:
         z, y, x = (int(size) for size in record["geometry"]["shape_zyx"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            "A complete analysis was expected in the text node, but its geometry is missing. Analyze the CT again."
+            _("A complete analysis was expected in the text node, but its geometry is missing. Analyze the CT again.")
         ) from error
     return z, y, x
 
@@ -163,7 +168,9 @@ def _localization(image: Any, shape: tuple[int, int, int]) -> NDArray[Any]:
     found = None if image is None else image.GetDimensions()[::-1]
     if found != shape:
         raise InputError(
-            f"The localization must have the grid of the CT, {shape} voxels (z, y, x), but has {found}. Analyze the CT "
-            "again."
+            _(
+                "The localization must have the grid of the CT, {shape} voxels (z, y, x), but has {found}. Analyze "
+                "the CT again."
+            ).format(shape=shape, found=found)
         )
     return np.asarray(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape))

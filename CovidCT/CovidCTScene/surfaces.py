@@ -15,7 +15,8 @@ from CovidCTLib.errors import InputError
 from CovidCTScene import handover
 from CovidCTScene.nodes import ResultNodes
 from CovidCTScene.segment_voxels import BINARY_LABELMAP
-from CovidCTScene.views import CLOSED_SURFACE, show3D
+from CovidCTScene.texts import tr as _
+from CovidCTScene.views import CLOSED_SURFACE, showSurfaces
 
 SMOOTHING_FACTOR = "Smoothing factor"
 OTHER_PARAMETERS = {
@@ -69,7 +70,7 @@ class Surfaces:
 
     def __init__(self, scene: Any, nodes: ResultNodes) -> None:
         if nodes.segmentation.GetScene() is None or nodes.segmentation.GetScene() is not scene:
-            raise InputError("The segmentation must be in the scene, but it was removed. Analyze the CT again.")
+            raise InputError(_("The segmentation must be in the scene, but it was removed. Analyze the CT again."))
         self._scene, self._nodes = scene, nodes
         self._parts = _partsOf(nodes.segmentation)
         self._stamped = [(part.image, part.image.GetMTime()) for part in self._parts]
@@ -139,15 +140,17 @@ class Surfaces:
             segmentation.GetSegment(identifier).AddRepresentation(CLOSED_SURFACE, surface)
         # The views and the other modules' buttons look again at what there is.
         segmentation.InvokeEvent(segmentation.ContainedRepresentationNamesModified)
-        show3D(self._scene, self._nodes)
+        showSurfaces(self._scene, self._nodes, isFirst=True)
 
     def _check(self) -> None:
         node = self._nodes.segmentation
         now = [(part.image, part.image.GetMTime()) for part in _partsOf(node)] if node.GetScene() is not None else None
         if now != self._stamped:
             raise InputError(
-                "The segments must stay as they are while their surfaces are made, but they were changed or removed. "
-                "Press the button again."
+                _(
+                    "The segments must stay as they are while their surfaces are made, but they were changed or "
+                    "removed. Press the button again."
+                )
             )
 
 

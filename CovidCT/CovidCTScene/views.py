@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import CanonicalGrid
 from CovidCTLib.hu import READING_WINDOW, WINDOWS
-from CovidCTScene.nodes import ResultNodes, nodesOfClass
-from CovidCTScene.scan import LPS_FROM_RAS, geometryOfVolumeNode
+from CovidCTScene.layout import center3DViews, show3DView
+from CovidCTScene.nodes import VOLUME_REFERENCE, ResultNodes, isResult, nodesOfClass
+from CovidCTScene.scan import LPS_FROM_RAS, geometryOfVolumeNode, ijkToRasOfVolumeNode
+from CovidCTScene.texts import tr as _
 
 OVERLAY_DISPLAY_OPACITY = 0.4
 """How strongly the heat map covers the CT (0 to 1; chosen by eye)."""
@@ -26,11 +28,13 @@ WINDOW_PRESETS = {window.name: window for window in (*WINDOWS, READING_WINDOW)}
 SLICE_COLUMN = "index"
 """Column of the table of slices that holds the number of the axial slice, 0 at the feet."""
 
+HIDDEN_ATTRIBUTE = "CovidCT.Hidden"
+"""Attribute of a segmentation that is hidden because another CT is shown; what the user hid has none."""
+
 
 def showAnalysis(scene: Any, volumeNode: Any, nodes: ResultNodes) -> None:
-    """Show the CT with the localization as an overlay in every slice view of the scene."""
-    for composite in nodesOfClass(scene, "vtkMRMLSliceCompositeNode"):
-        composite.SetBackgroundVolumeID(volumeNode.GetID())
+    """Show the CT with its segments and the localization as an overlay in every slice view of the scene."""
+    _putIntoViews(scene, volumeNode)
     showHeatMap(scene, volumeNode, nodes, True)
 
 
@@ -40,16 +44,27 @@ def showHeatMap(scene: Any, volumeNode: Any, nodes: ResultNodes, shown: bool) ->
     Parameters
     ----------
     scene
-        The scene; slice views that show another volume than the CT stay as they are.
+        The scene; slice views that show another volume than the CT stay as they are, unless all do: then the CT comes
+        into every view, for the heat map would be seen in none.
     volumeNode
         The CT.
     nodes
         Its results.
     shown
         Whether the heat map is to be seen. Another volume that the user laid over the CT is never taken away.
+
+    Notes
+    -----
+    Slice views draw the segments of every CT, so that with the heat map only those of this CT stay visible; what is not
+    CovidCT's is left alone.
     """
     heatMapId = nodes.localization.GetID()
-    for composite in nodesOfClass(scene, "vtkMRMLSliceCompositeNode"):
+    composites = nodesOfClass(scene, "vtkMRMLSliceCompositeNode")
+    if shown:
+        if not any(composite.GetBackgroundVolumeID() == volumeNode.GetID() for composite in composites):
+            _putIntoViews(scene, volumeNode)
+        _showSegmentsOf(scene, nodes)
+    for composite in composites:
         if composite.GetBackgroundVolumeID() != volumeNode.GetID():
             continue
         if shown:
@@ -57,6 +72,40 @@ def showHeatMap(scene: Any, volumeNode: Any, nodes: ResultNodes, shown: bool) ->
             composite.SetForegroundOpacity(OVERLAY_DISPLAY_OPACITY)
         elif composite.GetForegroundVolumeID() == heatMapId:
             composite.SetForegroundVolumeID(None)
+
+
+def _putIntoViews(scene: Any, volumeNode: Any) -> None:
+    """Show the CT in every slice view; where it is new to one, views that look past it move to its middle."""
+    composites = nodesOfClass(scene, "vtkMRMLSliceCompositeNode")
+    if all(composite.GetBackgroundVolumeID() == volumeNode.GetID() for composite in composites):
+        return
+    for composite in composites:
+        composite.SetBackgroundVolumeID(volumeNode.GetID())
+    ijkToRas = ijkToRasOfVolumeNode(volumeNode)
+    size = np.array(volumeNode.GetImageData().GetDimensions())
+    middle = ijkToRas @ np.append((size - 1) / 2, 1.0)
+    for view in nodesOfClass(scene, "vtkMRMLSliceNode"):
+        sliceToRas = view.GetSliceToRAS()
+        place = np.array([sliceToRas.GetElement(row, 3) for row in range(4)])
+        ijk = np.linalg.solve(ijkToRas, place)[:3]
+        if not ((ijk >= -0.5) & (ijk <= size - 0.5)).all():
+            view.JumpSliceByCentering(*(float(value) for value in middle[:3]))
+
+
+def _showSegmentsOf(scene: Any, nodes: ResultNodes) -> None:
+    """Hide CovidCT's segments of every other CT, and show those of this one again if they were hidden so."""
+    own = nodes.segmentation
+    for node in nodesOfClass(scene, "vtkMRMLSegmentationNode"):
+        display = node.GetDisplayNode()
+        if display is None or not isResult(node, "segmentation"):
+            continue
+        if node.GetNodeReferenceID(VOLUME_REFERENCE) == own.GetNodeReferenceID(VOLUME_REFERENCE):
+            if node.GetAttribute(HIDDEN_ATTRIBUTE):
+                display.SetVisibility(True)
+            node.RemoveAttribute(HIDDEN_ATTRIBUTE)
+        elif display.GetVisibility():
+            display.SetVisibility(False)
+            node.SetAttribute(HIDDEN_ATTRIBUTE, "true")
 
 
 def isHeatMapShown(scene: Any, nodes: ResultNodes) -> bool:
@@ -71,7 +120,9 @@ def isHeatMapShown(scene: Any, nodes: ResultNodes) -> bool:
 def show3D(scene: Any, nodes: ResultNodes, shown: bool = True) -> None:
     """Show lungs and opacities as surfaces in the 3D views, or hide them.
 
-    The surfaces are computed the first time that they are wanted, which takes seconds for a large CT.
+    The surfaces are computed the first time that they are wanted, which takes seconds for a large CT, and the 3D views
+    then turn to them. Surfaces of other CTs are hidden, for all stand in the same place. A layout without a 3D view
+    gives way to one with it.
 
     Parameters
     ----------
@@ -89,14 +140,41 @@ def show3D(scene: Any, nodes: ResultNodes, shown: bool = True) -> None:
     """
     segmentationNode = nodes.segmentation
     if segmentationNode.GetScene() is None or segmentationNode.GetScene() is not scene:
-        raise InputError("The segmentation must be in the scene, but it was removed. Analyze the CT again.")
+        raise InputError(_("The segmentation must be in the scene, but it was removed. Analyze the CT again."))
     display = segmentationNode.GetDisplayNode()
-    if shown:
-        if not segmentationNode.GetSegmentation().ContainsRepresentation(CLOSED_SURFACE):
-            segmentationNode.CreateClosedSurfaceRepresentation()
-        display.SetPreferredDisplayRepresentationName3D(CLOSED_SURFACE)
-        display.SetVisibility(True)
-    display.SetVisibility3D(shown)
+    if not shown:
+        display.SetVisibility3D(False)
+        return
+    isFirst = not segmentationNode.GetSegmentation().ContainsRepresentation(CLOSED_SURFACE)
+    if isFirst:
+        segmentationNode.CreateClosedSurfaceRepresentation()
+    showSurfaces(scene, nodes, isFirst)
+
+
+def showSurfaces(scene: Any, nodes: ResultNodes, isFirst: bool) -> None:
+    """Show surfaces that are there, as `show3D`; only the first time the 3D views turn to them."""
+    _showSegmentsOf(scene, nodes)
+    display = nodes.segmentation.GetDisplayNode()
+    display.SetPreferredDisplayRepresentationName3D(CLOSED_SURFACE)
+    display.SetVisibility(True)
+    display.SetVisibility3D(True)
+    show3DView(scene)
+    middle = _middleOfSurfaces(nodes.segmentation.GetSegmentation()) if isFirst else None
+    if middle is not None:
+        center3DViews(scene, middle)
+
+
+def _middleOfSurfaces(segmentation: Any) -> NDArray[np.float64] | None:
+    """Give the middle of the box around all surfaces, RAS in mm; None where nothing was found."""
+    surfaces = [
+        segmentation.GetNthSegment(index).GetRepresentation(CLOSED_SURFACE)
+        for index in range(segmentation.GetNumberOfSegments())
+    ]
+    bounds = [surface.GetBounds() for surface in surfaces if surface is not None and surface.GetNumberOfPoints()]
+    if not bounds:
+        return None
+    low, high = np.min(bounds, axis=0)[::2], np.max(bounds, axis=0)[1::2]
+    return np.asarray((low + high) / 2)
 
 
 def is3DShown(nodes: ResultNodes) -> bool:
@@ -122,10 +200,14 @@ def applyWindowPreset(volumeNode: Any, name: str) -> None:
         If there is no volume or no such window.
     """
     if volumeNode is None:
-        raise InputError("Choose a chest CT: no volume is selected.")
+        raise InputError(_("Choose a chest CT: no volume is selected."))
     window = WINDOW_PRESETS.get(name)
     if window is None:
-        raise InputError(f"The window must be one of {', '.join(WINDOW_PRESETS)}, not {name!r}. Choose one of them.")
+        raise InputError(
+            _("The window must be one of {windows}, not {name!r}. Choose one of them.").format(
+                windows=", ".join(WINDOW_PRESETS), name=name
+            )
+        )
     if volumeNode.GetDisplayNode() is None:
         volumeNode.CreateDefaultDisplayNodes()
     display = volumeNode.GetDisplayNode()
@@ -151,12 +233,15 @@ def sliceOfRow(slicesNode: Any, row: int) -> int:
     column = slicesNode.GetTable().GetColumnByName(SLICE_COLUMN)
     if column is None:
         raise InputError(
-            f"The table of slices must have the column {SLICE_COLUMN!r}, but it has none. Analyze the CT again."
+            _("The table of slices must have the column {column!r}, but it has none. Analyze the CT again.").format(
+                column=SLICE_COLUMN
+            )
         )
     if not 0 <= row < column.GetNumberOfTuples():
         raise InputError(
-            f"The row must be from 0 to {column.GetNumberOfTuples() - 1}, not {row}. Choose a row of the table of "
-            "slices."
+            _("The row must be from 0 to {last}, not {row}. Choose a row of the table of slices.").format(
+                last=column.GetNumberOfTuples() - 1, row=row
+            )
         )
     return int(column.GetValue(row))
 
@@ -187,7 +272,11 @@ def rasOfSlice(volumeNode: Any, index: int, near: NDArray[np.float64] | None = N
     grid = CanonicalGrid(geometryOfVolumeNode(volumeNode)).geometry
     count, rows, columns = grid.shape_zyx
     if not 0 <= index < count:
-        raise InputError(f"The slice must be from 0 to {count - 1}, not {index}. Choose a row of the table of slices.")
+        raise InputError(
+            _("The slice must be from 0 to {last}, not {index}. Choose a row of the table of slices.").format(
+                last=count - 1, index=index
+            )
+        )
     ijkToRas = LPS_FROM_RAS @ grid.ijk_to_lps
     ijk = np.array([(columns - 1) / 2, (rows - 1) / 2, float(index), 1.0])
     if near is not None:

@@ -49,7 +49,7 @@ def _case(analysis: Analysis) -> str:
         return f"not available ({_sentence_part(case.reason)})"
     return (
         f"{'positive' if case.positive else 'negative'} ({case.positive_slices} of {case.lung_slices} lung slices "
-        f"called abnormal, {case.percent_words} %; positive above {100 * case.case_threshold:.3g} %)"
+        f"called abnormal, {case.percent_words} %; positive above {case.limit_words} %)"
     )
 
 

@@ -95,12 +95,7 @@ def case_number(analysis: Analysis) -> KeyNumber:
     label = "Case decision (slice classifier)"
     if case.positive is None or case.positive_fraction is None:
         return KeyNumber(label, NOT_AVAILABLE, "", as_sentence(case.reason), False)
-    note = (
-        f"{case.positive_slices} of {case.lung_slices} lung slices ({case.percent_words} %) are called "
-        f"abnormal, at a probability of at least {case.slice_threshold:.2f}. A case is positive when their share is "
-        f"above {100 * case.case_threshold:.3g} %."
-    )
-    return KeyNumber(label, "positive" if case.positive else "negative", "", note, True)
+    return KeyNumber(label, "positive" if case.positive else "negative", "", case.words, True)
 
 
 def key_numbers(analysis: Analysis) -> tuple[KeyNumber, ...]:

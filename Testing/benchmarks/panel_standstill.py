@@ -117,10 +117,11 @@ def measure(application: Application, analysis: Analysis, patch: pytest.MonkeyPa
     watch = Watch(application, doing)
     add = controller._actions.add
 
-    def timed_add(*given: Any) -> None:
+    def timed_add(*given: Any) -> str:
         start = time.perf_counter()
-        add(*given)
+        message: str = add(*given)
         watch.imported = time.perf_counter() - start
+        return message
 
     patch.setattr(controller._actions, "add", timed_add)
     files = application.panels.result_files

@@ -171,10 +171,19 @@ def test_the_panel_installs_what_the_analysis_needs_and_slicer_lacks():
 
 def test_the_panel_asks_only_for_what_is_missing():
     panel = runpy.run_path(str(MODULE / "CovidCTPanel" / "requirements.py"))
-    assert panel["missingRequirements"](lambda name: True) == ()
-    assert panel["missingRequirements"](lambda name: name != "monai") == ("monai>=1.4",)
+    assert panel["missingRequirements"](lambda name, requirement: True) == ()
+    assert panel["missingRequirements"](lambda name, requirement: name != "monai") == ("monai>=1.4",)
     assert panel["isImportable"]("json")
     assert not panel["isImportable"]("no_such_package_anywhere")
+
+
+@pytest.mark.parametrize(("document", "torch"), [("README.md", {"torch"}), ("docs/tutorial.md", set())])
+def test_what_was_downloaded_can_be_removed_as_the_documents_say(document, torch):
+    panel = runpy.run_path(str(MODULE / "CovidCTPanel" / "requirements.py"))
+    downloaded = [*panel["REQUIREMENTS"].values(), *panel["PDF_REQUIREMENTS"].values()]
+    (named,) = re.findall(r'pip_uninstall\("([^"]+)"\)', (ROOT / document).read_text(encoding="utf-8"))
+    # In the tutorial torch is removed by the module that installed it.
+    assert set(named.split()) == {re.split(r"[<>=]", entry)[0] for entry in downloaded} | torch
 
 
 def test_text_files_have_unix_line_ends():

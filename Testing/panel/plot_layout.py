@@ -72,12 +72,21 @@ class PlotView(Manners, QtWidgets.QWidget):
 
 
 class Layout:
-    """qMRMLLayoutManager and the logics of the modules Plots and Tables, as far as charts and tables need them."""
+    """qMRMLLayoutManager and the logics of the modules Plots and Tables, as far as charts and tables need them.
 
-    def __init__(self):
-        self._layout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    The layouts are Slicer's own: its logic keeps the layout node in the scene, which is what a loaded scene changes.
+    """
+
+    def __init__(self, scene):
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+        self._logic = slicer.vtkMRMLLayoutLogic()
+        self._logic.SetMRMLScene(scene)
+        self._node = self._logic.GetLayoutNode()
+        self._node.SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+        self._drawn = self.layout
+        self._tag = self._node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._draw())
         self._listeners = []
-        self.plotViewCount = 1
+        self.plotViewCount = 0
         self.view = PlotView()
         self.viewNode = slicer.vtkMRMLPlotViewNode()
         self.shown = []
@@ -86,15 +95,31 @@ class Layout:
 
     @property
     def layout(self):
-        return self._layout
+        return self._node.GetViewArrangement()
 
     def setLayout(self, layout):
-        self._layout = layout
-        layouts = slicer.vtkMRMLLayoutNode
-        if layout in (layouts.SlicerLayoutFourUpTableView, layouts.SlicerLayoutFourUpPlotTableView):
+        self._node.SetViewArrangement(layout)
+
+    def has(self, viewClass):
+        """Say whether the layout shows a view of a class."""
+        return f'class="{viewClass}"' in self._node.GetCurrentLayoutDescription()
+
+    def _draw(self):
+        """Make the views that the layout needs and are not there yet; those that are there stay."""
+        if self.layout == self._drawn:
+            return
+        self._drawn = self.layout
+        if self.has("vtkMRMLTableViewNode"):
             self.tables.create()
+        if self.has("vtkMRMLPlotViewNode"):
+            self.plotViewCount = 1
         for listener in list(self._listeners):
-            listener(layout)
+            listener(self.layout)
+
+    def close(self):
+        """Part from the scene before it goes."""
+        self._node.RemoveObserver(self._tag)
+        self._logic.SetMRMLScene(None)
 
     def connect(self, signature, function):
         assert signature == "layoutChanged(int)"
@@ -118,8 +143,8 @@ class Layout:
         """``slicer.modules.plots``."""
         return SimpleNamespace(
             logic=lambda: SimpleNamespace(
-                GetLayoutWithPlot=lambda layout: slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpPlotView,
-                ShowChartInLayout=self._show,
+                GetLayoutWithPlot=slicer.vtkSlicerPlotsLogic.GetLayoutWithPlot,
+                ShowChartInLayout=self.showChart,
             )
         )
 
@@ -134,7 +159,8 @@ class Layout:
             PropagateTableSelection=lambda: self.tables.show(scene.GetNodeByID(self.selectionNode.GetActiveTableID())),
         )
 
-    def _show(self, chartNode):
+    def showChart(self, chartNode):
+        """Draw a chart in the plot view, as Slicer does where the view's node names it."""
         self.shown.append(chartNode)
         self.view._draw(chartNode)
 

@@ -20,6 +20,7 @@ import importlib
 import os
 import sys
 import time
+import unittest
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -94,9 +95,13 @@ class ScriptedLoadableModuleLogic:
         return slicer.mrmlScene.AddNode(node)
 
 
-class ScriptedLoadableModuleTest:
-    def __init__(self, *args):
-        super().__init__()
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.displayed = []
+
+    def delayDisplay(self, message, requestedDelay=None, msec=None):
+        self.displayed.append(message)
 
 
 class ModuleParent(MRMLWidget):
@@ -184,7 +189,7 @@ class Application:
 
     def with_plots(self, monkeypatch):
         """Make it a Slicer with a main window, whose layout can show charts; give the layout."""
-        self.layout = Layout()
+        self.layout = Layout(self.scene)
         monkeypatch.setattr(slicer.modules, "plots", self.layout.plots(), raising=False)
         monkeypatch.setattr(slicer.modules, "tables", self.layout.tablesModule(), raising=False)
         return self.layout
@@ -281,6 +286,8 @@ class Application:
             widget.cleanup()
             QtWidgets.QWidget.close(widget.parent)
         self.rest()
+        if self.layout is not None:
+            self.layout.close()
         self.logics.close()
         assert self.mistakes == []
 

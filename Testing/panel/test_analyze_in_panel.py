@@ -7,7 +7,7 @@ import json
 import os
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +20,7 @@ import vtk  # noqa: E402
 from panel_case import ANALYSIS, GEOMETRY  # noqa: E402
 from scene_maker import added_volume  # noqa: E402
 
+from CovidCTLib.analysis import CaseDecision  # noqa: E402
 from CovidCTLib.errors import InputError, OutputError  # noqa: E402
 
 SEGMENTATION = "vtkMRMLSegmentationNode"
@@ -88,6 +89,43 @@ def test_a_choice_made_by_hand_stays_when_nothing_new_comes(application, panel, 
     assert panel.volumeId() == volume.GetID()
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_a_ct_that_is_removed_leaves_the_choice_of_another_as_it_is(application, panel, volume, together):
+    others = []
+    for name in ("b", "c"):
+        others.append(added_volume(application.scene, ANALYSIS.scan.hu, GEOMETRY, name))
+        if not together:
+            application.rest()
+    application.rest()
+    panel.ui.inputVolumeSelector.setCurrentNode(volume)
+    application.scene.RemoveNode(others[1])
+    application.rest()
+    assert panel.volumeId() == volume.GetID()
+    application.scene.RemoveNode(volume)
+    application.rest()
+    assert panel.volumeId() == others[0].GetID()
+
+
+@pytest.mark.parametrize("leave", [False, True])
+def test_a_ct_that_is_loaded_during_an_analysis_does_not_take_the_place_of_its_results(
+    application, panel, volume, leave
+):
+    start(application, panel)
+    if leave:
+        panel.exit()
+    added_volume(application.scene, ANALYSIS.scan.hu, GEOMETRY, "other")
+    application.rest()
+    assert panel.controller.running
+    wait(application, panel)
+    if leave:
+        panel.enter()
+    assert panel.volumeId() == volume.GetID()
+    assert panel.ui.resultsWidget.visible
+    newer = added_volume(application.scene, ANALYSIS.scan.hu, GEOMETRY, "newer")
+    application.rest()
+    assert panel.volumeId() == newer.GetID()
+
+
 def test_one_press_puts_the_results_into_the_scene_and_shows_them(application, panel, volume, program):
     view = application.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     application.picture(panel, "2-ready")
@@ -99,7 +137,16 @@ def test_one_press_puts_the_results_into_the_scene_and_shows_them(application, p
     assert application.scene.GetNumberOfNodesByClass(SEGMENTATION) == 1
     assert view.GetBackgroundVolumeID() == volume.GetID()
     assert panel.ui.resultsWidget.visible
-    assert panel.ui.decisionLabel.text == "Case: positive, 60 % of slices abnormal (3 of 5 with lung)"
+    assert panel.ui.decisionLabel.text == (
+        "Slices abnormal: 60 % (3 of 5 with lung), above the limit of 20 %: positive for COVID-19-like opacity"
+    )
+    rule = panel.ui.decisionLabel.toolTip.replace("\n", " ")
+    assert "at a probability of at least 0.50. A case is positive when their share is above 20 %." in rule
+    meaning = panel.ui.scoresLabel.toolTip.replace("\n", " ")
+    assert "Corona Score: Sum of the slice classifier's localization" in meaning
+    assert "arXiv:2003.05037" in meaning
+    assert "Percentage of opacity: " in meaning
+    assert max(map(len, panel.ui.scoresLabel.toolTip.splitlines())) <= 90
     assert "Corona Score: 0.07 cm3" in panel.ui.scoresLabel.text
     assert "Percentage of opacity: not available. There is no lung." in panel.ui.scoresLabel.text
     assert panel.ui.warningsLabel.text == "Slices are 4 mm apart. (found 4 mm, limit 3 mm)"
@@ -109,6 +156,25 @@ def test_one_press_puts_the_results_into_the_scene_and_shows_them(application, p
     assert not panel.ui.progressBar.visible
     assert panel.volumeId() == volume.GetID(), "the heat map must not be chosen as the newest CT"
     application.picture(panel, "4-results")
+
+
+@pytest.mark.parametrize(
+    ("called", "share", "counts", "said"),
+    [
+        (True, 0.1504, (1504, 10000), "15.04 % (1504 of 10000 with lung), above the limit of 15 %: positive for"),
+        (False, 0.15, (15, 100), "15 % (15 of 100 with lung), not above the limit of 15 %: negative for"),
+    ],
+)
+def test_the_decision_is_told_beside_its_limit(application, called, share, counts, said):
+    record = {"case": asdict(CaseDecision(called, share, *counts, 0.5, 0.15))}
+    told = application.panels.summary.decisionText(record)
+    assert told == f"Slices abnormal: {said} COVID-19-like opacity"
+
+
+def test_a_decision_that_cannot_be_made_is_told_with_its_reason(application):
+    record = {"case": asdict(CaseDecision(None, None, 0, 0, 0.5, 0.15, "No slice shows lung.")), "notices": []}
+    assert application.panels.summary.decisionText(record) == "Case: not available. No slice shows lung."
+    assert application.panels.summary.decisionLines(record) == []
 
 
 def test_the_ct_is_handed_over_raw_in_a_folder_that_only_its_user_can_read(application, panel, program):
@@ -229,6 +295,18 @@ def test_a_second_run_takes_the_place_of_the_first(application, panel):
     wait(application, panel)
     assert application.scene.GetNumberOfNodes() == once
     assert application.scene.GetNumberOfNodesByClass(SEGMENTATION) == 1
+
+
+def test_segments_that_were_edited_are_kept_and_the_panel_says_so(application, panel):
+    start(application, panel)
+    wait(application, panel)
+    first = application.scene.GetFirstNodeByClass(SEGMENTATION)
+    first.GetSegmentation().AddEmptySegment("nodule", "nodule")
+    start(application, panel)
+    wait(application, panel)
+    assert message(panel).startswith("The earlier segments had been edited by hand, so they were kept")
+    assert first.GetScene() is application.scene
+    assert panel.ui.resultsWidget.visible
 
 
 def test_a_ct_that_is_removed_meanwhile_stops_its_analysis(application, panel, program, volume):
@@ -699,6 +777,54 @@ def test_three_studies_give_their_course(application, panel, volume):
     table.item(0, 0).setCheckState(panel_qt().Qt.Unchecked)
     table.item(1, 0).setCheckState(panel_qt().Qt.Unchecked)
     assert not panel.ui.followUpButton.enabled
+
+
+@pytest.fixture
+def course(application, panel, volume):
+    """The panel with the course of a patient, and the CT of another patient."""
+    nodes = [volume, *(added_volume(application.scene, ANALYSIS.scan.hu, GEOMETRY, name) for name in ("b", "other"))]
+    under_patient(application.scene, "one", nodes[:2])
+    under_patient(application.scene, "two", nodes[2:])
+    for node in nodes:
+        panel.controller._actions.add(node.GetID(), ANALYSIS)
+    application.rest()
+    panel.ui.inputVolumeSelector.setCurrentNode(volume)
+    panel.ui.followUpSection.collapsed = False
+    application.until(lambda: panel.ui.studiesTable.rowCount == 3)
+    for row, day in enumerate(("2020-03-01", "2020-03-08", "")):
+        panel.ui.studiesTable.item(row, 1).setText(day)
+    application.click(panel.ui.followUpButton)
+    assert panel.ui.followUpTable.visible
+    return nodes
+
+
+def test_the_course_of_a_patient_leaves_the_panel_with_the_patient(application, panel, course):
+    panel.ui.inputVolumeSelector.setCurrentNode(course[1])
+    assert panel.ui.followUpTable.visible, "the same patient"
+    panel.ui.inputVolumeSelector.setCurrentNode(course[2])
+    assert not panel.ui.followUpTable.visible
+    assert panel.ui.followUpTable.rowCount == 0
+    assert not panel.ui.followUpMessageLabel.visible
+
+
+def test_the_course_of_a_patient_leaves_the_panel_with_the_scene(application, panel, course):
+    panel.exit()
+    application.scene.Clear(0)
+    application.rest()
+    assert not panel.ui.followUpTable.visible
+    assert panel.ui.studiesTable.rowCount == 0
+    assert not panel.ui.followUpMessageLabel.visible
+
+
+def test_a_tick_that_was_taken_away_stays_away_when_the_module_is_left(application, panel, course):
+    table = panel.ui.studiesTable
+    table.item(1, 0).setCheckState(panel_qt().Qt.Unchecked)
+    panel.exit()
+    application.scene.AddNewNodeByClass("vtkMRMLModelNode")
+    application.rest()
+    panel.enter()
+    assert ticks(table) == [True, False, False]
+    assert panel.ui.followUpTable.visible
 
 
 def panel_qt():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import runpy
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
+from packaging.requirements import Requirement  # noqa: E402
 from panel_case import ANALYSIS, GEOMETRY  # noqa: E402
 from slicer_application import module_parent, parameter_names  # noqa: E402
 
@@ -275,6 +277,98 @@ def test_torch_comes_through_the_pytorch_extension(application, monkeypatch, tor
     else:
         logic.installMissingPackages()
     assert asked == [{"askConfirmation": False, "torchVersionRequirement": ">=2.3"}]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        subprocess.CalledProcessError(1, ["pip"]),
+        ImportError("no module named torch"),
+        OSError("no network"),
+        RuntimeError("refused"),
+    ],
+)
+def test_torch_that_cannot_be_installed_is_told_and_the_panel_stays(application, volume, program, monkeypatch, error):
+    def fail(**given):
+        raise error
+
+    extension = ModuleType("PyTorchUtils")
+    extension.PyTorchUtilsLogic = lambda: SimpleNamespace(installTorch=fail)
+    extension.__spec__ = ModuleSpec("PyTorchUtils", None)
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", extension)
+    without(monkeypatch, "torch")
+    widget = application.opened()
+    application.click(widget.ui.analyzeButton)
+    assert "Torch is needed for the networks, but was not installed. Try again" in widget.ui.messageLabel.text
+    assert widget.ui.messageLabel.visible
+    assert widget.ui.analyzeButton.enabled
+    assert program.calls == []
+
+
+def with_versions(monkeypatch, **versions):
+    """Make packages look as if other versions of them were installed; gives these, which can be changed."""
+    original = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: versions.get(name) or original(name))
+    return versions
+
+
+def test_a_package_that_is_too_old_counts_as_missing_and_is_replaced(application, monkeypatch):
+    import numpy
+
+    installed = with_versions(monkeypatch, monai="1.3.2", torch="2.2.2+cpu")
+    without(monkeypatch, "slicer.packaging", "PyTorchUtils")
+    logic = application.module.CovidCTLogic()
+    assert logic.missingPackages() == ("torch>=2.3", "monai>=1.4")
+    with pytest.raises(CovidCTError, match="PyTorch extension is needed"):
+        logic.installMissingPackages()
+    installed["torch"] = "2.14.0.dev20260101+cu130"
+    application.pip = lambda requirements: installed.update(monai="1.5.0")
+    logic.installMissingPackages()
+    assert application.installed[0][0] == "monai>=1.4"
+    assert f"numpy=={numpy.__version__}" in application.installed[0]
+    assert logic.missingPackages() == ()
+
+
+def test_nothing_that_slicer_ships_is_asked_for_in_another_version(application):
+    from CovidCTPanel.requirements import PDF_REQUIREMENTS, REQUIREMENTS, SHIPPED_BY_SLICER
+
+    asked = {Requirement(entry).name for entry in (*REQUIREMENTS.values(), *PDF_REQUIREMENTS.values())}
+    assert asked.isdisjoint(SHIPPED_BY_SLICER)
+
+
+def test_a_package_whose_version_is_not_known_is_there(application, monkeypatch):
+    from CovidCTPanel.requirements import hasVersion
+
+    def absent(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    assert not hasVersion("monai>=1.4", lambda name: "1.3")
+    assert hasVersion("monai>=1.4", absent)
+    assert hasVersion("monai>=1.4", lambda name: "a build of mine")
+    monkeypatch.setitem(sys.modules, "packaging.requirements", None)
+    assert hasVersion("monai>=1.4", lambda name: "1.3")
+
+
+def test_slicers_own_test_of_the_module_passes(application, pipeline, monkeypatch):
+    """The networks are those of the other tests; what is tested here is the test itself."""
+    from scene_analysis import phantom_analysis
+
+    import CovidCTLib.phantom
+
+    shape, spacing = (40, 48, 48), (7.5, 7.5, 7.5)
+    make = CovidCTLib.phantom.make_chest_phantom
+    made = phantom_analysis(shape, spacing)
+    monkeypatch.setattr(CovidCTLib.phantom, "make_chest_phantom", lambda: make(shape, spacing))
+    monkeypatch.setattr(pipeline, "analyze", lambda scan, options, **others: replace(made, scan=scan))
+    test = application.module.CovidCTTest()
+    test.runTest()
+    assert test.displayed == ["Test passed"]
+    assert application.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 1
+    without(monkeypatch, "monai")
+    test = application.module.CovidCTTest()
+    test.runTest()
+    assert test.displayed == ["Skipped: the packages of the analysis are not installed, and it said so."]
+    assert application.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
 def test_the_panel_closes_and_opens_again_without_leaving_observers(application, volume):

@@ -13,6 +13,7 @@ pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip 
 import numpy as np  # noqa: E402
 from scene_maker import added_volume  # noqa: E402
 
+from CovidCTLib.geometry import Geometry  # noqa: E402
 from CovidCTLib.phantom import make_chest_phantom  # noqa: E402
 
 LONGEST_S = 300
@@ -27,14 +28,29 @@ MIDDLE = slice(14, 28)
 """Slices of the made-up chest that are analyzed, to save time."""
 
 
-def test_a_small_chest_goes_the_whole_way_and_what_cannot_is_refused(application, monkeypatch, tmp_path):
-    monkeypatch.setattr(application.panels.panel, "SECOND_CLICK_S", 0.0)
-    phantom = make_chest_phantom((40, 80, 80), (7.5, 4.5, 4.5))
+STAGES = ("Finding the lungs", "Finding opacities", "Judging the slices")
+"""Stages of the analysis as the panel names them, at which it is cancelled."""
+
+
+def small_chest(scene, name="CT", diseased=True):
+    """A made-up chest of 14 slices as a volume of the scene."""
+    phantom = make_chest_phantom((40, 80, 80), (7.5, 4.5, 4.5), diseased=diseased)
     hu = phantom.scan.hu[MIDDLE]
-    volume = added_volume(application.scene, hu, replace(phantom.scan.geometry, shape_zyx=hu.shape))
+    return added_volume(scene, hu, replace(phantom.scan.geometry, shape_zyx=hu.shape), name)
+
+
+def opened_panel(application, monkeypatch):
+    """The panel with the processor chosen, in which a click may follow another at once."""
+    monkeypatch.setattr(application.panels.panel, "SECOND_CLICK_S", 0.0)
     widget = application.opened()
+    widget.ui.deviceComboBox.currentIndex = 1
+    return widget
+
+
+def test_a_small_chest_goes_the_whole_way_and_what_cannot_is_refused(application, monkeypatch, tmp_path):
+    volume = small_chest(application.scene)
+    widget = opened_panel(application, monkeypatch)
     ui = widget.ui
-    ui.deviceComboBox.currentIndex = 1
     texts, longest, last = set(), (0.0, 0.0), (time.monotonic(), time.thread_time())
 
     def ended():
@@ -48,15 +64,15 @@ def test_a_small_chest_goes_the_whole_way_and_what_cannot_is_refused(application
     application.click(ui.analyzeButton)
     application.until(ended, LONGEST_S)
     assert ui.messageLabel.text == ""
-    assert {"Finding the lungs", "Finding opacities", "Judging the slices"} <= {text.strip(".") for text in texts}
+    assert set(STAGES) <= {text.strip(".") for text in texts}
     assert longest[0] < LONGEST_STANDSTILL_S
     assert longest[1] < LONGEST_WORK_S
     record = widget.controller._actions.record(volume.GetID())
-    assert record["geometry"]["shape_zyx"] == list(hu.shape)
+    assert record["geometry"]["shape_zyx"] == [14, 80, 80]
     assert record["options"]["device"] == "cpu"
     segmentation = application.scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
     assert segmentation.GetSegmentation().GetSegment("right_lung")
-    assert "Case: " in ui.decisionLabel.text
+    assert "Slices abnormal: " in ui.decisionLabel.text
 
     # A folder of own models that holds none.
     before = contents(application.scene)
@@ -69,7 +85,7 @@ def test_a_small_chest_goes_the_whole_way_and_what_cannot_is_refused(application
 
     hu = np.full((12, 48, 48), -1000, np.int16)
     hu[3:9, 12:36, 12:36] = 40
-    added_volume(application.scene, hu, type(phantom.scan.geometry)(hu.shape, (5.0, 5.0, 5.0)), "box")
+    added_volume(application.scene, hu, Geometry(hu.shape, (5.0, 5.0, 5.0)), "box")
     application.rest()
     before = contents(application.scene)
     application.click(ui.analyzeButton)
@@ -77,6 +93,64 @@ def test_a_small_chest_goes_the_whole_way_and_what_cannot_is_refused(application
     assert "No lungs in view" in ui.messageLabel.text
     assert contents(application.scene) == before
     assert list(application.temporary.iterdir()) == []
+
+
+def test_cancelling_at_each_stage_or_deleting_the_ct_leaves_the_scene_as_it_was(application, monkeypatch):
+    volume = small_chest(application.scene)
+    widget = opened_panel(application, monkeypatch)
+    ui, controller = widget.ui, widget.controller
+    before = contents(application.scene)
+
+    def until_stage(stage):
+        application.click(ui.analyzeButton)
+        application.until(lambda: ui.progressLabel.text.startswith(stage) or not controller.busy, LONGEST_S)
+        assert controller.busy, f"{stage} was not seen"
+
+    for stage in STAGES:
+        until_stage(stage)
+        assert ui.analyzeButton.text == "Cancel"
+        application.click(ui.analyzeButton)
+        application.until(lambda: not controller.busy, LONGEST_S)
+        assert contents(application.scene) == before
+        assert list(application.temporary.iterdir()) == []
+        assert ui.analyzeButton.text == "Analyze"
+
+    until_stage(STAGES[0])
+    application.scene.RemoveNode(volume)
+    application.until(lambda: not controller.busy, LONGEST_S)
+    assert contents(application.scene) <= before
+    assert application.scene.GetFirstNodeByClass("vtkMRMLSegmentationNode") is None
+    assert list(application.temporary.iterdir()) == []
+
+
+def test_three_studies_of_which_one_is_analyzed_twice_give_their_course(application, monkeypatch):
+    studies = [small_chest(application.scene, "ill"), small_chest(application.scene, "as ill")]
+    studies.append(small_chest(application.scene, "well", diseased=False))
+    widget = opened_panel(application, monkeypatch)
+    ui, controller = widget.ui, widget.controller
+    for study in (*studies, studies[0]):
+        ui.inputVolumeSelector.setCurrentNode(study)
+        application.rest()
+        application.click(ui.analyzeButton)
+        application.until(lambda: not controller.busy, LONGEST_S)
+        assert ui.messageLabel.text == ""
+    assert application.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == len(studies)
+    measures = [controller._actions.record(study.GetID())["measures"] for study in studies]
+    assert measures[0] == measures[1] != measures[2]
+
+    ui.followUpSection.collapsed = False
+    application.until(lambda: ui.studiesTable.rowCount == len(studies) and controller._loading is None)
+    for row, day in enumerate(("2020-03-01", "2020-03-08", "2020-03-20")):
+        ui.studiesTable.item(row, 0).setCheckState(application.panels.followup_section.qt.Qt.Checked)
+        ui.studiesTable.item(row, 1).setText(day)
+    application.click(ui.followUpButton)
+    application.until(lambda: not controller.busy, LONGEST_S)
+    table = ui.followUpTable
+    rows = [[table.item(row, column).text() for column in range(4)] for row in range(table.rowCount)]
+    both = {row[0]: row[1:] for row in rows[[row[0] for row in rows].index("Both lungs") + 1 :]}
+    first, last, change = (float(text) for text in both["Opacity volume (ml)"])
+    assert first > last
+    assert change == pytest.approx(last - first, abs=0.02)
 
 
 def contents(scene):

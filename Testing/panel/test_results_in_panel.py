@@ -240,6 +240,31 @@ def test_a_mistake_while_results_are_read_ends_the_analysis(application, panel, 
     assert not panel.controller.running
 
 
+@pytest.mark.parametrize("place", ["add", "scanLater", "beginning"])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(AttributeError("Doe^Jane"), "made a mistake (AttributeError)"), (MemoryError(), "More free memory")],
+)
+def test_a_mistake_while_results_go_into_the_scene_does_not_lock_the_panel(
+    application, panel, monkeypatch, caplog, place, error, told
+):
+    def fail(*_given):
+        raise error
+
+    if place == "beginning":
+        monkeypatch.setattr(application.panels.analysis_run, "PrivateFolder", fail)
+    else:
+        monkeypatch.setattr(panel.controller._actions, place, fail)
+    application.click(panel.ui.analyzeButton)
+    wait(application, panel)
+    assert told in message(panel)
+    assert "Doe" not in message(panel) + caplog.text
+    assert "in fail" in caplog.text
+    assert panel.ui.analyzeButton.text == "Analyze"
+    assert panel.ui.analyzeButton.enabled
+    assert panel.ui.inputVolumeSelector.enabled
+
+
 def test_a_mistake_while_the_ct_is_handed_over_starts_nothing(application, panel, program, monkeypatch):
     def broken(path):
         yield 0.5

@@ -126,6 +126,8 @@ class ThreeDView(_View):
         super().__init__(logics, slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance(), THREED_MANAGERS, size)
         self.renderer.SetUseDepthPeeling(True)
         self.node = logics.scene.AddNewNodeByClass("vtkMRMLViewNode")
+        # By its name the view finds its camera in the scene, or makes one.
+        self.node.SetLayoutName("1")
         self.node.SetBoxVisible(False)
         self.node.SetAxisLabelsVisible(False)
         self.node.SetBackgroundColor(0, 0, 0)

@@ -97,7 +97,7 @@ def test_the_scene_agrees_with_the_librarys_numbers_in_every_orientation(shared_
         np.testing.assert_allclose(
             scanFromVolumeNode(volume).geometry.ijk_to_lps, geometry.ijk_to_lps, rtol=0, atol=1e-9
         )
-        reader = SegmentReader(nodes, volume)
+        reader = SegmentReader(nodes.segmentation, volume)
         for _share in reader.steps():
             continue
         np.testing.assert_array_equal(reader.lungs, analysis.lungs)
