@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
+
+from CovidCTPanel.watched_views import WatchedViews
 
 LEFT_BUTTON = 1
 """The mouse's left button, as VTK's vtkContextMouseEvent numbers it."""
@@ -38,10 +39,14 @@ class Charts:
         self._layoutManager = layoutManager
         self._plotsLogic = plotsLogic
         self._onPoint = onPoint
-        self._watched: list[tuple[Any, Callable[[Any, Any], None]]] = []
-        # One object for connecting and disconnecting; each look at a method makes another.
-        self._onLayout = self.watch
-        self._follow()
+        self._views = WatchedViews(
+            layoutManager,
+            lambda manager: [manager.plotWidget(index) for index in range(manager.plotViewCount)],
+            lambda widget: widget.plotView(),
+            SELECTED,
+            self._listenerOf,
+        )
+        self._views.follow()
 
     def show(self, chartNode: Any) -> None:
         """Show a vtkMRMLPlotChartNode; without a main window there is nobody to show it to, and nothing happens."""
@@ -51,39 +56,15 @@ class Charts:
         plots = self._plotsLogic()
         layoutManager.setLayout(plots.GetLayoutWithPlot(layoutManager.layout))
         plots.ShowChartInLayout(chartNode)
-        self.watch()
+        self._views.watch()
 
     def leave(self) -> None:
         """Listen to no chart any more."""
-        layoutManager = self._layoutManager()
-        if layoutManager is not None:
-            layoutManager.disconnect("layoutChanged(int)", self._onLayout)
-        for view, listener in self._watched:
-            # PythonQt raises it for a view that the application has deleted already.
-            with contextlib.suppress(ValueError):
-                view.disconnect(SELECTED, listener)
-        self._watched = []
+        self._views.leave()
 
-    def watch(self, *_layout: int) -> None:
-        """Watch every plot view that is there and is not watched yet; a view stays when the layout changes."""
-        layoutManager = self._layoutManager()
-        if layoutManager is None:
-            return
-        known = [view for view, _listener in self._watched]
-        for index in range(layoutManager.plotViewCount):
-            plotWidget = layoutManager.plotWidget(index)
-            view = plotWidget.plotView()
-            if view not in known:
-                letPointsBeClicked(plotWidget)
-                listener = PointListener(self._onPoint).tell
-                view.connect(SELECTED, listener)
-                self._watched.append((view, listener))
-
-    def _follow(self) -> None:
-        layoutManager = self._layoutManager()
-        if layoutManager is not None:
-            layoutManager.connect("layoutChanged(int)", self._onLayout)
-            self.watch()
+    def _listenerOf(self, plotWidget: Any) -> Callable[[Any, Any], None]:
+        letPointsBeClicked(plotWidget)
+        return PointListener(self._onPoint).tell
 
 
 class PointListener:

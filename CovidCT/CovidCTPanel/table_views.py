@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
+
+from CovidCTPanel.watched_views import WatchedViews
+
+SELECTED = "selectionChanged()"
+"""Signal of qMRMLTableView: other cells are selected."""
 
 
 class TableViews:
@@ -33,9 +37,13 @@ class TableViews:
         self._tablesLogic = tablesLogic
         self._activate = activate
         self._onRow = onRow
-        self._watched: list[tuple[Any, Callable[[], None]]] = []
-        # One object for connecting and disconnecting; each look at a method makes another.
-        self._onLayout = self.watch
+        self._views = WatchedViews(
+            layoutManager,
+            lambda manager: [manager.tableWidget(index) for index in range(manager.tableViewCount)],
+            lambda widget: widget.tableView(),
+            SELECTED,
+            self._listenerOf,
+        )
 
     def show(self, tableNode: Any) -> None:
         """Show a vtkMRMLTableNode; without a main window there is nobody to show it to, and nothing happens."""
@@ -44,38 +52,18 @@ class TableViews:
             return
         layoutManager.setLayout(self._tablesLogic().GetLayoutWithTable(layoutManager.layout))
         self._activate(tableNode)
-        self.watch()
+        self._views.watch()
 
     def follow(self) -> None:
         """Watch the table views now and after each change of the layout, for tables can be shown in other ways too."""
-        layoutManager = self._layoutManager()
-        if layoutManager is not None:
-            layoutManager.connect("layoutChanged(int)", self._onLayout)
-            self.watch()
+        self._views.follow()
 
     def leave(self) -> None:
         """Watch nothing any more."""
-        layoutManager = self._layoutManager()
-        if layoutManager is not None:
-            layoutManager.disconnect("layoutChanged(int)", self._onLayout)
-        for view, listener in self._watched:
-            # PythonQt raises it for a view that the application has deleted already.
-            with contextlib.suppress(ValueError):
-                view.disconnect("selectionChanged()", listener)
-        self._watched = []
+        self._views.leave()
 
-    def watch(self, *_layout: int) -> None:
-        """Watch every table view that is there and is not watched yet; a view stays when the layout changes."""
-        layoutManager = self._layoutManager()
-        if layoutManager is None:
-            return
-        known = [view for view, _listener in self._watched]
-        for index in range(layoutManager.tableViewCount):
-            view = layoutManager.tableWidget(index).tableView()
-            if view not in known:
-                self._watch(view)
-
-    def _watch(self, view: Any) -> None:
+    def _listenerOf(self, tableWidget: Any) -> Callable[[], None]:
+        view = tableWidget.tableView()
         known = _chosenCell(view)
 
         def listener() -> None:
@@ -86,9 +74,7 @@ class TableViews:
             if known[1] is not None and known != before and before[0] in (None, known[0]):
                 self._tell(view.mrmlTableNode(), known[1][0])
 
-        # By its signature: an attribute could mean the protected slot of the same name.
-        view.connect("selectionChanged()", listener)
-        self._watched.append((view, listener))
+        return listener
 
     def _tell(self, tableNode: Any, number: int) -> None:
         # Slicer 5.12 has another name for it, and writes a warning into its log for the old one.
