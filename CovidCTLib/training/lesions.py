@@ -48,54 +48,80 @@ def infected(label: Any) -> Any:
     return (label > 0) & (label != UNKNOWN)
 
 
-class RandOpacityFadedd(Randomizable, MapTransform):  # type: ignore[misc]
+class _RandOpacityChanged(Randomizable, MapTransform):  # type: ignore[misc]
+    """Changes the known opacities of some samples.
+
+    Parameters
+    ----------
+    prob
+        Chance of a change.
+    """
+
+    def __init__(self, prob: float) -> None:
+        MapTransform.__init__(self, ["image", "label"])
+        self.prob = prob
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x); what came in is left alone."""
+        sample = dict(data)
+        if self.R.random() < self.prob:
+            strength = self.draw()
+            where = infected(sample["label"][LABEL_OPACITIES])
+            if where.any():
+                sample["label"] = sample["label"].clone()
+                sample["image"] = self.change(sample["image"], sample["label"], where, strength)
+        return sample
+
+    def draw(self) -> tuple[float, ...]:
+        """Draw how strong the change is, whether or not there is anything to change."""
+        raise NotImplementedError
+
+    def change(
+        self, image: torch.Tensor, label: torch.Tensor, where: torch.Tensor, strength: tuple[float, ...]
+    ) -> torch.Tensor:
+        """Give the changed image, and write the classes into the label."""
+        raise NotImplementedError
+
+
+class RandOpacityFadedd(_RandOpacityChanged):
     """Fade known opacities towards healthy lung, so that faint ground glass is learned from dense one."""
 
     def __init__(self, prob: float = 0.25) -> None:
-        MapTransform.__init__(self, ["image", "label"])
-        self.prob = prob
+        super().__init__(prob)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x); faded consolidation has no class."""
-        sample = dict(data)
-        if self.R.random() < self.prob:
-            left = self.R.uniform(LEAST_CONTRAST_LEFT, 0.8)
-            label = sample["label"][LABEL_OPACITIES]
-            where = infected(label)
-            if not where.any():
-                return sample
-            image = sample["image"]
-            lung = (sample["label"][LABEL_LUNGS] == 1) & (label == 0)
-            healthy = float(image[0][lung].median()) if lung.any() else HEALTHY_LUNG
-            share = _blurred(where.float()) * (1 - left)
-            sample["image"] = image - share[None] * (image - healthy).clamp(min=0)
-            sample["label"] = sample["label"].clone()
-            sample["label"][LABEL_OPACITIES][where & (label == CONSOLIDATION)] = INFECTION
-        return sample
+    def draw(self) -> tuple[float, ...]:
+        """Draw the share of contrast that is left."""
+        return (float(self.R.uniform(LEAST_CONTRAST_LEFT, 0.8)),)
+
+    def change(
+        self, image: torch.Tensor, label: torch.Tensor, where: torch.Tensor, strength: tuple[float, ...]
+    ) -> torch.Tensor:
+        """Fade; consolidation that was faded has no class."""
+        lung = (label[LABEL_LUNGS] == 1) & (label[LABEL_OPACITIES] == 0)
+        healthy = float(image[0][lung].median()) if lung.any() else HEALTHY_LUNG
+        label[LABEL_OPACITIES][where & (label[LABEL_OPACITIES] == CONSOLIDATION)] = INFECTION
+        share = _blurred(where.float()) * (1 - strength[0])
+        return image - share[None] * (image - healthy).clamp(min=0)
 
 
-class RandOpacityCondensedd(Randomizable, MapTransform):  # type: ignore[misc]
+class RandOpacityCondensedd(_RandOpacityChanged):
     """Fill known opacities up towards soft tissue, so that consolidation is learned from ground glass."""
 
     def __init__(self, prob: float = 0.1) -> None:
-        MapTransform.__init__(self, ["image", "label"])
-        self.prob = prob
+        super().__init__(prob)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x)."""
-        sample = dict(data)
-        if self.R.random() < self.prob:
-            share, level = float(self.R.uniform(0.3, 1.0)), float(self.R.uniform(*DENSE))
-            label = sample["label"][LABEL_OPACITIES]
-            where = infected(label)
-            if not where.any():
-                return sample
-            image = sample["image"]
-            sample["image"] = image + share * _blurred(where.float())[None] * (level - image).clamp(min=0)
-            sample["label"] = sample["label"].clone()
-            changed = where & (label != CONSOLIDATION)
-            sample["label"][LABEL_OPACITIES][changed] = CONSOLIDATION if share >= CONSOLIDATION_FROM else INFECTION
-        return sample
+    def draw(self) -> tuple[float, ...]:
+        """Draw the share that is filled, and the level that it is filled to."""
+        return float(self.R.uniform(0.3, 1.0)), float(self.R.uniform(*DENSE))
+
+    def change(
+        self, image: torch.Tensor, label: torch.Tensor, where: torch.Tensor, strength: tuple[float, ...]
+    ) -> torch.Tensor:
+        """Fill; ground glass becomes consolidation, or has no class where it was filled by less."""
+        share, level = strength
+        changed = where & (label[LABEL_OPACITIES] != CONSOLIDATION)
+        label[LABEL_OPACITIES][changed] = CONSOLIDATION if share >= CONSOLIDATION_FROM else INFECTION
+        return image + share * _blurred(where.float())[None] * (level - image).clamp(min=0)
 
 
 class RandOpacityPastedd(Randomizable, MapTransform):  # type: ignore[misc]
