@@ -122,11 +122,16 @@ def main_figures(validation: Mapping[str, Any]) -> list[str]:
     """
     from CovidCTLib.models.card import figure_words, plain_text
 
-    figures = _figures_in(validation)
-    kinds = [str(figure.get("name")).rpartition(", ")[2] for figure in figures]
+    first: dict[str, Mapping[str, Any]] = {}
+    others = []
+    for figure in _figures_in(validation):
+        kind = str(figure.get("name")).rpartition(", ")[2]
+        if kind in first:
+            others.append(figure)
+        else:
+            first[kind] = figure
     words = []
-    # Sorting keeps the order of those that are alike.
-    for _, figure in sorted(enumerate(figures), key=lambda entry: kinds.index(kinds[entry[0]]) != entry[0]):
+    for figure in (*first.values(), *others):
         name, value, interval, _ = figure_words(figure)
         words.append(f"{name} {value}" + ("" if interval == "-" else f" ({interval})"))
     if not words:

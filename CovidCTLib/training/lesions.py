@@ -6,6 +6,7 @@ never saw it there takes it for chest wall.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -72,15 +73,15 @@ class _RandOpacityChanged(Randomizable, MapTransform):  # type: ignore[misc]
                 sample["image"] = self.change(sample["image"], sample["label"], where, strength)
         return sample
 
+    @abstractmethod
     def draw(self) -> tuple[float, ...]:
         """Draw how strong the change is, whether or not there is anything to change."""
-        raise NotImplementedError
 
+    @abstractmethod
     def change(
         self, image: torch.Tensor, label: torch.Tensor, where: torch.Tensor, strength: tuple[float, ...]
     ) -> torch.Tensor:
         """Give the changed image, and write the classes into the label."""
-        raise NotImplementedError
 
 
 class RandOpacityFadedd(_RandOpacityChanged):

@@ -452,13 +452,19 @@ def heights(view):
     return view.GetSliceToRAS().GetElement(2, 3)
 
 
-def test_a_clicked_row_of_the_table_moves_the_slice_views(application, program, volume, monkeypatch):
+def shown_table(application, volume, monkeypatch):
+    """Layout, widget and a slice view, with the table of slices shown by its button."""
     layout = application.with_plots(monkeypatch)
     widget = application.opened()
     widget.controller._actions.add(volume.GetID(), ANALYSIS)
     widget.controller.showState()
     view = application.scene.AddNewNodeByClass("vtkMRMLSliceNode")
     application.click(widget.ui.tableButton)
+    return layout, widget, view
+
+
+def test_a_clicked_row_of_the_table_moves_the_slice_views(application, program, volume, monkeypatch):
+    layout, widget, view = shown_table(application, volume, monkeypatch)
     assert layout.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView
     table = layout.tables.views[0]
     assert table.mrmlTableNode().GetName() == "chest slices"
@@ -516,12 +522,7 @@ def test_a_table_that_was_shown_from_elsewhere_moves_the_slice_views_of_its_own_
 
 
 def test_a_row_that_stays_selected_while_tables_change_moves_nothing(application, program, volume, monkeypatch):
-    layout = application.with_plots(monkeypatch)
-    widget = application.opened()
-    widget.controller._actions.add(volume.GetID(), ANALYSIS)
-    widget.controller.showState()
-    view = application.scene.AddNewNodeByClass("vtkMRMLSliceNode")
-    application.click(widget.ui.tableButton)
+    layout, _widget, view = shown_table(application, volume, monkeypatch)
     slices = layout.tables.views[0].mrmlTableNode()
     (scores,) = (node for node in application.scene.GetNodesByClass("vtkMRMLTableNode") if "Score" in node.GetName())
     layout.tables.views[0]._click(6)
