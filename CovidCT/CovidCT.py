@@ -29,8 +29,7 @@ if importlib.util.find_spec("CovidCTLib") is None:
 import CovidCTPanel as panels
 import CovidCTScene as scenes
 from CovidCTScene.actions import SceneActions
-from CovidCTScene.choice import newestCt, refusalOfCt
-from CovidCTScene.sample import registerSamples
+from CovidCTScene.choice import SeenCts, refusalOfCt
 
 import CovidCTLib
 from CovidCTLib.analysis import Analysis, Progress
@@ -68,7 +67,7 @@ class CovidCT(ScriptedLoadableModule):
             import SampleData
 
             thumbnail = self.resourcePath("Icons/CovidCT.png")
-            registerSamples(SampleData.SampleDataLogic, lambda: slicer.mrmlScene, thumbnail)
+            scenes.registerSamples(SampleData.SampleDataLogic, lambda: slicer.mrmlScene, thumbnail)
 
 
 @parameterNodeWrapper
@@ -102,7 +101,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.controller = None
         self._parameterNode = None
         self._guiTag = None
-        self._seenIds = None
+        self._seen = SeenCts()
 
     def setup(self):
         """Load the panel and connect it."""
@@ -117,7 +116,10 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             lambda: slicer.app.layoutManager(), lambda: slicer.modules.plots.logic(), self.onChartPoint
         )
         self.tables = panels.TableViews(
-            lambda: slicer.app.layoutManager(), lambda: slicer.modules.tables.logic(), showTable, self.onTableRow
+            lambda: slicer.app.layoutManager(),
+            lambda: slicer.modules.tables.logic(),
+            lambda tableNode: scenes.showTableNode(slicer.app.applicationLogic(), tableNode),
+            self.onTableRow,
         )
         self.tables.follow()
         self.controller = panels.Controller(
@@ -134,8 +136,8 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.resetButton.connect("clicked(bool)", lambda _checked=False: panels.resetSettings(self.settings()))
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneReplaced)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneReplaced)
         self.addObserver(scene, scene.NodeAddedEvent, self.onNodesChanged)
         self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
         # A CT gets its voxels after it was added, and one import adds many nodes: one look when all is done is enough.
@@ -169,15 +171,9 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.controller.forgetStudies()
         self.setParameterNode(None)
 
-    def onSceneEndClose(self, caller, event):
-        """Take up the new scene's parameter node if the module is open."""
-        self._seenIds = None
-        if self.parent.isEntered:
-            self.initializeParameterNode()
-
-    def onSceneEndImport(self, caller, event):
-        """Take up what a loaded scene says was chosen."""
-        self._seenIds = None
+    def onSceneReplaced(self, caller, event):
+        """Take up the parameter node of the new scene, or what a loaded one says was chosen, if the module is open."""
+        self._seen.forget()
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -206,12 +202,8 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _chooseNewest(self):
         """Choose the newest CT if none is chosen, or if it was never seen before; never while one is analyzed."""
-        newest = newestCt(slicer.mrmlScene)
-        isNew = newest is not None and self._seenIds is not None and newest.GetID() not in self._seenIds
-        # All of them, and also while one is analyzed: what came then, or stands behind a newer one, is not new later.
-        volumeNodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
-        present = {node.GetID() for node in volumeNodes if refusalOfCt(node) is None}
-        self._seenIds = present | (self._seenIds or set())
+        # Also while one is analyzed: what came then is not new later.
+        newest, isNew = self._seen.look(slicer.mrmlScene)
         if newest is None or self.controller.running:
             return
         if isNew or self._parameterNode.inputVolume is None:
@@ -247,47 +239,27 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onChartPoint(self, seriesId, row):
         """Move the slice views to the slice of a point that was chosen in the chart of any analyzed CT."""
-        self._jump(row, lambda nodes: seriesId in (nodes.probabilitySeries.GetID(), nodes.areaSeries.GetID()))
+        self._orMessage(lambda: scenes.jumpToChartPoint(slicer.mrmlScene, seriesId, row))
 
     def onTableRow(self, tableId, row):
         """Move the slice views to the slice of a row that was chosen in the table of any analyzed CT."""
-        self._jump(row, lambda nodes: tableId == nodes.slices.GetID())
+        self._orMessage(lambda: scenes.jumpToTableRow(slicer.mrmlScene, tableId, row))
 
-    def _jump(self, row, isMeant):
-        """Move the slice views to the slice of a row of the results that are meant."""
-        for volumeNode in scenes.analyzedCts(slicer.mrmlScene):
-            nodes = scenes.resultNodesOf(slicer.mrmlScene, volumeNode)
-            if nodes is not None and isMeant(nodes):
-                try:
-                    scenes.jumpToSlice(slicer.mrmlScene, volumeNode, scenes.sliceOfRow(nodes.slices, row))
-                except CovidCTError as error:
-                    self.panel.showMessage(str(error))
+    def _orMessage(self, action):
+        """Show what is wrong as one sentence."""
+        try:
+            action()
+        except CovidCTError as error:
+            self.panel.showMessage(str(error))
 
     def installWithConsent(self, forPdf: bool = False) -> bool:
         """Install what is missing if the user agrees; say whether an analysis, or a PDF, can be made now."""
-        missing = self.logic.missingPackages(forPdf)
-        if not missing:
-            return True
-        question = _(
-            "CovidCT needs Python packages that Slicer does not ship: {packages}. They are downloaded from the "
-            "Python Package Index and installed into this Slicer. Install them now?"
-        ).format(packages=", ".join(missing))
-        if not slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidCT")):
-            self.panel.showMessage(
-                _("Nothing was installed. CovidCT needs {packages}; press the button again to install them.").format(
-                    packages=", ".join(missing)
-                )
-            )
-            return False
-        self.logic.installMissingPackages(forPdf)
-        return True
-
-
-def showTable(tableNode):
-    """Show a table in the table views of the layout."""
-    logic = slicer.app.applicationLogic()
-    logic.GetSelectionNode().SetActiveTableID(tableNode.GetID())
-    logic.PropagateTableSelection()
+        return panels.installWithConsent(
+            self.logic.missingPackages(forPdf),
+            lambda question: slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidCT")),
+            self.panel.showMessage,
+            lambda: self.logic.installMissingPackages(forPdf),
+        )
 
 
 class CovidCTLogic(ScriptedLoadableModuleLogic):

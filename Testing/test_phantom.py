@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import CanonicalGrid
-from CovidCTLib.phantom import Phantom, lens_volume, make_chest_phantom
+from CovidCTLib.phantom import Phantom, make_chest_phantom
+from CovidCTLib.phantom_anatomy import lens_volume
 
 SMALL = ((48, 72, 72), (5.0, 4.0, 4.0))
 

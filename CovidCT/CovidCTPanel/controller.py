@@ -6,11 +6,9 @@ import concurrent.futures
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import qt
 from slicer.i18n import tr as _
 
 from CovidCTLib.errors import CovidCTError
@@ -26,6 +24,7 @@ from CovidCTPanel.private_folder import PrivateFolder, removeStubborn
 from CovidCTPanel.result_files import ResultFiles
 from CovidCTPanel.settings import analysisArguments, engineArguments
 from CovidCTPanel.summary import changeTable
+from CovidCTPanel.wait_cursor import waitCursor
 
 FOLLOW_UP_PACKAGE = "CovidCTLib.followup"
 """Loaded only where it is needed, as it needs packages that Slicer does not ship."""
@@ -379,16 +378,6 @@ class Controller:
 
         self._background = LongCall(steps, function, done)
         self.showState()
-
-
-@contextmanager
-def waitCursor() -> Iterator[None]:
-    """Show that the application stands still for a moment."""
-    qt.QApplication.setOverrideCursor(qt.Qt.WaitCursor)
-    try:
-        yield
-    finally:
-        qt.QApplication.restoreOverrideCursor()
 
 
 def _readAnalysis(folder: PrivateFolder, scanLater: Callable[[], Any]) -> Any:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from slicer.i18n import tr as _
 
 from CovidCTLib.errors import CovidCTError
 from CovidCTPanel.requirements import (
@@ -92,6 +94,42 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
         raise CovidCTError(
             f"Python packages were installed, but are not found: {', '.join(left)}. Restart Slicer and try again."
         )
+
+
+def installWithConsent(
+    missing: Sequence[str], confirm: Callable[[str], bool], tell: Callable[[str], None], install: Callable[[], None]
+) -> bool:
+    """Install what is missing if the user agrees.
+
+    Parameters
+    ----------
+    missing
+        As `missingPackages` lists it; where it is empty, nobody is asked.
+    confirm
+        Asks the user a question, and gives the answer.
+    tell
+        Shows one sentence where the user declines.
+    install
+        Installs; may raise CovidCTError.
+
+    Returns
+    -------
+    bool
+        Whether everything is there now.
+    """
+    if not missing:
+        return True
+    packages = ", ".join(missing)
+    question = _(
+        "CovidCT needs Python packages that Slicer does not ship: {packages}. They are downloaded from the "
+        "Python Package Index and installed into this Slicer. Install them now?"
+    ).format(packages=packages)
+    if not confirm(question):
+        declined = _("Nothing was installed. CovidCT needs {packages}; press the button again to install them.")
+        tell(declined.format(packages=packages))
+        return False
+    install()
+    return True
 
 
 def _installTorch() -> None:

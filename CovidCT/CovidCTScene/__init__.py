@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from CovidCTScene.clicks import jumpToChartPoint, jumpToTableRow
 from CovidCTScene.export import analysisFromScene, exportResults
 from CovidCTScene.followup import (
     SceneStudy,
@@ -12,6 +13,7 @@ from CovidCTScene.followup import (
     studiesOfPatient,
 )
 from CovidCTScene.followup_nodes import FollowUpNodes
+from CovidCTScene.layout import showTableNode
 from CovidCTScene.nodes import ResultNodes, analyzedCts, resultNodesOf
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.sample import addSample, addSampleCourse, registerSamples
@@ -50,7 +52,9 @@ __all__ = [
     "followUpNodesOf",
     "is3DShown",
     "isHeatMapShown",
+    "jumpToChartPoint",
     "jumpToSlice",
+    "jumpToTableRow",
     "rasOfSlice",
     "refusalOfVolumeNode",
     "registerSamples",
@@ -60,6 +64,7 @@ __all__ = [
     "show3D",
     "showAnalysis",
     "showHeatMap",
+    "showTableNode",
     "sliceOfRow",
     "studiesOfPatient",
 ]

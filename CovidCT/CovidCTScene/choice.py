@@ -59,6 +59,38 @@ def newestCt(scene: Any) -> Any | None:
     return None
 
 
+class SeenCts:
+    """The CTs that were seen in a scene, so that one that came since can be told from them."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] | None = None
+
+    def forget(self) -> None:
+        """Take the CTs of the next look for known ones, because the scene is another one."""
+        self._ids = None
+
+    def look(self, scene: Any) -> tuple[Any | None, bool]:
+        """Look at a scene.
+
+        Parameters
+        ----------
+        scene
+            The same as at the looks before, unless `forget` was called.
+
+        Returns
+        -------
+        newest, isNew
+            As `newestCt`, and whether no look before this one saw it; the first look finds nothing new.
+        """
+        newest = newestCt(scene)
+        isNew = newest is not None and self._ids is not None and newest.GetID() not in self._ids
+        # All of them: what stands behind a newer one is not new later.
+        volumeNodes = nodesOfClass(scene, "vtkMRMLScalarVolumeNode")
+        present = {node.GetID() for node in volumeNodes if refusalOfCt(node) is None}
+        self._ids = present | (self._ids or set())
+        return newest, isNew
+
+
 def _isFrame(volumeNode: Any) -> bool:
     """Say whether a sequence browser replaces the voxels of this node."""
     return any(

@@ -211,7 +211,8 @@ def _followUp(scene: Any, studies: Sequence[SceneStudy]) -> FollowUp:
 
 def _numbersOf(record: Any) -> Analysis:
     """Restore an analysis without its arrays, which tables and charts do not need."""
-    from CovidCTLib.results.reading import parsed_record, restored_analysis
+    from CovidCTLib.results.reading import restored_analysis
+    from CovidCTLib.results.stored_record import parsed_record
 
     told = parsed_record(record.GetText() or "")
     shape = shapeOfRecord(told)
@@ -270,7 +271,7 @@ def _dateInHierarchy(scene: Any, volumeNode: Any) -> date | None:
 def _dateInRecord(record: Any) -> date | None:
     """Find the date that an analysis states; only that is read, for this is done each time that studies are listed."""
     from CovidCTLib.followup import parse_date
-    from CovidCTLib.results.reading import parsed_record
+    from CovidCTLib.results.stored_record import parsed_record
 
     if record is None:
         return None

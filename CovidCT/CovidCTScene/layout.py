@@ -37,6 +37,20 @@ def show3DView(scene: Any) -> None:
     )
 
 
+def showTableNode(applicationLogic: Any, tableNode: Any) -> None:
+    """Show a table in the table views of the layout.
+
+    Parameters
+    ----------
+    applicationLogic
+        The application's vtkMRMLApplicationLogic.
+    tableNode
+        The vtkMRMLTableNode.
+    """
+    applicationLogic.GetSelectionNode().SetActiveTableID(tableNode.GetID())
+    applicationLogic.PropagateTableSelection()
+
+
 def center3DViews(scene: Any, middle: NDArray[np.float64]) -> None:
     """Let every 3D view look at a point (RAS in mm), from the same side and as near as before."""
     views = nodesOfClass(scene, "vtkMRMLViewNode")

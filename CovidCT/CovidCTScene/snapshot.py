@@ -104,7 +104,8 @@ class Snapshot:
         if not self._complete:
             raise InputError(_("All steps must be taken before the analysis is complete. Take them first."))
         # Reading results needs more than Slicer ships, so it loads only where there are some.
-        from CovidCTLib.results.reading import parsed_record, restored_analysis
+        from CovidCTLib.results.reading import restored_analysis
+        from CovidCTLib.results.stored_record import parsed_record
 
         record = parsed_record(self._text)
         scan = self._scan()

@@ -22,9 +22,10 @@ from CovidCTLib.results.names import (
     SLICES_FILE,
 )
 from CovidCTLib.results.nifti_file import write_nifti
-from CovidCTLib.results.reading import has_ct, is_result_folder, read_analysis, read_stored_record
+from CovidCTLib.results.reading import has_ct, read_analysis
 from CovidCTLib.results.record import analysis_json, analysis_record, write_record
 from CovidCTLib.results.segmentation_file import write_segmentation
+from CovidCTLib.results.stored_record import is_result_folder, read_stored_record
 from CovidCTLib.results.tables import write_measures, write_slices
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -29,18 +28,11 @@ from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.hu import LOWEST_HU
 from CovidCTLib.measures.definitions import absent_columns
 from CovidCTLib.options import Options
-from CovidCTLib.results.folder import TEMPORARY_PREFIX
-from CovidCTLib.results.names import LABELMAP_FILE, LOCALIZATION_FILE, RECORD_FILE, SCAN_FILE, SEGMENTATION_FILE
+from CovidCTLib.results.names import LOCALIZATION_FILE, SCAN_FILE, SEGMENTATION_FILE
 from CovidCTLib.results.plain_values import PlainValueError, from_plain
-from CovidCTLib.results.record import SCHEMA_VERSION
 from CovidCTLib.results.stored_arrays import read_nifti, read_segmentation_layers
+from CovidCTLib.results.stored_record import damaged_record, read_stored_record
 from CovidCTLib.scan import Identifiers, Scan, ScanFacts
-
-MADE_BY = "CovidCT "
-"""How the record's field ``made_by`` begins."""
-
-LARGEST_RECORD_BYTES = 64 << 20
-"""A record of 10,000 slices takes about 4 MB; what is larger is none."""
 
 CT_NOT_STORED = Notice(
     "ct-not-stored",
@@ -50,92 +42,9 @@ CT_NOT_STORED = Notice(
 """Attached to an analysis that was read without its CT."""
 
 
-def is_result_folder(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a path is a folder of ``covidct analyze``, finished or not, by the names of its files."""
-    try:
-        place = Path(path)
-        unfinished = (place / SEGMENTATION_FILE).is_file() and (place / LOCALIZATION_FILE).is_file()
-        return unfinished or (place / RECORD_FILE).is_file()
-    except (OSError, ValueError):
-        return False
-
-
 def has_ct(analysis: Analysis) -> bool:
     """Tell whether the HU of an analysis are those of the CT; false where it was read from a folder without its CT."""
     return CT_NOT_STORED not in analysis.notices
-
-
-def read_stored_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read ``analysis.json`` of a result folder and check that this version of CovidCT understands it.
-
-    Parameters
-    ----------
-    folder
-        A folder that ``covidct analyze`` wrote.
-
-    Returns
-    -------
-    dict
-        As `CovidCTLib.results.record.analysis_record` makes it.
-
-    Raises
-    ------
-    InputError
-        If there is no such folder, it is half-written or of another program, the record is damaged, or a newer version
-        of CovidCT wrote it.
-    """
-    place = Path(folder)
-    try:
-        file = place / RECORD_FILE
-        if not file.is_file():
-            raise _no_record(place)
-        if file.stat().st_size > LARGEST_RECORD_BYTES:
-            raise _no_json()
-        content = file.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"A result folder that can be read was expected, but the system refuses {RECORD_FILE}. Check its "
-            "permissions."
-        ) from error
-    return parsed_record(content)
-
-
-def parsed_record(content: bytes | str) -> dict[str, Any]:
-    """Read the text of ``analysis.json`` and check that this version of CovidCT understands it.
-
-    Parameters
-    ----------
-    content
-        JSON; bytes are UTF-8.
-
-    Returns
-    -------
-    dict
-        As `CovidCTLib.results.record.analysis_record` makes it.
-
-    Raises
-    ------
-    InputError
-        If it is no JSON, of another program, or of a newer version of CovidCT.
-    """
-    try:
-        record = json.loads(content.decode("utf-8") if isinstance(content, bytes) else content)
-    except (ValueError, RecursionError) as error:
-        raise _no_json() from error
-    if not isinstance(record, dict) or not str(record.get("made_by", "")).startswith(MADE_BY):
-        raise InputError(
-            f"The record of covidct analyze was expected, but the folder's {RECORD_FILE} is of another program. Give "
-            "the folder that was named with -o."
-        )
-    version = record.get("schema_version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise _damaged("schema_version")
-    if version > SCHEMA_VERSION:
-        raise InputError(
-            f"Results of format {SCHEMA_VERSION} or older were expected, but these have format {version}: a newer "
-            "CovidCT wrote them. Update CovidCT, or analyze the CT again with this one."
-        )
-    return record
 
 
 def read_analysis(folder: str | os.PathLike[str], scan: Scan | None = None) -> Analysis:
@@ -175,9 +84,9 @@ def read_analysis(folder: str | os.PathLike[str], scan: Scan | None = None) -> A
         if min(geometry.shape_zyx) < 1:
             raise PlainValueError("shape_zyx")
     except (KeyError, PlainValueError) as error:
-        raise _damaged(str(error.args[0])) from error
+        raise damaged_record(str(error.args[0])) from error
     except (AttributeError, TypeError, ValueError, InputError) as error:
-        raise _damaged("geometry") from error
+        raise damaged_record("geometry") from error
     lungs, opacities, localization, hu = _arrays(place, geometry, scan)
     return restored_analysis(record, lungs, opacities, localization, hu, scan)
 
@@ -229,9 +138,9 @@ def restored_analysis(
         versions = {str(name): str(value) for name, value in record["versions"].items()}
         rows = record["slices"]
     except (KeyError, PlainValueError) as error:
-        raise _damaged(str(error.args[0])) from error
+        raise damaged_record(str(error.args[0])) from error
     except (AttributeError, TypeError, ValueError, InputError, OptionsError) as error:
-        raise _damaged("a field") from error
+        raise damaged_record("a field") from error
     if hu is None:
         hu = np.broadcast_to(np.int16(LOWEST_HU), geometry.shape_zyx)
         notices = (*notices, CT_NOT_STORED)
@@ -350,9 +259,9 @@ def _slices(rows: Any, axial: AxialArrays, options: Options) -> tuple[SliceMeasu
             from_plain(SliceMeasures, {**{k: v for k, v in row.items() if k in names}, **zeros}) for row in rows
         )
     except PlainValueError as error:
-        raise _damaged(str(error.args[0])) from error
+        raise damaged_record(str(error.args[0])) from error
     except (AttributeError, TypeError) as error:
-        raise _damaged("slices") from error
+        raise damaged_record("slices") from error
     if not absent or not kept:
         return kept
     from CovidCTLib.measures import measure_slices
@@ -366,36 +275,3 @@ def _with_nominal(row: SliceMeasures, again: SliceMeasures, absent: frozenset[st
     sizes: dict[str, Any] = {name: getattr(again, name) for name in absent}
     vessels = (row.vessel_ratio_percent or 0.0) * again.lung_area_mm2 / 100
     return replace(row, **{**sizes, "vessel_area_mm2": vessels})
-
-
-def _no_record(place: Path) -> InputError:
-    """Say what a place without a record is instead."""
-    if not place.is_dir():
-        return InputError(
-            "A result folder of covidct analyze was expected, but there is no folder of that name. Check the path."
-        )
-    names = {entry.name for entry in place.iterdir()}
-    own = {SEGMENTATION_FILE, LABELMAP_FILE, LOCALIZATION_FILE} & names
-    if place.name.startswith(TEMPORARY_PREFIX) or own or any(name.startswith(TEMPORARY_PREFIX) for name in names):
-        return InputError(
-            f"A finished result folder was expected, but this one has no {RECORD_FILE}: its writing was cut short, or "
-            "files were removed. Analyze the CT again."
-        )
-    return InputError(
-        f"A result folder of covidct analyze was expected, but this folder holds no {RECORD_FILE}. Give the folder "
-        "that was named with -o."
-    )
-
-
-def _no_json() -> InputError:
-    return InputError(
-        f"The record of covidct analyze was expected, but the folder's {RECORD_FILE} is damaged or no JSON. Analyze "
-        "the CT again."
-    )
-
-
-def _damaged(field: str) -> InputError:
-    return InputError(
-        f"A complete {RECORD_FILE} was expected, but {field!r} is missing or cannot be used: it was changed or "
-        "damaged. Analyze the CT again."
-    )

@@ -1,4 +1,4 @@
-"""Ctrl-C, kill and kill -9, sent to a whole program at every stage."""
+"""Ctrl-C, kill and kill -9, sent to a whole program at every stage, also while it still loads."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from CovidCTLib.cli.interruption import Interruption
 
 STAND_INS = Path(__file__).parent / "cli_stand_ins.py"
+REPOSITORY = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals are sent the POSIX way")
 
@@ -98,3 +99,35 @@ def test_a_signal_during_registration_is_neither_printed_nor_taken_for_a_failed_
     with Interruption(), pytest.raises(KeyboardInterrupt), Interruption.polled():
         method.Execute(fixed, moving)
     assert capfd.readouterr().err == ""
+
+
+IMPATIENT = """
+import os, signal, sys
+
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Impatient())
+sys.argv = ["covidct", "--help"]
+from CovidCTLib.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("module", ["CovidCTLib.cli.main", "argparse", "CovidCTLib.cli.photos"])
+def test_ctrl_c_while_the_program_still_loads_is_one_line(module):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPATIENT.format(module=module)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (1, "covidct: Cancelled.\n")
+
+
+def test_the_program_takes_ctrl_c_before_it_loads_anything_else():
+    text = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    assert 'covidct = "CovidCTLib.__main__:main"' in text

@@ -93,3 +93,9 @@ def volume(application):
     from scene_maker import added_volume
 
     return added_volume(application.scene, ANALYSIS.scan.hu, GEOMETRY)
+
+
+@pytest.fixture
+def panel(application, program, volume):
+    """The open panel with a CT chosen."""
+    return application.opened()

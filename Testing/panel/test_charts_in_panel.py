@@ -1,4 +1,4 @@
-"""Charts in Slicer's layout as a user meets them: clicked twice, come with a scene, and giving way to the 3D view."""
+"""Charts in Slicer's layout as a user meets them: clicked, come with a scene, and giving way to the 3D view."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
-from panel_case import ANALYSIS  # noqa: E402
+from panel_case import ANALYSIS, height  # noqa: E402
 
 SLICE_MM = 4.0
 
@@ -38,8 +38,14 @@ def slice_view(application, panel):
     return application.scene.AddNewNodeByClass("vtkMRMLSliceNode")
 
 
-def height(view):
-    return view.GetSliceToRAS().GetElement(2, 3)
+def test_a_clicked_point_of_the_chart_moves_the_slice_views(application, panel, layout, slice_view):
+    application.click(panel.ui.chartButton)
+    assert layout.layout == LAYOUTS.SlicerLayoutFourUpPlotView
+    for series, row in ((0, 6), (1, 3), (0, 5)):
+        layout.click(series, row)
+        assert height(slice_view) == pytest.approx(row * SLICE_MM)
+    application.click(panel.ui.chartButton)
+    assert len(layout.shown) == 2
 
 
 def test_a_point_that_is_clicked_again_after_scrolling_away_leads_back_to_its_slice(
@@ -99,3 +105,24 @@ def test_the_surfaces_can_be_seen_after_the_chart(application, panel, layout):
     assert layout.layout == LAYOUTS.SlicerLayoutOneUpRedSliceView, "hiding needs no 3D view"
     application.click(panel.ui.show3DButton)
     assert layout.layout == LAYOUTS.SlicerLayoutFourUpView
+
+
+def test_charts_and_tables_are_left_when_the_module_is_reloaded(application, program, volume, layout):
+    widget = application.opened()
+    widget.controller._actions.add(volume.GetID(), ANALYSIS)
+    widget.controller.showState()
+    application.click(widget.ui.chartButton)
+    application.click(widget.ui.tableButton)
+    view = application.scene.AddNewNodeByClass("vtkMRMLSliceNode")
+    widget.cleanup()
+    application.widgets.clear()
+    layout.click(0, 6)
+    layout.tables.views[0]._click(3)
+    assert height(view) == 0.0
+    assert layout._listeners == []
+
+
+def test_where_the_chart_cannot_be_told_to_take_clicks_a_box_chooses(application, program, layout, monkeypatch):
+    monkeypatch.setattr(type(layout.view), "chart", lambda self: object())
+    application.panels.charts.letPointsBeClicked(layout.plotWidget(0))
+    assert layout.viewNode.GetInteractionMode() == slicer.vtkMRMLPlotViewNode.InteractionModeSelectPoints

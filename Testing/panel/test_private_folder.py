@@ -1,14 +1,18 @@
-"""Private folders where the system refuses to remove them, and what Windows says of other processes."""
+"""Private folders where the system refuses to use or remove them, and what Windows says of other processes."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
+import os
 import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+
+from CovidCTLib.errors import OutputError
 
 
 @pytest.fixture
@@ -82,6 +86,26 @@ def test_a_ct_that_another_program_reads_goes_with_its_folder(application, progr
         application.until(lambda: not widget.controller.busy)
     assert widget.ui.resultsWidget.visible
     assert list(application.temporary.iterdir()) == []
+
+
+def test_a_temporary_folder_that_cannot_be_used_is_told(folders, monkeypatch):
+    def refuse(path):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(folders.shutil, "disk_usage", refuse)
+    with pytest.raises(OutputError, match="the system refuses \\(Permission denied\\)"):
+        folders.PrivateFolder(0)
+
+
+def test_folders_of_a_slicer_that_crashed_are_removed(application, folders):
+    dead = application.temporary / f"{folders.PREFIX}999999999-x"
+    living = application.temporary / f"{folders.PREFIX}{os.getpid()}-x"
+    for folder in (dead, living):
+        folder.mkdir()
+    folders.removeLeftBehind(application.temporary)
+    assert not dead.exists()
+    assert living.exists()
+    living.rmdir()
 
 
 class Kernel:

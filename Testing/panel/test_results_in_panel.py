@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
+pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
-from panel_case import ANALYSIS  # noqa: E402
+from panel_case import ANALYSIS, message, wait
 
-from CovidCTLib.errors import OutputError  # noqa: E402
+from CovidCTLib.errors import OutputError
 
 SLICE_BYTES = 20 * 24
 """Bytes of a slice of the segments; the localization has four bytes a voxel."""
 
 
 @pytest.fixture
-def panel(application, program, volume):
+def panel(panel, volume):
     """The open panel with a CT and its results."""
-    widget = application.opened()
-    widget.controller._actions.add(volume.GetID(), ANALYSIS)
-    widget.controller.showState()
-    return widget
+    panel.controller._actions.add(volume.GetID(), ANALYSIS)
+    panel.controller.showState()
+    return panel
 
 
 @pytest.fixture
@@ -36,14 +35,6 @@ def written(application, monkeypatch):
 
     monkeypatch.setattr(application.panels.result_files, "_writeResults", write)
     return analyses
-
-
-def message(widget):
-    return widget.ui.messageLabel.text if widget.ui.messageLabel.visible else ""
-
-
-def wait(application, widget):
-    application.until(lambda: not widget.controller.busy and widget.controller._surfaces is None)
 
 
 class Turns:

@@ -17,14 +17,9 @@ from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.measures.slice_table import measure_slices
 from CovidCTLib.results import write_results
 from CovidCTLib.results.plain_values import PlainValueError, from_plain
-from CovidCTLib.results.reading import (
-    CT_NOT_STORED,
-    has_ct,
-    is_result_folder,
-    read_analysis,
-    read_stored_record,
-)
+from CovidCTLib.results.reading import CT_NOT_STORED, has_ct, read_analysis
 from CovidCTLib.results.record import SCHEMA_VERSION, analysis_record
+from CovidCTLib.results.stored_record import is_result_folder, read_stored_record
 from CovidCTLib.scan import Identifiers, ScanFacts
 
 OBLIQUE = tuple(np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1.0]]).ravel())
@@ -214,7 +209,7 @@ def test_a_record_that_is_no_json_is_said(folder, content):
 
 
 def test_a_huge_record_is_not_read(folder, monkeypatch):
-    monkeypatch.setattr("CovidCTLib.results.reading.LARGEST_RECORD_BYTES", 10)
+    monkeypatch.setattr("CovidCTLib.results.stored_record.LARGEST_RECORD_BYTES", 10)
     with pytest.raises(InputError, match=r"is damaged or no JSON"):
         read_stored_record(folder)
 
