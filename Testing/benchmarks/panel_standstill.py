@@ -10,7 +10,6 @@ the analysis is a stand-in that copies finished results.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import sys
 import tempfile
@@ -35,9 +34,6 @@ from CovidCTLib.geometry import Geometry  # noqa: E402
 from CovidCTLib.results import write_results  # noqa: E402
 
 SPACING_MM = (0.7, 0.7, 1.0)
-SPARE_NONES = 1_000_000_000
-"""References to None that nobody gives back: PySide6 gives one too many away for some calls of slots."""
-
 LONGEST_S = 600.0
 """Seconds after which a button is given up."""
 
@@ -68,7 +64,7 @@ class Watch:
                 passed = [end - begin for begin, end in zip(before, clocks(), strict=True)]
                 slowest = self._doing() if passed[2] > longest[2] else slowest
                 longest = [max(most, new) for most, new in zip(longest, passed, strict=True)]
-            turn = self._application.qt.processEvents
+            turn = self._application.turn
             if ended():
                 break
         note = f", then the import {self.imported:.2f} s" if self.imported else ""
@@ -84,7 +80,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slices", type=int, default=300)
     args = parser.parse_args()
-    ctypes.c_ssize_t.from_address(id(None)).value += SPARE_NONES
     analysis = large_analysis(Geometry((args.slices, 512, 512), SPACING_MM))
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as place:
         folder = Path(place)

@@ -161,7 +161,7 @@ class Application:
         terminologies = SimpleNamespace(logic=lambda: self.logics.terminologies)
         app = SimpleNamespace(
             connect=lambda signal, function: self.startup.append((signal, function)),
-            processEvents=self.qt.processEvents,
+            processEvents=self.turn,
             applicationName="Slicer",
             testingEnabled=lambda: False,
             layoutManager=lambda: self.layout,
@@ -249,17 +249,22 @@ class Application:
         self.rest()
         return widget
 
+    def turn(self):
+        """Let the events that are due now happen."""
+        # The application's own processEvents loses a reference to None each time, until Python aborts (PySide6 6.12).
+        QtCore.QEventLoop().processEvents()
+
     def rest(self):
-        """Let events that are due happen."""
+        """Let events that are due happen, and those that follow from them."""
         for _ in range(3):
-            self.qt.processEvents()
+            self.turn()
 
     def until(self, condition, seconds=60):
         """Let events happen until something is the case."""
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, "it did not happen in time"
-            self.qt.processEvents(QtCore.QEventLoop.AllEvents, 20)
+            self.turn()
             time.sleep(0.002)
         self.rest()
 
