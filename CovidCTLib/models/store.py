@@ -15,11 +15,15 @@ from CovidCTLib.analysis import ModelUsed
 from CovidCTLib.framing import Frame
 from CovidCTLib.models.card import MODEL_NAMES, ModelCard, ModelName
 from CovidCTLib.models.device import choose_device, choose_dtype
+from CovidCTLib.models.folding import fold_normalization
 from CovidCTLib.models.registry import Entry, find_own, shipped_entry
 from CovidCTLib.models.weights import load_network, try_network
 
 BATCH = 16
 """Slices that go through a network at once; more takes memory and no longer saves time."""
+
+_SMALLEST_SIDE = 64
+"""Side of an image that every own network takes: the encoders halve it five times, and two pixels are left."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,8 @@ class ModelStore:
             network = load_network(entry.card, entry.folder).requires_grad_(False)
             if entry.own:
                 try_network(network, entry.card)
+            if not entry.card.is_foreign:
+                fold_normalization(network, torch.zeros(1, 1, _SMALLEST_SIDE, _SMALLEST_SIDE))
             layout = torch.channels_last if entry.card.patch is None else torch.contiguous_format
             network = network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
             dtype = torch.float32 if self.full_precision else choose_dtype(self.device)
