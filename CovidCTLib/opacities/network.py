@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 CLEANUP = OpacityCleanup()
 """What is done to the logits unless told otherwise."""
 
-FOREIGN_CLEANUP = replace(CLEANUP, beyond_lungs_mm=0.0, logit_offset=0.0)
-"""The same for a network from elsewhere, which may call the chest wall opacity and has its own zero."""
+FOREIGN_CLEANUP = replace(CLEANUP, beyond_lungs_mm=0.0)
+"""The same for a network from elsewhere, which may call the chest wall opacity."""
 
 _BATCH = 16
 """Slices that are brought back to the scan's pixels at once."""

@@ -107,7 +107,7 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1) -> Compo
     Parameters
     ----------
     size
-        Side of the network's grid in pixels; samples come in at `CovidCTLib.training.slices.SIDE`.
+        Side of the crops in pixels; samples come in a little larger.
     framing
         Around the body: the lung network, which gets noise inside the lungs, so that it takes diseased lung for lung.
         Around the lungs: networks that look for disease, to which such noise would be disease; they get rims, and

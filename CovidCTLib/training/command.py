@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> int:
     device = choose_device(arguments.device)
     folder = read_folder(arguments)
     find_lungs, lungs_from = (None, "") if task.framing == "body" else _lung_finder(arguments.models)
-    slices = load_slices(folder, task.framing, find_lungs, arguments.output / "cache", lungs_from, say)
+    slices = load_slices(folder, task.framing, find_lungs, arguments.output / "cache", lungs_from, say, task.side)
     slices = slices.only(task.usable(slices))
     training, validation = slices, None
     if arguments.fold is not None:

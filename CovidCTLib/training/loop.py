@@ -129,7 +129,7 @@ def train(
     samples = SampledSlices(
         training,
         task.weights(training),
-        task.size,
+        task.crop or task.size,
         task.framing,
         options.seed,
         state.step * options.batch,

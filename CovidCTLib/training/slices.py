@@ -25,7 +25,7 @@ __all__ = ["INFECTION", "SIDE", "UNKNOWN", "Framing", "LungFinder", "SliceSet", 
 Framing = Literal["body", "lungs"]
 
 SIDE = 288
-"""Side of a stored slice in pixels; a little more than the networks' grids, so that crops have room."""
+"""Side of a stored slice in pixels, where a task names no other; a little more than the crops that are trained on."""
 
 _CACHE_VERSION = 4
 
@@ -37,7 +37,7 @@ class SliceSet:
     Parameters
     ----------
     image
-        float16 in [0, 1], shape ``(n, SIDE, SIDE)``: HU from -1024 to 150, estimated ones in photographs.
+        float16 in [0, 1], shape ``(n, side, side)``: HU from -1024 to 150, estimated ones in photographs.
     lungs
         uint8, same shape: 1 lung, 0 none, `UNKNOWN`.
     opacities
@@ -80,6 +80,7 @@ def load_slices(
     cache: Path | None = None,
     lungs_from: str = "",
     report: Callable[[str], None] = lambda _: None,
+    side: int = SIDE,
 ) -> SliceSet:
     """Cut all cases of a training folder into framed slices.
 
@@ -97,6 +98,8 @@ def load_slices(
         Checksum of what finds the lungs; slices that another one framed are not taken from the cache.
     report
         Takes one line a case.
+    side
+        Side of a stored slice in pixels.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def load_slices(
         If a file cannot be read, a mask has another grid than its image or labels out of range, or a mask is empty.
     """
     key = hashlib.sha256()
-    key.update(f"{_CACHE_VERSION} {framing} {SIDE} {lungs_from}".encode())
+    key.update(f"{_CACHE_VERSION} {framing} {side} {lungs_from}".encode())
     for case in folder.cases:
         key.update(f"{case.name} {case.patient}{' reversed' if case.table_reversed else ''}".encode())
         for path in (case.image, case.lungs, case.opacities, case.slice_table):
@@ -115,7 +118,7 @@ def load_slices(
             return SliceSet(**{name: archive[name] for name in SliceSet.__dataclass_fields__})
     parts = []
     for case in folder.cases:
-        part = _slices_of(case, framing, find_lungs)
+        part = _slices_of(case, framing, find_lungs, side)
         report(f"{case.name}: {0 if part is None else len(part)} slices")
         if part is not None:
             parts.append(part)
@@ -138,33 +141,33 @@ def _stamp(path: Path | None) -> str:
     return " ".join(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
 
 
-def _frame_labels(frame: Frame, labels: NDArray[np.uint8], outside: int) -> NDArray[np.uint8]:
+def _frame_labels(frame: Frame, labels: NDArray[np.uint8], outside: int, side: int) -> NDArray[np.uint8]:
     """Bring label slices to the stored grid by nearest neighbour."""
     cut = frame.cut(labels, outside)
-    rows = ((np.arange(SIDE) + 0.5) * cut.shape[1] / SIDE).astype(int)
-    columns = ((np.arange(SIDE) + 0.5) * cut.shape[2] / SIDE).astype(int)
+    rows = ((np.arange(side) + 0.5) * cut.shape[1] / side).astype(int)
+    columns = ((np.arange(side) + 0.5) * cut.shape[2] / side).astype(int)
     return np.asarray(cut[:, rows][:, :, columns], dtype=np.uint8)
 
 
-def _slices_of(case: TrainingCase, framing: Framing, find_lungs: LungFinder | None) -> SliceSet | None:
+def _slices_of(case: TrainingCase, framing: Framing, find_lungs: LungFinder | None, side: int) -> SliceSet | None:
     """Cut one case into framed slices; None where it says nothing for this framing."""
     if framing == "body" and (case.kind == "photographs" or (case.kind == "volume" and not case.lungs)):
         return None
     if framing == "lungs" and case.kind == "slice archive":
         return None
-    parts = [_framed(image, case, framing, find_lungs) for image in read_images(case)]
+    parts = [_framed(image, case, framing, find_lungs, side) for image in read_images(case)]
     found = [part for part in parts if part is not None]
     return SliceSet.joined(found) if found else None
 
 
 def _framed(
-    image: LabelledImage, case: TrainingCase, framing: Framing, find_lungs: LungFinder | None
+    image: LabelledImage, case: TrainingCase, framing: Framing, find_lungs: LungFinder | None, side: int
 ) -> SliceSet | None:
     """Frame one image as the networks see it."""
     if case.kind == "slice archive":
-        return _make(case, body_frame(find_body(image.hu, image.spacing_zyx_mm), image.spacing_zyx_mm), image)
+        return _make(case, body_frame(find_body(image.hu, image.spacing_zyx_mm), image.spacing_zyx_mm), image, side)
     if case.kind != "volume":
-        return _make(case, whole_picture(image.hu), image)
+        return _make(case, whole_picture(image.hu), image, side)
     where: NDArray[Any] | None = image.lungs if case.lungs else None
     if where is None and find_lungs is None and framing == "lungs":
         return None
@@ -174,8 +177,8 @@ def _framed(
         image = replace(image, lungs=(where > 0).astype(np.uint8))
     spacing = image.spacing_zyx_mm
     if framing == "body" or where is None:
-        return _make(case, body_frame(find_body(image.hu, spacing), spacing), image)
-    made = _make(case, lung_frame(where, spacing), image)
+        return _make(case, body_frame(find_body(image.hu, spacing), spacing), image, side)
+    made = _make(case, lung_frame(where, spacing), image, side)
     # Slices far from the lungs are never shown to these networks.
     return made.only(np.flatnonzero(made.lungs.any(axis=(1, 2))))
 
@@ -185,19 +188,19 @@ def whole_picture(slices: NDArray[np.generic]) -> Frame:
     return Frame.square((0, 0), (slices.shape[1], slices.shape[2]), (1.0, 1.0))
 
 
-def _make(case: TrainingCase, frame: Frame, labelled: LabelledImage) -> SliceSet:
+def _make(case: TrainingCase, frame: Frame, labelled: LabelledImage, side: int) -> SliceSet:
     """Bring slices of HU and labels to the stored grid."""
     hu, opacities = labelled.hu, labelled.opacities
     count = len(hu)
     image = np.concatenate(
-        [frame.to_grid(hu[k : k + 16], SIDE)[:, 0].numpy().astype(np.float16) for k in range(0, count, 16)]
+        [frame.to_grid(hu[k : k + 16], side)[:, 0].numpy().astype(np.float16) for k in range(0, count, 16)]
     )
-    framed_opacities = _frame_labels(frame, opacities, 0)
+    framed_opacities = _frame_labels(frame, opacities, 0, side)
     # What lies beyond a slice of which nothing is known is not known either.
     framed_opacities[(opacities == UNKNOWN).all(axis=(1, 2))] = UNKNOWN
     return SliceSet(
         image,
-        _frame_labels(frame, labelled.lungs, 0),
+        _frame_labels(frame, labelled.lungs, 0, side),
         framed_opacities,
         labelled.abnormal,
         np.asarray([labelled.patient] * count),

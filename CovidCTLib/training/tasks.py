@@ -17,7 +17,7 @@ from CovidCTLib.slices.lung_crop import keep_lungs
 from CovidCTLib.training.lesions import LABEL_LUNGS, LABEL_OPACITIES
 from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, spot_loss
 from CovidCTLib.training.sampling import balanced_weights
-from CovidCTLib.training.slices import UNKNOWN, Framing, SliceSet
+from CovidCTLib.training.slices import SIDE, UNKNOWN, Framing, SliceSet
 
 SLICE_THRESHOLD = 0.5
 """Probability at or above which a slice is called abnormal, where the validation gives no better one."""
@@ -59,6 +59,10 @@ class Task:
         Operating points that the card names.
     pasted, carried
         Chances of a made-up opacity in a training slice, and of the lesions of another one in a slice without opacity.
+    side
+        Side of the slices that are stored for the training.
+    crop
+        Side of the crops of them that are trained on; 0 is ``size``.
     """
 
     name: ModelName
@@ -76,10 +80,12 @@ class Task:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     pasted: float = 0.1
     carried: float = 0.0
+    side: int = SIDE
+    crop: int = 0
 
 
 def to_grid(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Bring stored label slices ``(n, SIDE, SIDE)`` to a network's grid by nearest neighbour."""
+    """Bring stored label slices ``(n, side, side)`` to a network's grid by nearest neighbour."""
     where = ((np.arange(size) + 0.5) * labels.shape[1] / size).astype(int)
     return labels[:, where][:, :, where]
 
@@ -236,7 +242,10 @@ LUNGS = Task(
 OPACITIES = Task(
     name="opacities",
     architecture=OPACITY_ARCHITECTURE,
-    size=256,
+    # Fine edges and small lesions are lost on 256 x 256: a pixel is 1.3 mm there.
+    size=352,
+    crop=320,
+    side=352,
     framing="lungs",
     usable=lambda s: (s.opacities != UNKNOWN).any(axis=(1, 2)),
     weights=lambda s: balanced_weights(
@@ -254,7 +263,7 @@ OPACITIES = Task(
     judge=_judge_opacities,
     pasted=0.2,
     carried=0.4,
-    expects=_SHARED_INPUT + "a square around both lungs, 256 x 256.",
+    expects=_SHARED_INPUT + "a square around both lungs, 352 x 352.",
     gives="Three logits a pixel: none, ground-glass opacity, consolidation.",
     limits=(
         "Pleural effusion is not predicted: no training case shows it labelled.",
@@ -267,6 +276,8 @@ SLICES = Task(
     name="slices",
     architecture=SLICE_ARCHITECTURE,
     size=224,
+    # Hardly more than is seen at once: a lesion at the pleura that a crop leaves out would make the verdict wrong.
+    side=240,
     framing="lungs",
     usable=lambda s: s.abnormal >= 0,
     weights=lambda s: balanced_weights(

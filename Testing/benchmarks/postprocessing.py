@@ -56,7 +56,7 @@ OPACITY_STEPS: dict[str, OpacityCleanup] = {
     "without min volume": replace(OPACITY_DEFAULT, min_volume_mm3=0),
     **{f"min volume {v:g} mm3": replace(OPACITY_DEFAULT, min_volume_mm3=v) for v in (300, 1000)},
     **{f"smoothing {v:g} mm": replace(OPACITY_DEFAULT, smoothing_mm=v) for v in (1, 2, 3, 4)},
-    **{f"offset {v:g}": replace(OPACITY_DEFAULT, logit_offset=v) for v in (-1.5, -1, 0, 0.5)},
+    **{f"offset {v:g}": replace(OPACITY_DEFAULT, logit_offset=v) for v in (-1, -0.5, 0.5)},
     "with flip": replace(OPACITY_DEFAULT, flip=True),
 }
 

@@ -11,7 +11,8 @@ from training_folder import SHAPE, write_pictures, write_training_folder, write_
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.training.layout import find_cases, read_table
-from CovidCTLib.training.slices import INFECTION, UNKNOWN, load_slices
+from CovidCTLib.training.slices import INFECTION, SIDE, UNKNOWN, load_slices
+from CovidCTLib.training.tasks import TASKS, Task
 
 
 @pytest.fixture
@@ -51,6 +52,21 @@ def test_calibrated_pictures_become_hounsfield_units(data: Path) -> None:
     lung = slices.lungs[slices.source == "calibrated pictures"] == 1
     clear = slices.opacities[slices.source == "calibrated pictures"] == 0
     assert np.median(image[lung & clear]) == pytest.approx(-850, abs=25)
+
+
+def test_slices_are_stored_as_large_as_a_task_asks_for(data: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    usual = load_slices(find_cases(data), "lungs", None, cache)
+    larger = load_slices(find_cases(data), "lungs", None, cache, side=SIDE + 64)
+    assert usual.image.shape[1:] == usual.opacities.shape[1:] == (SIDE, SIDE)
+    assert larger.image.shape[1:] == larger.lungs.shape[1:] == (SIDE + 64, SIDE + 64)
+    assert np.array_equal(larger.abnormal, usual.abnormal)
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_crops_fit_in_the_slices_that_are_stored_for_them(task: Task) -> None:
+    assert (task.crop or task.size) <= task.side
+    assert (task.crop or task.size) % 32 == task.size % 32 == 0
 
 
 def test_slices_are_kept_for_the_next_run(data: Path, tmp_path: Path) -> None:
