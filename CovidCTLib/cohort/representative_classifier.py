@@ -1,9 +1,10 @@
 """A classifier of a cohort's representative slices (C8), held beside the plain threshold on the vessel ratio.
 
-It is a logistic regression on what the slice classifier sees: the values of its hidden layer and its logit, for the
-lungs of the representative slice. A cohort has some hundred scans, too few to train a network from nothing; the slice
-classifier has learned from thousands of slices what disease looks like, and a linear layer on it has so few weights
-that it can be trained in seconds, without a scan being spent on tuning.
+It is a logistic regression on what the slice classifier sees: its activations before the coarser of its two maps,
+their mean over the picture, and its logit, for the lungs of the representative slice. A cohort has some hundred
+scans, too few to train a network from nothing; the slice classifier has learned from thousands of slices what disease
+looks like, and a linear layer on it has so few weights that it can be trained in seconds, without a scan being spent
+on tuning.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ PREDICTIONS_FILE = "predictions.csv"
 RECORD_FILE = "classifier.json"
 
 METHOD = (
-    "Logistic regression on the hidden layer and the logit of the slice classifier, for the lungs of the "
-    "representative slice; classes weigh alike. Held-out scans took part in nothing but the last judgement. Where the "
-    "slice classifier itself was trained on patients of this cohort, the figures flatter it."
+    "Logistic regression on the mean activations at 14 x 14 and the logit of the slice classifier, for the lungs of "
+    "the representative slice; classes weigh alike. Held-out scans took part in nothing but the last judgement. Where "
+    "the slice classifier itself was trained on patients of this cohort, the figures flatter it."
 )
 
 
@@ -188,25 +189,24 @@ def slice_features(slices: Sequence[RepresentativeSlice], network: LoadedNetwork
     Returns
     -------
     ndarray
-        float64, shape ``(n, f)``: the values of its hidden layer (none where the network has no layer ``dense``), and
-        its logit.
+        float64, shape ``(n, f)``: the mean over the picture of each activation that its layer ``spots_14`` takes (none
+        where the network has no such layer), and its logit.
     """
     import torch
 
     from CovidCTLib.framing import lung_frame
     from CovidCTLib.slices.lung_crop import crop_lungs
 
-    hidden: list[torch.Tensor] = []
-    layer = getattr(network.network, "dense", None)
-    hook = layer.register_forward_hook(lambda _, __, output: hidden.append(output)) if layer is not None else None
+    seen: list[torch.Tensor] = []
+    layer = getattr(network.network, "spots_14", None)
+    hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])) if layer is not None else None
     found = []
     try:
         for shown in slices:
             frame = lung_frame(shown.lungs[None], (1.0, *shown.pixel_mm))
             image = crop_lungs(shown.hu[None], shown.lungs[None], frame, np.array([0]), network.card.size)
             logit = network.run(image).reshape(1, 1)
-            # The hidden layer as the next one gets it.
-            values = [torch.relu(hidden.pop()).float().cpu().reshape(1, -1)] if hidden else []
+            values = [seen.pop().float().mean(dim=(2, 3)).cpu()] if seen else []
             found.append(torch.cat([*values, logit], dim=1)[0].numpy())
     finally:
         if hook is not None:

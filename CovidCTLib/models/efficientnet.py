@@ -26,6 +26,9 @@ _BLOCKS = (
 _LAST_OF_SIZE = (0, 1, 2, 4, 6)
 """Stages after which the grid is halved next (or that end the network)."""
 
+LAST_STAGE_OF_MAPS = 4
+"""The stage whose activations have a sixteenth of the input's side; a classifier of coarse maps needs none after it."""
+
 CHANNELS = (16, 24, 40, 112, 320)
 """Channels of the five sizes, from a half to a thirty-second of the input's side."""
 
@@ -72,16 +75,22 @@ class DepthwiseConv(torch.nn.Conv2d):
 
 
 class EfficientEncoder(torch.nn.Module):
-    """EfficientNet-Lite0 without its last layers; grey images go in as three windows, in the place of colours."""
+    """EfficientNet-Lite0 without its last layers; grey images go in as three windows, in the place of colours.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    last_stage
+        Number of the last stage that is kept, from 0 to 6.
+    """
+
+    def __init__(self, last_stage: int = len(_BLOCKS) - 1) -> None:
         super().__init__()
-        self.stage_channels = CHANNELS[2:]
+        self.stage_channels = CHANNELS[2:4]
         net = EfficientNet(list(_BLOCKS), spatial_dims=2, in_channels=3, num_classes=1, image_size=256)
         for module in net.modules():
             _lighten(module)
         self.stem = torch.nn.Sequential(net._conv_stem_padding, net._conv_stem, net._bn0, torch.nn.ReLU6())
-        self.stages = net._blocks
+        self.stages = net._blocks[: last_stage + 1]
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Images ``(n, 1, y, x)`` in [0, 1] to activations at a half, quarter, ... thirty-second of the side."""
@@ -104,11 +113,7 @@ class EfficientEncoder(torch.nn.Module):
 
     def to_14(self, at_28: torch.Tensor) -> torch.Tensor:
         """Activations at 28 x 28 to those at 14 x 14, 112 channels."""
-        return self.stages[3:5](at_28)
-
-    def to_7(self, at_14: torch.Tensor) -> torch.Tensor:
-        """Activations at 14 x 14 to the last ones, 320 channels at 7 x 7."""
-        return self.stages[5:](at_14)
+        return self.stages[3 : LAST_STAGE_OF_MAPS + 1](at_28)
 
 
 def _lighten(module: torch.nn.Module) -> None:

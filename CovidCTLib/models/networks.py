@@ -9,11 +9,11 @@ import torch
 from monai.networks.nets import ResNet, UNet
 
 from CovidCTLib.errors import ModelError
-from CovidCTLib.models.efficientnet import EfficientEncoder, EfficientUNet
+from CovidCTLib.models.efficientnet import LAST_STAGE_OF_MAPS, EfficientEncoder, EfficientUNet
 
 LUNG_ARCHITECTURE: Mapping[str, Any] = {"kind": "unet", "channels": [16, 32, 64, 128, 256], "outputs": 1}
 OPACITY_ARCHITECTURE: Mapping[str, Any] = {"kind": "efficientnet-unet", "decoder": [128, 64, 48, 32], "outputs": 3}
-SLICE_ARCHITECTURE: Mapping[str, Any] = {"kind": "efficientnet", "hidden": 64}
+SLICE_ARCHITECTURE: Mapping[str, Any] = {"kind": "efficientnet"}
 
 
 class ResNetStages(ResNet):  # type: ignore[misc]
@@ -38,7 +38,9 @@ class ResNetStages(ResNet):  # type: ignore[misc]
             conv1_t_stride=2,
             feed_forward=False,
         )
-        self.stage_channels = (widths[1] * 4, widths[2] * 4, widths[3] * 4)
+        self.stage_channels = (widths[1] * 4, widths[2] * 4)
+        # The coarse maps end the network at the third stage.
+        del self.layer4
 
     def to_28(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 1, 224, 224)`` to the second stage's activations ``(n, c, 28, 28)``."""
@@ -47,10 +49,6 @@ class ResNetStages(ResNet):  # type: ignore[misc]
     def to_14(self, at_28: torch.Tensor) -> torch.Tensor:
         """Second stage's activations to the third's ``(n, c, 14, 14)``."""
         return self.layer3(at_28)
-
-    def to_7(self, at_14: torch.Tensor) -> torch.Tensor:
-        """Third stage's activations to the last ones ``(n, c, 7, 7)``."""
-        return self.layer4(at_14)
 
 
 HIGHEST_SHARE = 0.01
@@ -61,35 +59,35 @@ FIRST_WEIGHT_OF_SPOTS = 0.5
 
 
 class SliceClassifier(torch.nn.Module):
-    """Stages of a network, two coarse maps of disease, two dense layers and one logit.
+    """Stages of a network, two coarse maps of disease, and one logit that rests on these maps alone.
 
     Parameters
     ----------
     backbone
-        Gives activations at 28 x 28, 14 x 14 and 7 x 7 for a 224 x 224 input.
-    hidden
-        Units of the first dense layer.
+        Gives activations at 28 x 28 and 14 x 14 for a 224 x 224 input.
 
     Notes
     -----
     28 x 28 and 14 x 14 are the two sizes at which the localization looks (RADLogics, arXiv 2003.05037). Each has a
-    linear layer that gives a logit of disease a cell; the highest of these logits are part of the verdict, so that
-    what the maps show is what the verdict rests on. Where the training slices have opacity masks, the maps are also
-    taught where the opacity is (`CovidCTLib.training.losses.spot_loss`).
+    linear layer that gives a logit of disease a cell; a second linear layer weighs the highest of these logits, and is
+    the verdict, so that what the maps show is what the verdict rests on. Where the training slices have opacity masks,
+    the maps are also taught where the opacity is (`CovidCTLib.training.losses.spot_loss`).
+
+    Dense layers on the pooled last activations, beside the maps, made the verdict worse on patients that it never saw:
+    see ``Testing/benchmarks/README.md``.
     """
 
-    def __init__(self, backbone: ResNetStages | EfficientEncoder, hidden: int) -> None:
+    def __init__(self, backbone: ResNetStages | EfficientEncoder) -> None:
         super().__init__()
         self.backbone = backbone
-        at_28, at_14, last = backbone.stage_channels
-        self.dense = torch.nn.Linear(last * 2, hidden)
-        self.dropout = torch.nn.Dropout(0.3)
-        self.out = torch.nn.Linear(hidden + 2, 1)
+        at_28, at_14 = backbone.stage_channels
         self.spots_28 = torch.nn.Conv2d(at_28, 1, 1)
         self.spots_14 = torch.nn.Conv2d(at_14, 1, 1)
+        self.out = torch.nn.Linear(2, 1)
         with torch.no_grad():
-            # From the start the verdict listens to the maps; a small random weight would take long to grow.
-            self.out.weight[0, hidden:] = FIRST_WEIGHT_OF_SPOTS
+            # A small random weight would take long to grow.
+            self.out.weight.fill_(FIRST_WEIGHT_OF_SPOTS)
+            self.out.bias.zero_()
 
     def spots(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Images ``(n, 1, 224, 224)`` in [0, 1] to logits of disease a cell, ``(n, 28, 28)`` and ``(n, 14, 14)``."""
@@ -98,15 +96,9 @@ class SliceClassifier(torch.nn.Module):
 
     def with_spots(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Images to logits ``(n,)``, and logits of disease a cell as `spots` gives them."""
-        at_28 = self.backbone.to_28(images)
-        at_14 = self.backbone.to_14(at_28)
-        spots_28, spots_14 = self.spots_28(at_28)[:, 0], self.spots_14(at_14)[:, 0]
-        last = self.backbone.to_7(at_14)
-        # The mean alone would drown a small opacity in a large healthy lung.
-        pooled = torch.cat([last.mean(dim=(2, 3)), last.amax(dim=(2, 3))], dim=1)
-        hidden = self.dropout(torch.relu(self.dense(pooled)))
+        spots_28, spots_14 = self.spots(images)
         evidence = torch.stack([_mean_of_highest(spots) for spots in (spots_28, spots_14)], dim=1)
-        return self.out(torch.cat([hidden, evidence], dim=1))[:, 0], spots_28, spots_14
+        return self.out(evidence)[:, 0], spots_28, spots_14
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 1, 224, 224)`` in [0, 1] to logits ``(n,)``."""
@@ -126,8 +118,7 @@ def build_network(architecture: Mapping[str, Any]) -> torch.nn.Module:
     ----------
     architecture
         ``kind`` with what it needs: ``"unet"`` with ``channels`` and ``outputs``, ``"efficientnet-unet"`` with
-        ``decoder`` and ``outputs``, ``"resnet"`` with ``layers``, ``widths`` and ``hidden``, ``"efficientnet"`` with
-        ``hidden``.
+        ``decoder`` and ``outputs``, ``"resnet"`` with ``layers`` and ``widths``, ``"efficientnet"``.
 
     Raises
     ------
@@ -151,9 +142,9 @@ def build_network(architecture: Mapping[str, Any]) -> torch.nn.Module:
             return EfficientUNet([int(c) for c in architecture["decoder"]], int(architecture["outputs"]))
         if kind == "resnet":
             stages = ResNetStages([int(n) for n in architecture["layers"]], [int(n) for n in architecture["widths"]])
-            return SliceClassifier(stages, int(architecture["hidden"]))
+            return SliceClassifier(stages)
         if kind == "efficientnet":
-            return SliceClassifier(EfficientEncoder(), int(architecture["hidden"]))
+            return SliceClassifier(EfficientEncoder(last_stage=LAST_STAGE_OF_MAPS))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"The architecture of a {kind} is incomplete or wrong ({error}). Use a card written by covidct train."

@@ -36,17 +36,16 @@ SIDE = 32
 
 
 class Seeing(torch.nn.Module):
-    """A stand-in for the slice classifier: a hidden layer on the mean and the maximum of the picture."""
+    """A stand-in for the slice classifier: a map of six activations, whose mean is the verdict."""
 
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.dense = torch.nn.Linear(2, 6)
-        self.out = torch.nn.Linear(6, 1)
+        self.backbone = torch.nn.Conv2d(1, 6, 8, 8)
+        self.spots_14 = torch.nn.Conv2d(6, 1, 1)
 
     def forward(self, images):
-        pooled = torch.stack([images.mean(dim=(1, 2, 3)), images.amax(dim=(1, 2, 3))], dim=1)
-        return self.out(torch.relu(self.dense(pooled)))[:, 0]
+        return self.spots_14(torch.relu(self.backbone(images))).mean(dim=(1, 2, 3))
 
 
 @pytest.fixture
@@ -163,18 +162,19 @@ def test_a_linear_classifier_learns_what_is_separable_and_says_how_it_went():
     assert told[-1][1] < 0.3
 
 
-def test_features_are_the_hidden_layer_and_the_logit(network):
+def test_features_are_the_mean_activations_and_the_logit(network):
     found = slice_features([a_slice(-860), a_slice(-600)], network)
     assert found.shape == (2, 7)
     assert (found[:, :6] >= 0).all()
     assert (found[0] != found[1]).any()
     with torch.inference_mode():
-        logit = network.network.out(torch.tensor(found[:, :6], dtype=torch.float32))[:, 0]
+        means = torch.tensor(found[:, :6], dtype=torch.float32)[:, :, None, None]
+        logit = network.network.spots_14(means)[:, 0, 0, 0]
     np.testing.assert_allclose(found[:, 6], logit.numpy(), rtol=1e-5)
-    assert not network.network.dense._forward_hooks
+    assert not network.network.spots_14._forward_pre_hooks
 
 
-def test_a_network_without_a_hidden_layer_gives_its_logit(network):
+def test_a_network_without_maps_gives_its_logit(network):
     bare = SimpleNamespace(network=torch.nn.Identity(), run=network.run, card=network.card)
     assert slice_features([a_slice(-860)], bare).shape == (1, 1)
 

@@ -12,7 +12,7 @@ from CovidCTLib.models.folding import fold_normalization
 from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, build_network
 from CovidCTLib.models.store import ModelStore
 
-SMALL_RESNET = {"kind": "resnet", "layers": [1, 1, 1, 1], "widths": [8, 8, 8, 8], "hidden": 4}
+SMALL_RESNET = {"kind": "resnet", "layers": [1, 1, 1, 1], "widths": [8, 8, 8, 8]}
 
 
 def count_normalizations(network: torch.nn.Module) -> int:

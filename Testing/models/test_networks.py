@@ -7,7 +7,7 @@ import torch
 
 from CovidCTLib.models.networks import FIRST_WEIGHT_OF_SPOTS, SLICE_ARCHITECTURE, SliceClassifier, build_network
 
-RESNET = {"kind": "resnet", "layers": [3, 4, 6, 3], "widths": [8, 16, 32, 64], "hidden": 64}
+RESNET = {"kind": "resnet", "layers": [3, 4, 6, 3], "widths": [8, 16, 32, 64]}
 
 
 @pytest.mark.parametrize("architecture", [SLICE_ARCHITECTURE, RESNET])
@@ -35,9 +35,10 @@ def test_the_verdict_rises_with_what_the_maps_show() -> None:
     assert (after - before).item() == pytest.approx(3 * FIRST_WEIGHT_OF_SPOTS, abs=1e-4)
 
 
-def test_a_resnet_classifier_has_the_blocks_of_resnet_50() -> None:
+def test_a_resnet_classifier_has_the_blocks_of_resnet_50_up_to_14_x_14() -> None:
     network = build_network(RESNET)
     assert isinstance(network, SliceClassifier)
-    blocks = [len(getattr(network.backbone, f"layer{k}")) for k in (1, 2, 3, 4)]
-    assert blocks == [3, 4, 6, 3]
+    blocks = [len(getattr(network.backbone, f"layer{k}")) for k in (1, 2, 3)]
+    assert blocks == [3, 4, 6]
+    assert not hasattr(network.backbone, "layer4")
     assert type(network.backbone.layer1[0]).__name__ == "ResNetBottleneck"
