@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from CovidCTLib.models.efficientnet import CHANNELS, DepthwiseConv, EfficientEncoder
+from CovidCTLib.models.efficientnet import CHANNELS, LAST_STAGE_OF_MAPS, DepthwiseConv, EfficientEncoder
 from CovidCTLib.models.networks import OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, SliceClassifier, build_network
 
 
@@ -26,7 +26,11 @@ def test_stages_in_steps_give_what_the_whole_gives() -> None:
         assert at_14.shape[2:] == (14, 14)
         assert torch.equal(whole[2], at_28)
         assert torch.equal(whole[3], at_14)
-        assert torch.equal(whole[4], encoder.to_7(at_14))
+
+
+def test_an_encoder_for_coarse_maps_ends_at_a_sixteenth_of_the_side() -> None:
+    sizes = EfficientEncoder(LAST_STAGE_OF_MAPS).eval()(torch.rand(1, 1, 64, 64))
+    assert [tuple(s.shape) for s in sizes] == [(1, c, 64 // 2**k, 64 // 2**k) for k, c in enumerate(CHANNELS[:4], 1)]
 
 
 def test_networks_on_the_encoder_give_logits_of_the_input_size() -> None:
