@@ -16,7 +16,7 @@ from CovidCTLib.slices.localization import activation_maps, localize
 @pytest.fixture
 def classifier() -> SliceClassifier:
     torch.manual_seed(0)
-    return SliceClassifier(ResNetStages([1, 1, 1, 1], [4, 4, 4, 4]), 8).eval().requires_grad_(False)
+    return SliceClassifier(ResNetStages([1, 1, 1, 1], [4, 4, 4, 4])).eval().requires_grad_(False)
 
 
 @pytest.fixture
