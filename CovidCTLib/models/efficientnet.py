@@ -46,7 +46,7 @@ def as_colours(images: torch.Tensor) -> torch.Tensor:
 
     A faint opacity differs from lung by a tenth of the grey scale only; its own window makes that a quarter.
     """
-    windows = [((images - low) * (2 / (high - low)) - 1).clamp(-1, 1) for low, high in WINDOWS]
+    windows = [((images - low) * (2 / (high - low)) - 1).clamp_(-1, 1) for low, high in WINDOWS]
     return torch.cat(windows, dim=1)
 
 

@@ -1,7 +1,7 @@
-"""Batch normalization folded into the convolutions before it: the same answers, a third less time.
+"""Networks made quicker for judging, with the same answers: fewer passes over every activation.
 
-In a trained network the normalization multiplies and adds numbers that no longer change, so the convolution can do
-both. What is saved is one pass over every activation, and these networks wait for memory more than for arithmetic.
+In a trained network the normalization multiplies and adds numbers that no longer change, so the convolution before it
+can do both, and what comes after may write over its result. These networks wait for memory more than for arithmetic.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ import torch
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 _CONVOLUTIONS = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
+_LIMITERS = (torch.nn.ReLU, torch.nn.ReLU6)
 
 
 def fold_normalization(network: torch.nn.Module, example: torch.Tensor) -> int:
-    """Fold each normalization that follows a convolution directly into that convolution, in place.
+    """Fold each normalization that follows a convolution directly into that convolution; limit activations in place.
 
     Parameters
     ----------
     network
-        In evaluation mode. What a convolution gives to a normalization it must not give to anything else.
+        In evaluation mode; it is changed. What a convolution gives to a normalization it must not give to anything
+        else, nor a normalization or convolution what it gives to a ReLU.
     example
         An input that the network takes, shape ``(n, 1, y, x)``; by running it is seen what follows what.
 
@@ -37,6 +39,9 @@ def fold_normalization(network: torch.nn.Module, example: torch.Tensor) -> int:
         for old, new in ((convolution, folded), (normalization, torch.nn.Identity())):
             parent, name = places[old]
             parent.register_module(name, new)
+    for module in network.modules():
+        if isinstance(module, _LIMITERS):
+            module.inplace = True
     return len(pairs)
 
 
