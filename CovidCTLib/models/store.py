@@ -15,7 +15,7 @@ from CovidCTLib.analysis import ModelUsed
 from CovidCTLib.framing import Frame
 from CovidCTLib.models.card import MODEL_NAMES, ModelCard, ModelName
 from CovidCTLib.models.device import choose_device, choose_dtype
-from CovidCTLib.models.folding import fold_normalization
+from CovidCTLib.models.inference import prepare_for_inference
 from CovidCTLib.models.registry import Entry, find_own, shipped_entry
 from CovidCTLib.models.weights import load_network, try_network
 
@@ -153,7 +153,7 @@ class ModelStore:
             if entry.own:
                 try_network(network, entry.card)
             if not entry.card.is_foreign:
-                fold_normalization(network, torch.zeros(1, 1, _SMALLEST_SIDE, _SMALLEST_SIDE))
+                prepare_for_inference(network, torch.zeros(1, 1, _SMALLEST_SIDE, _SMALLEST_SIDE))
             layout = torch.channels_last if entry.card.patch is None else torch.contiguous_format
             network = network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
             dtype = torch.float32 if self.full_precision else choose_dtype(self.device)

@@ -296,6 +296,7 @@ SLICES = Task(
     limits=(
         "Few patients with normal slices were seen; bacterial pneumonia and other lung disease count as abnormal too.",
         "The probability is not calibrated for populations with rare disease.",
+        "In thick slices the dome of the diaphragm may be taken for disease.",
         "The case threshold rests on nine CTs, of which one is normal and one shows next to no disease.",
     ),
 )

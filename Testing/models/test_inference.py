@@ -1,4 +1,4 @@
-"""Normalization folded into convolutions: every own architecture answers as before."""
+"""Networks prepared for inference: every own architecture answers as before, without normalization."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from CovidCTLib.models.efficientnet import EfficientUNet
-from CovidCTLib.models.folding import fold_normalization
+from CovidCTLib.models.inference import prepare_for_inference
 from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, build_network
 from CovidCTLib.models.store import ModelStore
 
@@ -37,10 +37,10 @@ def network(request: pytest.FixtureRequest) -> torch.nn.Module:
 def test_a_folded_network_answers_as_before(network: torch.nn.Module) -> None:
     images = torch.rand(2, 1, 224, 224)
     folded = copy.deepcopy(network)
-    count = fold_normalization(folded, torch.zeros(1, 1, 64, 64))
+    prepare_for_inference(folded, torch.zeros(1, 1, 64, 64))
     with torch.inference_mode():
         expected, found = network(images), folded(images)
-    assert count == count_normalizations(network) > 0
+    assert count_normalizations(network) > 0
     assert count_normalizations(folded) == 0
     assert expected.std() > 0
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
@@ -49,7 +49,7 @@ def test_a_folded_network_answers_as_before(network: torch.nn.Module) -> None:
 def test_the_maps_of_a_classifier_are_as_before() -> None:
     network = build_network(SLICE_ARCHITECTURE).eval()
     folded = copy.deepcopy(network)
-    fold_normalization(folded, torch.zeros(1, 1, 64, 64))
+    prepare_for_inference(folded, torch.zeros(1, 1, 64, 64))
     images = torch.rand(1, 1, 224, 224)
     with torch.inference_mode():
         for expected, found in zip(network.with_spots(images), folded.with_spots(images), strict=True):
@@ -58,7 +58,7 @@ def test_the_maps_of_a_classifier_are_as_before() -> None:
 
 def test_a_normalization_without_a_convolution_before_it_stays() -> None:
     network = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.BatchNorm2d(1), torch.nn.Conv2d(1, 1, 3)).eval()
-    assert fold_normalization(network, torch.zeros(1, 1, 8, 8)) == 0
+    prepare_for_inference(network, torch.zeros(1, 1, 8, 8))
     assert count_normalizations(network) == 1
 
 

@@ -15,25 +15,19 @@ _CONVOLUTIONS = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
 _LIMITERS = (torch.nn.ReLU, torch.nn.ReLU6)
 
 
-def fold_normalization(network: torch.nn.Module, example: torch.Tensor) -> int:
+def prepare_for_inference(network: torch.nn.Module, example: torch.Tensor) -> None:
     """Fold each normalization that follows a convolution directly into that convolution; limit activations in place.
 
     Parameters
     ----------
     network
-        In evaluation mode; it is changed. What a convolution gives to a normalization it must not give to anything
-        else, nor a normalization or convolution what it gives to a ReLU.
+        In evaluation mode. It is changed, and cannot be trained sensibly any more. What a convolution gives to a
+        normalization it must not give to anything else, nor a normalization or convolution what it gives to a ReLU.
     example
         An input that the network takes, shape ``(n, 1, y, x)``; by running it is seen what follows what.
-
-    Returns
-    -------
-    int
-        How many normalizations were folded. The network cannot be trained sensibly any more.
     """
-    pairs = _follow(network, example)
     places = {child: (parent, name) for parent in network.modules() for name, child in parent.named_children()}
-    for convolution, normalization in pairs:
+    for convolution, normalization in _follow(network, example):
         transposed = isinstance(convolution, torch.nn.ConvTranspose2d)
         folded = fuse_conv_bn_eval(convolution, normalization, transposed)
         for old, new in ((convolution, folded), (normalization, torch.nn.Identity())):
@@ -42,7 +36,6 @@ def fold_normalization(network: torch.nn.Module, example: torch.Tensor) -> int:
     for module in network.modules():
         if isinstance(module, _LIMITERS):
             module.inplace = True
-    return len(pairs)
 
 
 def _follow(network: torch.nn.Module, example: torch.Tensor) -> list[tuple[Any, Any]]:
