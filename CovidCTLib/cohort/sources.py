@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from CovidCTLib.cohort.manifest import is_manifest, read_manifest
 from CovidCTLib.cohort.scans import CohortScan
-from CovidCTLib.cohort.storage import StoredFile, join, list_files, read_start
+from CovidCTLib.cohort.storage import StoredFile, count_links, join, list_files, read_start
 from CovidCTLib.errors import InputError, OptionsError
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME
 from CovidCTLib.reading.volume_files import FORMATS, format_of
@@ -101,9 +101,12 @@ def _in_tree(source: str, include: str | None, class_of_folder: bool) -> list[Co
     if not names:
         kinds = ", ".join((*FORMATS, _ARCHIVE))
         matching = "" if include is None else " whose path matches --include"
+        links = count_links(source)
+        unfollowed = f", and its {links} links are not followed" if links else ""
+        advice = "Give the folder that they lead to, or a manifest of the files" if links else "Check the path"
         raise InputError(
             f"A source with scans ({kinds}, or folders of DICOM files) was expected, but among its {len(files)} files "
-            f"there is none{matching}. Check the path."
+            f"there is none{matching}{unfollowed}. {advice}."
         )
     scans = []
     for name in names:

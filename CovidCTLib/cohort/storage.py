@@ -131,6 +131,14 @@ def list_files(folder: str) -> tuple[StoredFile, ...]:
     return tuple(sorted((f for f in files if _is_visible(f.name)), key=lambda f: f.name))
 
 
+def count_links(folder: str) -> int:
+    """Count the links in a folder on this machine, which `list_files` leaves out; 0 elsewhere."""
+    if is_remote(folder):
+        return 0
+    walked = os.walk(_local(folder))
+    return sum(Path(place, name).is_symlink() for place, folders, names in walked for name in (*folders, *names))
+
+
 def join(folder: str, name: str) -> str:
     """Give the address of a file that `list_files` found in a folder."""
     if is_remote(folder):

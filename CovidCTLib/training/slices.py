@@ -6,6 +6,7 @@ All networks are trained on single axial slices, since half of the data are sing
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,9 +128,13 @@ def load_slices(
     slices = SliceSet.joined(parts)
     if stored:
         stored.parent.mkdir(parents=True, exist_ok=True)
-        temporary = stored.with_suffix(".part.npz")
-        np.savez(temporary, **{name: getattr(slices, name) for name in SliceSet.__dataclass_fields__})
-        temporary.replace(stored)
+        # Runs that share a cache folder may write at once, each a file of its own.
+        temporary = stored.with_suffix(f".{os.getpid()}.part.npz")
+        try:
+            np.savez(temporary, **{name: getattr(slices, name) for name in SliceSet.__dataclass_fields__})
+            temporary.replace(stored)
+        finally:
+            temporary.unlink(missing_ok=True)
     return slices
 
 

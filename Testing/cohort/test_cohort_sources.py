@@ -92,6 +92,14 @@ def test_a_source_without_scans_is_refused(tmp_path):
         find_scans(str(tmp_path))
 
 
+def test_a_source_of_links_says_that_they_are_not_followed(tree, tmp_path):
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "one.nii.gz").symlink_to(tree / "CT-0/one.nii.gz")
+    with pytest.raises(InputError, match=r"none, and its 1 links are not followed\. Give the folder that they lead to"):
+        find_scans(str(links))
+
+
 def test_a_class_that_does_not_occur_is_refused_with_those_that_do(tree):
     with pytest.raises(OptionsError, match=r"CT-9 does not; those of the source are CT-0, CT-4"):
         find_scans(str(tree), class_of_folder=True, classes=["CT-9"])

@@ -77,6 +77,19 @@ def test_slices_are_kept_for_the_next_run(data: Path, tmp_path: Path) -> None:
     assert np.array_equal(first.image, again.image)
 
 
+def test_a_cache_that_cannot_be_written_leaves_nothing_half_done(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, **_: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="no space left"):
+        load_slices(find_cases(data), "lungs", None, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
 def test_a_table_of_slices_stands_for_masks(tmp_path: Path) -> None:
     write_volume(tmp_path, "ward", 1, lungs=True, opacities=False)
     rows = "\n".join(f"{k},{int(k >= 3)}" for k in range(SHAPE[0]))
