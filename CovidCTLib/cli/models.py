@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from CovidCTLib.models.registry import Entry
 
 _DESCRIPTION = """\
-List the networks with what they expect, what they were trained on, how well they did on patients that they never saw,
-their licence, and whether the weights are the ones that the card speaks of. With NAME, show the whole model card."""
+List the networks with what they expect, what they were trained on, how well they, or other runs of the same training,
+did on patients that they never saw, their licence, and whether the weights are the ones that the card speaks of. With
+NAME, show the whole model card."""
 
 _EPILOG = """\
 examples:
@@ -133,7 +134,8 @@ def main_figures(validation: Mapping[str, Any]) -> list[str]:
     words = []
     for figure in (*first.values(), *others):
         name, value, interval, _ = figure_words(figure)
-        words.append(f"{name} {value}" + ("" if interval == "-" else f" ({interval})"))
+        notes = [note for note in (interval, figure.get("remark")) if note and note != "-"]
+        words.append(f"{name} {value}" + (f" ({'; '.join(notes)})" if notes else ""))
     if not words:
         words = [
             f"{key.replace('_', ' ')} {plain_text(value)}"
@@ -143,12 +145,29 @@ def main_figures(validation: Mapping[str, Any]) -> list[str]:
     return words[:FIGURES_SHOWN]
 
 
-def _figures_in(validation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The last list of figures in a validation, however deep; those of verdicts on whole cases for want of others."""
+def validation_words(validation: Mapping[str, Any]) -> str:
+    """The cell of the table: whose figures these are, and the `main_figures`, a line each."""
+    from CovidCTLib.models.card import CROSS_VALIDATION_WORDS, is_cross_validation
+
+    words = main_figures(validation)
+    if not words:
+        return "not validated"
+    source = next((key for key, value in _best_first(validation) if _figures_in({key: value})), "")
+    whose = CROSS_VALIDATION_WORDS if is_cross_validation(source) else "These weights on patients that they never saw"
+    return "\n".join([f"{whose}:", *words])
+
+
+def _best_first(validation: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Entries of a validation, later ones first, but verdicts on whole cases last."""
     from CovidCTLib.models.evaluation_record import OF_CASES
 
-    latest_first = list(validation.items())[::-1]
-    for key, value in sorted(latest_first, key=lambda entry: entry[0].endswith(OF_CASES)):
+    latest_first = reversed(list(validation.items()))
+    return sorted(latest_first, key=lambda entry: entry[0].endswith(OF_CASES))
+
+
+def _figures_in(validation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The last list of figures in a validation, however deep; those of verdicts on whole cases for want of others."""
+    for key, value in _best_first(validation):
         if key == "figures" and isinstance(value, (list, tuple)):
             return list(value)
         if isinstance(value, Mapping) and (found := _figures_in(value)):
@@ -168,6 +187,7 @@ def _find(name: str, entries: Sequence[Entry]) -> Entry:
 def _add_validation(args: argparse.Namespace, entries: Sequence[Entry]) -> int:
     """Put the figures of an evaluation into the card of a model."""
     from CovidCTLib.models.bundle import with_validation
+    from CovidCTLib.models.card import count_of
     from CovidCTLib.models.evaluation_record import read_evaluation
     from CovidCTLib.models.registry import find_own
 
@@ -176,7 +196,8 @@ def _add_validation(args: argparse.Namespace, entries: Sequence[Entry]) -> int:
     entry = _find(args.name, tuple(find_own(args.models).values()) or entries)
     key, added = read_evaluation(args.add_validation, entry.card)
     with_validation(entry.folder, {**entry.card.validation, key: added})
-    say(f"{len(added['figures'])} figures are now in the card of {entry.card.name}.")
+    count = len(added["figures"])
+    say(f"{count_of(count, 'figures')} {'is' if count == 1 else 'are'} now in the card of {entry.card.name}.")
     return 0
 
 
@@ -192,7 +213,7 @@ def _show_table(entries: Sequence[Entry]) -> None:
         "expects",
         "MB",
         "trained on",
-        "on unseen patients",
+        "validation",
         "licence",
         "checksum",
     ):
@@ -206,7 +227,7 @@ def _show_table(entries: Sequence[Entry]) -> None:
             entry.card.expects,
             "-" if facts["size_mb"] is None else f"{facts['size_mb']:.1f}",
             str(entry.card.training.get("slices_and_patients", "not stated")),
-            "\n".join(main_figures(entry.card.validation)) or "not validated",
+            validation_words(entry.card.validation),
             entry.card.licence,
             "ok" if facts["checksum_ok"] else "WRONG",
         )

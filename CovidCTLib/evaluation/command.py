@@ -124,11 +124,11 @@ def terminal_tables(evaluation: Evaluation) -> tuple[Table, Table]:
     from rich.table import Table
     from rich.text import Text
 
-    from CovidCTLib.evaluation.page import TITLES, figure_row
+    from CovidCTLib.evaluation.page import INTERVAL_HEADING, TITLES, figure_row
     from CovidCTLib.evaluation.published import compare
 
     own = Table(title=TITLES[evaluation.task], title_justify="left")
-    for heading in ("figure", "of", "value", "95 % interval", "over"):
+    for heading in ("figure", "of", "value", INTERVAL_HEADING, "over"):
         own.add_column(heading)
     for figure in evaluation.figures:
         row = figure_row(figure)

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from CovidCTLib.errors import ModelError
 from CovidCTLib.evaluation.examples import Contours, Example
-from CovidCTLib.evaluation.figures import Figure, Row, Status, Value, count_of, judged
+from CovidCTLib.evaluation.figures import (
+    FEW_CASES,
+    Figure,
+    Row,
+    Status,
+    Value,
+    few_remark,
+    judged,
+)
 from CovidCTLib.evaluation.masks import NORMAL_CONTROL, VOLUMES, number_in, why_none
 from CovidCTLib.evaluation.predict import predict_slices, probabilities
 from CovidCTLib.evaluation.statistics import (
@@ -23,12 +31,12 @@ from CovidCTLib.evaluation.statistics import (
     ThresholdCurve,
     bootstrap_auc,
     bootstrap_mean,
-    bootstrap_ratio,
     calibrate,
+    rate,
     roc_curve,
     threshold_curve,
 )
-from CovidCTLib.models.card import ModelCard
+from CovidCTLib.models.card import ModelCard, count_of
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.slices.classifier import decide_case
 from CovidCTLib.training.labelled import UNKNOWN, LabelledImage
@@ -37,9 +45,6 @@ from CovidCTLib.training.tasks import area_under_curve
 
 OTHER_PNEUMONIA = "cap"
 """A CT whose name begins with this shows community-acquired pneumonia, which is not COVID."""
-
-FEW_CASES = 10
-"""Fewer cases of a kind than this make rates that no one should rely on."""
 
 ONE_CLASS_IN_CASE = "the case has slices of one kind only"
 
@@ -267,9 +272,9 @@ def slice_figures(rows: Sequence[Row], calls: Sequence[SliceCalls | None]) -> tu
     figures = [
         figure("auc", bootstrap_auc(probability, abnormal, patients), everything),
         _within_case(rows),
-        figure("sensitivity", bootstrap_ratio(right & abnormal, abnormal, patients), abnormal),
-        figure("specificity", bootstrap_ratio(right & ~abnormal, ~abnormal, patients), ~abnormal),
-        figure("accuracy", bootstrap_mean(right, patients), everything),
+        figure("sensitivity", rate(called, abnormal, patients), abnormal),
+        figure("specificity", rate(~called, ~abnormal, patients), ~abnormal),
+        figure("accuracy", rate(right, everything, patients), everything),
         figure("brier", bootstrap_mean((probability - abnormal) ** 2, patients), everything),
     ]
     if calibration is not None:
@@ -305,7 +310,8 @@ def _normal_control(rows: Sequence[Row]) -> list[Figure]:
     estimate = bootstrap_mean([value for _, value in counting], patients)
     if not counting:
         estimate = Estimate(None, reason=why_none(normal, name))
-    return [Figure(NORMAL_CONTROL, "volume", name, estimate, len(counting), "cases", len(set(patients)))]
+    owners, remark = len(set(patients)), few_remark(len(counting))
+    return [Figure(NORMAL_CONTROL, "volume", name, estimate, len(counting), "cases", owners, remark)]
 
 
 def case_figures(rows: Sequence[Row]) -> tuple[list[Figure], Curves]:
@@ -316,23 +322,25 @@ def case_figures(rows: Sequence[Row]) -> tuple[list[Figure], Curves]:
     shares = np.array([(number_in(row, "called_slices_percent") or 0.0) / 100 for row in counting])
     patients = [row.patient for row in counting]
     why = why_none(rows, "called_positive")
+    everything = np.ones(len(counting), bool)
+    fewest = min(int(diseased.sum()), int((~diseased).sum()))
 
     def figure(name: str, estimate: Estimate, members: NDArray[np.bool_]) -> Figure:
         owners = {p for p, is_member in zip(patients, members, strict=True) if is_member}
         count = int(members.sum())
-        remark = "too few to rely on" if 0 < count < FEW_CASES else ""
+        # What needs both kinds of cases is as good as the rarer kind allows.
+        remark = few_remark(min(count, fewest or count) if members is everything else count)
         return Figure(VOLUMES, "volume", name, _explained(estimate, patients, why), count, "cases", len(owners), remark)
 
-    everything = np.ones(len(counting), bool)
     right = called == diseased
     curve = threshold_curve(shares, diseased)
     recommended = Estimate(None, reason="cases with and without disease are needed")
     if curve is not None:
         recommended = Estimate(curve.recommended, reason="no interval is computed for it")
     figures = [
-        figure("sensitivity", bootstrap_ratio(right & diseased, diseased, patients), diseased),
-        figure("specificity", bootstrap_ratio(right & ~diseased, ~diseased, patients), ~diseased),
-        figure("accuracy", bootstrap_mean(right, patients), everything),
+        figure("sensitivity", rate(called, diseased, patients), diseased),
+        figure("specificity", rate(~called, ~diseased, patients), ~diseased),
+        figure("accuracy", rate(right, everything, patients), everything),
         figure("auc", bootstrap_auc(shares, diseased, patients), everything),
         figure("recommended_case_threshold", recommended, everything),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from CovidCTLib.evaluation.figures import Quantity
 from CovidCTLib.evaluation.metrics import SURFACE_TOLERANCE_MM
+from CovidCTLib.evaluation.statistics import BOOTSTRAP, CONFIDENCE_PERCENT, DRAWS, EXACT
 
 _DICE = (
     "2 x voxels both found and true / (voxels found + voxels true); Dice 1945, doi:10.2307/1932409. Mean over the "
@@ -30,6 +31,20 @@ REGION_NAMES: Mapping[str, str] = {
     "consolidation": "consolidation",
 }
 """Regions that masks are compared in."""
+
+INTERVALS: Mapping[str, str] = {
+    BOOTSTRAP: (
+        f"{CONFIDENCE_PERCENT:g} % interval from the percentiles of {DRAWS} draws of patients with replacement, among "
+        "those that the figure is of; Efron 1979, doi:10.1214/aos/1176344552. There is none of one patient, of an AUC "
+        "with one patient of a class, or where all draws give the same."
+    ),
+    EXACT: (
+        f"{CONFIDENCE_PERCENT:g} % interval of a proportion of patients; Clopper and Pearson 1934, "
+        "doi:10.1093/biomet/26.4.404. Rates have it where each patient has one entry, and where all patients have the "
+        "same rate, in which case draws of patients would all give the same; the patients count as the trials."
+    ),
+}
+"""What each kind of interval is."""
 
 
 def _of_region(region: str) -> dict[str, Quantity]:

@@ -17,7 +17,7 @@ from CovidCTLib.evaluation.decisions import (
     slice_figures,
 )
 from CovidCTLib.evaluation.examples import Example, WorstExamples
-from CovidCTLib.evaluation.figures import SEEN_REASON, Figure, Row, TaskName, count_of, judged
+from CovidCTLib.evaluation.figures import SEEN_REASON, Figure, Row, TaskName, judged
 from CovidCTLib.evaluation.judges import Judge, choose_judge, has_seen
 from CovidCTLib.evaluation.masks import (
     NORMAL_CONTROL,
@@ -27,8 +27,10 @@ from CovidCTLib.evaluation.masks import (
     lung_group_of,
     mask_figures,
     measure_image,
+    number_in,
 )
 from CovidCTLib.evaluation.metrics import Overlap
+from CovidCTLib.models.card import count_of
 from CovidCTLib.training.labelled import LabelledImage, patients_of, read_images
 from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder
 
@@ -269,7 +271,11 @@ class _Run:
                 f"The cards of {', '.join(silent)} do not say what the models were trained on: whether they saw these "
                 "patients is not known."
             )
-        if any("chosen_by" in judge.card.validation for judge in self.judges):
+        limits = {limit for row in judged(self.rows) if (limit := number_in(row, "probability_threshold")) is not None}
+        if len(limits) > 1:
+            shown = " to ".join(f"{limit:.3g}" for limit in (min(limits), max(limits)))
+            notices.append(f"Each model called slices at its own threshold ({shown}).")
+        if any(judge.chose_its_step for judge in self.judges):
             notices.append(
                 "The held-out patients of a training run chose its best step. They count as unseen here, so their "
                 "figures are slightly optimistic."

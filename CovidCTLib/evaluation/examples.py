@@ -62,6 +62,8 @@ class Example:
         Size of a pixel along y and x, in mm; only the ratio counts.
     photograph
         It is a photograph, shown in `PHOTOGRAPH_WINDOW`.
+    has_scale
+        Whether `pixel_mm` is the true size. That of single slices is nominal, so they get no scale bar.
     """
 
     badness: float
@@ -71,6 +73,7 @@ class Example:
     contours: Contours
     pixel_mm: tuple[float, float]
     photograph: bool = False
+    has_scale: bool = True
 
 
 class WorstExamples:
@@ -124,9 +127,10 @@ def draw_example(example: Example) -> Picture:
             _draw_line(draw, points, colour, dashed)
     alt = f"Axial slice, {example.title}: {example.caption}" + (f"; {', '.join(shown)}." if shown else ".")
     if not example.photograph:
-        # Nobody knows how a photograph was turned, and how large its pixels are.
+        # Nobody knows how a photograph was turned.
         mark_sides(image, AXIAL_SIDES)
-        draw_scale_bar(image, scale)
+        if example.has_scale:
+            draw_scale_bar(image, scale)
     return embed_image(image, alt, example.title, example.caption)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from CovidCTLib.evaluation.statistics import Estimate
+from CovidCTLib.models.card import count_of
 
 TaskName = Literal["lungs", "opacities", "slices", "cases"]
 TASK_NAMES: tuple[TaskName, ...] = ("lungs", "opacities", "slices", "cases")
@@ -15,6 +16,11 @@ Status = Literal["judged", "seen in training", "listed apart", "failed"]
 Value = float | int | bool | str | None
 
 SEEN_REASON = "seen in training by every model"
+
+FEW_CASES = 10
+"""Fewer cases of a kind than this make rates that no one should rely on."""
+
+TOO_FEW = "too few to rely on"
 
 
 @dataclass(frozen=True)
@@ -106,11 +112,9 @@ class Figure:
         return f"{count_of(self.count, self.counted)} of {count_of(self.patients, 'patients')}"
 
 
-def count_of(count: int, plural: str) -> str:
-    """Write a number with its noun, which is given in the plural."""
-    if count != 1:
-        return f"{count} {plural}"
-    return f"1 {plural[:-1]}"
+def few_remark(count: int) -> str:
+    """Remark on a rate over so many cases of a kind; empty where they are enough or none."""
+    return TOO_FEW if 0 < count < FEW_CASES else ""
 
 
 def judged(rows: Sequence[Row]) -> list[Row]:

@@ -38,6 +38,13 @@ class Judge:
         """Whether the card says what the model was trained on."""
         return "patients" in self.card.training or "cases" in self.card.training
 
+    @property
+    def chose_its_step(self) -> bool:
+        """Whether its held-out patients chose among several steps of the training; not where it judged but once."""
+        training = self.card.training
+        once = "steps" in training and "judge_every" in training and training["judge_every"] >= training["steps"]
+        return "chosen_by" in self.card.validation and not once
+
 
 def load_judges(folders: Sequence[Path], name: ModelName, device: str) -> tuple[Judge, ...]:
     """Open the models of one name in several folders.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.evaluation.examples import Contours, Example, slice_with_most
-from CovidCTLib.evaluation.figures import SEEN_REASON, Figure, Row, Value, judged
+from CovidCTLib.evaluation.figures import SEEN_REASON, Figure, Row, Value, few_remark, judged
 from CovidCTLib.evaluation.metrics import Mask, Overlap, overlap, surface_agreement
 from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
 from CovidCTLib.evaluation.statistics import Estimate, bootstrap_mean, bootstrap_ratio
@@ -162,6 +162,7 @@ def _example(image: LabelledImage, case: TrainingCase, found: Mask, truth: Mask,
         contours=Contours(truth[k].copy(), found[k].copy()),
         pixel_mm=(image.spacing_zyx_mm[1], image.spacing_zyx_mm[2]),
         photograph=case.kind == "photographs",
+        has_scale=case.kind == "volume",
     )
 
 
@@ -209,7 +210,8 @@ def _mean(group: str, kind: Kind, name: str, rows: Sequence[Row]) -> Figure:
     values = [size(value) for _, value in counting]
     patients = [row.patient for row, _ in counting]
     estimate = bootstrap_mean(values, patients) if values else Estimate(None, reason=why_none(rows, name))
-    return Figure(group, kind, name, estimate, len(values), _counted(kind), len(set(patients)))
+    remark = few_remark(len(values)) if group == NORMAL_CONTROL else ""
+    return Figure(group, kind, name, estimate, len(values), _counted(kind), len(set(patients)), remark)
 
 
 def _pooled(group: str, kind: Kind, region: str, counting: Sequence[tuple[Row, dict[str, Overlap]]]) -> Figure:

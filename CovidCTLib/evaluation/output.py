@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from CovidCTLib import __version__
-from CovidCTLib.evaluation.definitions import quantity_of
+from CovidCTLib.evaluation.definitions import INTERVALS, quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation
 from CovidCTLib.evaluation.figures import Figure, Row, Value
 from CovidCTLib.evaluation.published import NOT_THE_SAME_CASES, compare
@@ -77,7 +77,8 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
         "models": [_model(judge.label, judge.card) for judge in evaluation.judges],
         "interval": {
             "percent": CONFIDENCE_PERCENT,
-            "method": "percentiles of a bootstrap over patients",
+            "method": "as each figure names it",
+            "methods": dict(INTERVALS),
             "draws": DRAWS,
             "seed": SEED,
         },
@@ -134,6 +135,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "label": quantity.label,
         "unit": quantity.unit,
         **numbers,
+        "interval": estimate.method if None not in (numbers["low"], numbers["high"]) else None,
         "reason": reason,
         "count": figure.count,
         "counted": figure.counted,

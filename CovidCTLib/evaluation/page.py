@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from CovidCTLib.evaluation.definitions import quantity_of
+from CovidCTLib.evaluation.definitions import INTERVALS, quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation
 from CovidCTLib.evaluation.examples import FOUND_COLOUR, TRUTH_COLOUR, draw_example
 from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value
 from CovidCTLib.evaluation.output import value_columns
 from CovidCTLib.evaluation.plots import draw_curves
 from CovidCTLib.evaluation.published import NOT_THE_SAME_CASES, compare
-from CovidCTLib.evaluation.statistics import CONFIDENCE_PERCENT, DRAWS
+from CovidCTLib.evaluation.statistics import BOOTSTRAP, CONFIDENCE_PERCENT, EXACT
 from CovidCTLib.report import page
 
 TITLES: dict[TaskName, str] = {
@@ -22,6 +22,9 @@ TITLES: dict[TaskName, str] = {
     "cases": "How well diseased cases are told from others",
 }
 """Heading of each task's page."""
+
+INTERVAL_HEADING = f"{CONFIDENCE_PERCENT:g} % interval, {BOOTSTRAP} unless {EXACT}"
+"""Heading of the column of intervals, which names only the rarer kind beside the numbers."""
 
 ROWS_ON_PAGE = 150
 """Rows of the table on the page, worst first in each group; the table in the file ``cases.csv`` has all."""
@@ -61,6 +64,7 @@ def figure_row(figure: Figure) -> FigureRow:
         interval = estimate.reason or ""
     else:
         interval = f"{format_value(estimate.low, quantity.unit)} to {format_value(estimate.high, quantity.unit)}"
+        interval += f", {EXACT}" if estimate.method == EXACT else ""
     remark = f" ({figure.remark})" if figure.remark else ""
     of = figure.of + remark if estimate.value is not None else "–"
     is_error = "_error_" in figure.name and "calibration" not in figure.name
@@ -87,8 +91,8 @@ def render_page(evaluation: Evaluation) -> str:
         models=[f"{card.name} {card.version}" for card in cards],
         notices=evaluation.notices,
         figures=[figure_row(figure) for figure in evaluation.figures],
-        confidence=f"{CONFIDENCE_PERCENT:g}",
-        draws=DRAWS,
+        interval_heading=INTERVAL_HEADING,
+        intervals=INTERVALS,
         comparisons=[
             (entry.published, [figure_row(figure) for figure in entry.own])
             for entry in compare(evaluation.task, evaluation.figures)

@@ -1,7 +1,8 @@
-"""Means, rates and areas under curves with bootstrap intervals, whose unit is the patient.
+"""Means, rates and areas under curves with intervals whose unit is the patient.
 
 Slices and scans of one patient are alike, so patients, not slices, are drawn again (with replacement); the intervals
-are percentiles of the figure over the draws (Efron 1979, doi:10.1214/aos/1176344552).
+are percentiles of the figure over the draws (Efron 1979, doi:10.1214/aos/1176344552). Where all patients are alike,
+every draw is the same, which says nothing of the next patient: rates have an exact interval there, other figures none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import beta
 
 from CovidCTLib.training.tasks import area_under_curve
 
@@ -28,6 +30,15 @@ CALIBRATION_BINS = 10
 NOTHING = "none among what was judged"
 ONE_PATIENT = "none: one patient only"
 ONE_CLASS = "both classes are needed"
+ONE_OF_CLASS = "none: one patient only of a class"
+ALIKE = "none: all draws of patients give the same"
+
+BOOTSTRAP = "bootstrap over patients"
+EXACT = "exact"
+"""Kinds of intervals."""
+
+_ALIKE_WITHIN = 1e-12
+"""Rates of patients that differ by less than this, without unit, are one rate rounded differently."""
 
 Numbers = NDArray[np.float64]
 
@@ -44,12 +55,63 @@ class Estimate:
         Ends of the 95 % interval; None where there is none.
     reason
         Why value or interval are absent.
+    method
+        `BOOTSTRAP` or `EXACT`; None where there is no interval.
     """
 
     value: float | None
     low: float | None = None
     high: float | None = None
     reason: str | None = None
+    method: str | None = None
+
+
+def rate(called: ArrayLike, members: ArrayLike, patients: Sequence[str]) -> Estimate:
+    """Share of the members that are called, such as a sensitivity, with an interval over patients.
+
+    Parameters
+    ----------
+    called
+        Shape ``(n,)``, bool: what counts as right, or as found.
+    members
+        Shape ``(n,)``, bool: whom the rate is of; the others do not count.
+    patients
+        Whose each entry is, length n.
+
+    Returns
+    -------
+    Estimate
+        With an exact interval where every patient has one entry, or where all patients have the same rate; else with
+        one of `bootstrap_ratio`.
+    """
+    chosen = np.asarray(members, dtype=bool)
+    right = np.asarray(called, dtype=np.float64)[chosen]
+    whose = np.asarray(patients, dtype=str)[chosen]
+    names, owner, entries = np.unique(whose, return_inverse=True, return_counts=True)
+    if not len(names):
+        return Estimate(None, reason=NOTHING)
+    of_patient = np.bincount(owner, right, len(names)) / entries
+    if entries.max() == 1 or (len(names) > 1 and np.ptp(of_patient) < _ALIKE_WITHIN):
+        low, high = exact_interval(float(of_patient.sum()), len(names))
+        return Estimate(float(right.mean()), low, high, method=EXACT)
+    return bootstrap_ratio(right, np.ones_like(right), whose.tolist())
+
+
+def exact_interval(successes: float, trials: int) -> tuple[float, float]:
+    """Interval of a proportion after Clopper and Pearson (1934, doi:10.1093/biomet/26.4.404).
+
+    Parameters
+    ----------
+    successes
+        From 0 to ``trials``, both inclusive. It need not be whole: patients who all have the same rate count with it,
+        as Korn and Graubard 1998 do with an effective number (Survey Methodology 24(2):193-201).
+    trials
+        At least 1.
+    """
+    tail = (1 - CONFIDENCE_PERCENT / 100) / 2
+    low = float(beta.ppf(tail, successes, trials - successes + 1)) if successes > 0 else 0.0
+    high = float(beta.ppf(1 - tail, successes + 1, trials - successes)) if successes < trials else 1.0
+    return low, high
 
 
 def bootstrap_ratio(
@@ -69,12 +131,15 @@ def bootstrap_ratio(
     Returns
     -------
     Estimate
-        Draws whose denominator is zero do not count.
+        Only patients whose denominator is not zero are counted and drawn. There is no interval of one patient, nor
+        where all draws give the same.
     """
     above, below = (np.asarray(a, dtype=np.float64) for a in (numerators, denominators))
-    if len(above) == 0 or below.sum() == 0:
+    counting = below != 0
+    if not counting.any():
         return Estimate(None, reason=NOTHING)
-    names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    above, below = above[counting], below[counting]
+    names, owner = np.unique(np.asarray(patients, dtype=str)[counting], return_inverse=True)
     value = float(above.sum() / below.sum())
     if len(names) < 2:
         return Estimate(value, reason=ONE_PATIENT)
@@ -109,7 +174,8 @@ def bootstrap_auc(
     -----
     The area is the share of pairs of a positive and a negative entry that are in the right order (Hanley and McNeil
     1982, doi:10.1148/radiology.143.1.7063747). Right pairs are counted once for each two patients; a draw then only
-    weighs these counts. Draws without both classes do not count.
+    weighs these counts. Draws without both classes do not count. There is no interval where one patient alone has
+    positive entries, or negative ones: no draw could show how much another patient would change.
     """
     score, is_positive = np.asarray(scores, dtype=np.float64), np.asarray(positive, dtype=bool)
     if not is_positive.any() or is_positive.all():
@@ -118,6 +184,8 @@ def bootstrap_auc(
     names, owner = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     if len(names) < 2:
         return Estimate(value, reason=ONE_PATIENT)
+    if min(len(np.unique(owner[members])) for members in (is_positive, ~is_positive)) < 2:
+        return Estimate(value, reason=ONE_OF_CLASS)
     right, pairs = np.zeros((len(names), len(names))), np.zeros((len(names), len(names)))
     owners_of_positive = owner[is_positive]
     positives = np.bincount(owners_of_positive, minlength=len(names)).astype(np.float64)
@@ -142,9 +210,12 @@ def _with_interval(value: float, above: Numbers, below: Numbers) -> Estimate:
     some = below > 0
     if not some.any():
         return Estimate(value, reason=ONE_CLASS)
+    drawn = above[some] / below[some]
+    if np.ptp(drawn) <= _ALIKE_WITHIN * max(1.0, abs(value)):
+        return Estimate(value, reason=ALIKE)
     tail = (100 - CONFIDENCE_PERCENT) / 2
-    low, high = np.percentile(above[some] / below[some], [tail, 100 - tail])
-    return Estimate(value, float(low), float(high))
+    low, high = np.percentile(drawn, [tail, 100 - tail])
+    return Estimate(value, float(low), float(high), method=BOOTSTRAP)
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from CovidCTLib.models.foreign_card import check_foreign_card, check_network_def
 from CovidCTLib.models.metadata import (
     SECTION,
     SECTION_FIELDS,
-    eval_metrics,
     inference_of,
     licence_text,
     metadata_of,
+    rewritten,
 )
 
 METADATA = "configs/metadata.json"
@@ -224,6 +224,8 @@ def write_bundle(folder: Path, card: ModelCard, save_weights: Callable[[Path], N
 def with_validation(folder: Path, validation: Mapping[str, Any]) -> ModelCard:
     """Give a bundle other validation figures; its weights stay byte for byte.
 
+    What CovidCT itself says of a network of its own, in card and configuration, is written anew.
+
     Parameters
     ----------
     folder
@@ -243,14 +245,13 @@ def with_validation(folder: Path, validation: Mapping[str, Any]) -> ModelCard:
     """
     check_figures(validation)
     card = replace(read_card(folder), validation=dict(validation))
-    metadata = _read_json(folder / METADATA, folder.name)
-    metadata["eval_metrics"] = eval_metrics(validation)
-    metadata[SECTION]["validation"] = dict(validation)
+    metadata = rewritten(_read_json(folder / METADATA, folder.name), card)
 
     def fill(part: Path) -> None:
         shutil.copytree(folder, part, dirs_exist_ok=True)
         _write_json(part / METADATA, metadata)
         if not card.is_foreign:
+            _write_json(part / INFERENCE, inference_of(card))
             (part / CARD).write_text(card.to_markdown(), encoding="utf-8", newline="\n")
 
     _replace_folder(folder, fill)

@@ -41,8 +41,10 @@ class ModelCard:
     thresholds
         Named operating points, such as ``slice`` and ``case`` of the classifier.
     training, validation
-        How it was trained, and what it reached on patients that it never saw. Values may be mappings and lists; a
-        list ``figures`` of mappings with ``name``, ``value``, ``low``, ``high`` and ``n`` is shown as a table.
+        How it was trained, and what it reached on patients that it never saw, or under a key that begins with
+        `CROSS_VALIDATION` what other runs of the same training did. Values may be mappings and lists; a list
+        ``figures`` of mappings with ``name``, ``value``, ``low``, ``high``, ``interval`` (of what kind it is), ``n``
+        and ``remark`` is shown as a table, a list ``notices`` of sentences as a list.
     limits
         Plain sentences on where it fails.
     licence
@@ -105,18 +107,39 @@ class ModelCard:
         """Text of the card for people."""
         lines = [f"# {self.name} {self.version}", "", f"**Expects** {self.expects}", "", f"**Gives** {self.gives}", ""]
         lines += ["## Input", "", *_table(("what", "value"), self._input_rows()), ""]
-        for title, table in (
-            ("Thresholds", self.thresholds),
-            ("Training", self.training),
-            ("Validation on patients that it never saw", self.validation),
-        ):
+        for title, table in (("Thresholds", self.thresholds), ("Training", self.training)):
             if table:
                 lines += _section(title, table, 2)
+        lines += self._validation_lines()
         if self.limits:
             lines += ["## Where it fails", "", *[f"- {limit}" for limit in self.limits], ""]
         lines += [f"Architecture: `{json.dumps(self.architecture)}`", ""]
         lines += [f"SHA-256 of `models/model.pt`: `{self.sha256}`", "", f"Licence of the weights: {self.licence}", ""]
         return "\n".join(lines)
+
+    def _validation_lines(self) -> list[str]:
+        """Figures of these very weights, then those of other runs of the same training."""
+        crossed = {key: value for key, value in self.validation.items() if is_cross_validation(key)}
+        own = {key: value for key, value in self.validation.items() if key not in crossed}
+        lines = []
+        if own:
+            lines += _section("Validation on patients that it never saw", own, 2, self._grid_words(own))
+        for key, value in crossed.items():
+            which = key.removeprefix(CROSS_VALIDATION).replace("_", " ")
+            entries = value if isinstance(value, Mapping) else {key: value}
+            lines += _section(f"{CROSS_VALIDATION_WORDS}{which and ','}{which}", entries, 2, _OTHER_WEIGHTS)
+        return lines
+
+    def _grid_words(self, own: Mapping[str, Any]) -> str:
+        """Where the figures that a training notes itself were measured; they are plain numbers."""
+        noted = any(isinstance(value, float) for value in own.values())
+        if not noted or self.is_foreign or self.role == "slices":
+            return ""
+        return (
+            f"The plain numbers come from the training itself: measured on the network's grid ({self.size} x "
+            f"{self.size} pixels around the {self.framing}), before any clean-up. Figures of covidct evaluate are "
+            "measured on the CT's own grid, after clean-up, so the two differ."
+        )
 
     def _input_rows(self) -> list[tuple[str, str]]:
         """Spacing, window and orientation in words."""
@@ -131,6 +154,25 @@ class ModelCard:
                 ("spacing", f"any; a square around the {self.framing} becomes {self.size} x {self.size} pixels")
             )
         return rows
+
+
+CROSS_VALIDATION = "cross_validation"
+"""Begin of the keys in a validation under which other weights than the card's were judged."""
+
+CROSS_VALIDATION_WORDS = "Cross-validation of the same training"
+
+NOTICES = "notices"
+"""Key of the sentences that a reader of figures must know."""
+
+_OTHER_WEIGHTS = (
+    "Not the weights of this card were judged here, but those of other runs of this training, each on patients that it "
+    "never saw."
+)
+
+
+def is_cross_validation(key: str) -> bool:
+    """Whether what stands under a key of a validation was measured on other weights than the card's."""
+    return key.startswith(CROSS_VALIDATION)
 
 
 _ENDS = {"S": "head", "I": "feet", "P": "back", "A": "front", "L": "patient's left", "R": "patient's right"}
@@ -154,6 +196,13 @@ def plain_text(value: Any) -> str:
     return str(value)
 
 
+def count_of(count: int, plural: str) -> str:
+    """Write a number with its noun, which is given in the plural."""
+    if count != 1:
+        return f"{count} {plural}"
+    return f"1 {plural[:-1]}"
+
+
 def figure_words(figure: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Name, value, interval and count of a validated figure for people."""
     low, high = figure.get("low"), figure.get("high")
@@ -162,33 +211,51 @@ def figure_words(figure: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return plain_text(figure.get("name")), plain_text(figure.get("value")), interval, count
 
 
-def _section(title: str, entries: Mapping[str, Any], level: int) -> list[str]:
-    """A heading, a table of the plain entries, and sections of those that hold more."""
-    lines = ["#" * level + f" {title}", ""]
-    plain = {key: value for key, value in entries.items() if not _is_nested(value)}
+def _section(title: str, entries: Mapping[str, Any], level: int, words: str = "") -> list[str]:
+    """A heading with words, a table of the plain entries, and sections of those that hold more; notices come last."""
+    lines = ["#" * level + f" {title}", "", *([words, ""] if words else [])]
+    notices = entries[NOTICES] if _is_list_of(str, entries.get(NOTICES)) else ()
+    plain = {key: value for key, value in entries.items() if not _is_nested(value) and not (key == NOTICES and notices)}
     if plain:
         rows = [(key.replace("_", " "), plain_text(value)) for key, value in plain.items()]
         lines += [*_table(("what", "value"), rows), ""]
     for key, value in entries.items():
-        if key in plain:
+        if key in plain or (key == NOTICES and notices):
             continue
         if isinstance(value, Mapping):
             heading = key.replace("_", " ")
             lines += _section(heading[:1].upper() + heading[1:], value, level + 1)
         elif key == "figures":
-            lines += [*_table(("figure", "value", "interval", "n"), [figure_words(entry) for entry in value]), ""]
+            lines += [*_figure_table(value), ""]
         else:
             names = list(dict.fromkeys(name for entry in value for name in entry))
             rows_of = [tuple(plain_text(entry.get(name)) for name in names) for entry in value]
             lines += [f"{key.replace('_', ' ')}:", "", *_table(tuple(n.replace("_", " ") for n in names), rows_of), ""]
+    if notices:
+        lines += [*[f"- {notice}" for notice in notices], ""]
     return lines
+
+
+def _figure_table(figures: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines of a table of figures; what their intervals are, and remarks, where any figure says so."""
+    heading = ["figure", "value", "interval", "n"]
+    rows = [list(figure_words(entry)) for entry in figures]
+    for place, key, title in ((3, "interval", "kind of interval"), (len(heading) + 1, "remark", "remark")):
+        if any(entry.get(key) for entry in figures):
+            heading.insert(place, title)
+            for row, entry in zip(rows, figures, strict=True):
+                row.insert(place, plain_text(entry.get(key) or None))
+    return _table(tuple(heading), [tuple(row) for row in rows])
 
 
 def _is_nested(value: Any) -> bool:
     """Whether a value takes a section or table of its own: a mapping, or a list of mappings."""
-    if isinstance(value, (list, tuple)):
-        return bool(value) and all(isinstance(entry, Mapping) for entry in value)
-    return isinstance(value, Mapping)
+    return isinstance(value, Mapping) or _is_list_of(Mapping, value)
+
+
+def _is_list_of(kind: type, value: Any) -> bool:
+    """Whether a value is a list of at least one entry, all of a kind."""
+    return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(entry, kind) for entry in value)
 
 
 def _table(heading: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:

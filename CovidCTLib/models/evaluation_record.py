@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from CovidCTLib.errors import ModelError
 from CovidCTLib.models.bundle import check_figures
-from CovidCTLib.models.card import ModelCard
+from CovidCTLib.models.card import CROSS_VALIDATION, ModelCard, count_of
 
 _ROLE_OF: Mapping[str, str] = {"lungs": "lungs", "opacities": "opacities", "slices": "slices", "cases": "slices"}
 """Which model a task of ``covidct evaluate`` judges."""
 
 OF_CASES = "_of_cases"
 """End of the key in a card under which figures of verdicts on whole cases stand."""
+
+ELSEWHERE = "at other thresholds than those of the card"
+"""Remark on figures that were measured at thresholds of their own."""
+
+_AT_THRESHOLD = ("sensitivity", "specificity", "accuracy", "called_slices_percent")
+"""Figures of slices that depend on the threshold at which slices are called; those of cases all do."""
 
 _GIVE = "Give the evaluation.json that covidct evaluate wrote."
 
@@ -26,15 +32,18 @@ def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
     Parameters
     ----------
     path
-        JSON with a list ``figures``. A figure has ``name``, ``value``, ``low``, ``high`` and ``n``, or the parts of
-        these that ``covidct evaluate`` writes. ``folds``, or several ``models``, make it a cross-validation.
+        JSON with a list ``figures``. A figure has ``name``, ``value``, ``low``, ``high`` and ``n``, perhaps
+        ``interval`` and ``remark``, or the parts of these that ``covidct evaluate`` writes. ``folds``, or several
+        ``models``, make it a cross-validation.
     card
         Card of the model that the figures are for.
 
     Returns
     -------
     key, facts
-        Where in `ModelCard.validation` they belong, and ``figures`` with, for a cross-validation, ``folds``.
+        Where in `ModelCard.validation` they belong, and ``figures`` with, for a cross-validation, ``folds``, and the
+        ``notices`` of the evaluation. Where slices were called at other thresholds than those of the card, a remark
+        stands beside each figure that depends on them, and what the ROC curve says of the card's own follows them.
 
     Raises
     ------
@@ -50,9 +59,20 @@ def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
     if task is not None and _ROLE_OF.get(task) != card.role:
         raise ModelError(f"{path.name!r} judges {task}, but {card.name} is a model for {card.role}. {_GIVE}")
     folds = _folds(path, content, card)
-    key = "cross_validation" if folds else "evaluation"
-    facts = {"folds": folds} if folds else {}
-    return key + OF_CASES * (task == "cases"), {**facts, "figures": [_figure(entry) for entry in figures]}
+    key = CROSS_VALIDATION if folds else "evaluation"
+    facts: dict[str, Any] = {"folds": folds} if folds else {}
+    interval = content.get("interval")
+    shown = [_figure(entry, interval if isinstance(interval, Mapping) else {}) for entry in figures]
+    if card.role == "slices" and _called_elsewhere(content, card):
+        for entry, figure in zip(figures, shown, strict=True):
+            if task == "cases" or entry["name"] in _AT_THRESHOLD:
+                _add_remark(figure, ELSEWHERE)
+        shown += _at_own_threshold(content, card) if task == "slices" else []
+    facts["figures"] = shown
+    notices = content.get("notices")
+    if isinstance(notices, list) and notices and all(isinstance(notice, str) for notice in notices):
+        facts["notices"] = notices
+    return key + OF_CASES * (task == "cases"), facts
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -82,14 +102,77 @@ def _folds(path: Path, content: Mapping[str, Any], card: ModelCard) -> int:
     return 0
 
 
-def _figure(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """A figure with what a card shows of it: name, value, interval and count."""
+def _called_elsewhere(content: Mapping[str, Any], card: ModelCard) -> bool:
+    """Whether any judged case was called at another threshold than the card's."""
+    for row in content.get("cases") or ():
+        values = row.get("values") if isinstance(row, Mapping) and row.get("status") == "judged" else None
+        if not isinstance(values, Mapping):
+            continue
+        for name, key in (("slice", "probability_threshold"), ("case", "case_threshold")):
+            if key in values and values[key] != card.thresholds.get(name):
+                return True
+    return False
+
+
+def _at_own_threshold(content: Mapping[str, Any], card: ModelCard) -> list[dict[str, Any]]:
+    """Sensitivity and specificity of all slices together at the card's threshold, read off the ROC curve."""
+    curves = content.get("curves")
+    roc = curves.get("roc") if isinstance(curves, Mapping) else None
+    limit = card.thresholds.get("slice")
+    if not isinstance(roc, Mapping) or limit is None:
+        return []
+    thresholds, called, false = (roc.get(name) for name in ("threshold", "sensitivity", "false_positive_rate"))
+    if not (_are_numbers(thresholds) and _are_numbers(called) and _are_numbers(false)):
+        return []
+    if not len(thresholds) == len(called) == len(false):
+        return []
+    counts = {entry["name"]: _count(entry) for entry in content["figures"]}
+    # Thresholds fall; the first is above all slices, and between two of them nothing is called anew.
+    last = max(0, sum(threshold >= limit for threshold in thresholds) - 1)
+    found = {"sensitivity": called[last], "specificity": 1 - false[last]}
+    # Without a group in their names, `covidct models` shows them among the first.
+    why = "from the ROC curve of all slices"
+    return [
+        {"name": f"{name} at the card's slice threshold of {limit:g}", "value": float(value), "low": None, "high": None,
+         "n": counts.get(name), "remark": why}
+        for name, value in found.items()
+    ]  # fmt: skip
+
+
+def _figure(entry: Mapping[str, Any], interval: Mapping[str, Any]) -> dict[str, Any]:
+    """A figure with what a card shows of it: name, value, interval, count, kind of the interval and remark."""
     name = str(entry.get("label") or entry["name"])
     if entry.get("unit"):
         name += f" ({entry['unit']})"
     if entry.get("group"):
         name += f", {entry['group']}"
-    count = entry.get("n")
-    if count is None and entry.get("count") is not None:
-        count = f"{entry['count']} {entry.get('counted', 'cases')} of {entry.get('patients', '-')} patients"
-    return {"name": name, **{key: entry.get(key) for key in ("value", "low", "high")}, "n": count}
+    figure = {"name": name, **{key: entry.get(key) for key in ("value", "low", "high")}, "n": _count(entry)}
+    kind = entry.get("interval") or interval.get("method")
+    if kind and _are_numbers([interval.get("percent")]):
+        kind = f"{interval['percent']:g} % interval, {kind}"
+    if kind and entry.get("low") is not None:
+        figure["interval"] = str(kind)
+    if entry.get("remark"):
+        _add_remark(figure, str(entry["remark"]))
+    return figure
+
+
+def _are_numbers(values: Any) -> TypeGuard[list[float]]:
+    """Whether something is a list of at least one number."""
+    if not isinstance(values, list) or not values:
+        return False
+    return all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+
+
+def _add_remark(figure: dict[str, Any], remark: str) -> None:
+    """Put a remark after those that a figure has."""
+    figure["remark"] = "; ".join(text for text in (figure.get("remark"), remark) if text)
+
+
+def _count(entry: Mapping[str, Any]) -> Any:
+    """What a figure sums up, in words where ``covidct evaluate`` counted."""
+    if entry.get("n") is not None or not isinstance(entry.get("count"), int):
+        return entry.get("n")
+    counted = count_of(entry["count"], str(entry.get("counted", "cases")))
+    patients = entry.get("patients")
+    return f"{counted} of {count_of(patients, 'patients')}" if isinstance(patients, int) else counted

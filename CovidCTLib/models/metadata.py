@@ -78,11 +78,18 @@ _REFERENCES: Mapping[str, tuple[str, ...]] = {
     "lungs": ("Ronneberger et al. 2015, U-Net, doi:10.1007/978-3-319-24574-4_28",),
     "opacities": ("Ronneberger et al. 2015, U-Net, doi:10.1007/978-3-319-24574-4_28",),
     "slices": (
-        "He et al. 2016, ResNet, doi:10.1109/CVPR.2016.90",
         "Gozes et al. 2020, RADLogics, arXiv:2003.05037",
         "Selvaraju et al. 2017, Grad-CAM, doi:10.1109/ICCV.2017.74",
     ),
 }
+
+
+_BACKBONES: Mapping[str, tuple[str, ...]] = {
+    "efficientnet": ("Tan and Le 2019, EfficientNet, arXiv:1905.11946",),
+    "efficientnet-unet": ("Tan and Le 2019, EfficientNet, arXiv:1905.11946",),
+    "resnet": ("He et al. 2016, ResNet, doi:10.1109/CVPR.2016.90",),
+}
+"""Where the layers of each kind of architecture come from."""
 
 
 def licence_text(licence: str) -> str:
@@ -92,9 +99,12 @@ def licence_text(licence: str) -> str:
 
 def inference_of(card: ModelCard) -> dict[str, Any]:
     """Content of ``configs/inference.json``; MONAI's ``ConfigParser`` builds the network from it."""
+    definition: dict[str, Any] = {"_target_": OWN_TARGET, "architecture": dict(card.architecture)}
+    if card.role == "slices":
+        definition["channel_axis"] = True
     return {
         "bundle_root": ".",
-        "network_def": {"_target_": OWN_TARGET, "architecture": dict(card.architecture)},
+        "network_def": definition,
         "inferer": {"_target_": "monai.inferers.SimpleInferer"},
     }
 
@@ -122,7 +132,7 @@ def metadata_of(card: ModelCard) -> dict[str, Any]:
         "pred_classes": card.gives,
         "eval_metrics": eval_metrics(card.validation),
         "intended_use": "Research on chest CT. Not a medical device; not for diagnosis or treatment.",
-        "references": list(_REFERENCES[card.role]),
+        "references": [*_REFERENCES[card.role], *_BACKBONES.get(str(card.architecture.get("kind")), ())],
         "network_data_format": _data_format(card),
         SECTION: section_of(card),
     }
@@ -133,17 +143,48 @@ def section_of(card: ModelCard) -> dict[str, Any]:
     return {name: getattr(card, name) for name in SECTION_FIELDS}
 
 
+_FROM_CARD = ("network_data_format", "references")
+"""Entries that follow from a card alone."""
+
+
+def rewritten(metadata: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
+    """Metadata of a bundle with its card's validation, and for own networks with what is said of tensors and sources.
+
+    The versions stay those that it was made with.
+    """
+    own: dict[str, Any] = {} if card.is_foreign else metadata_of(card)
+    fresh: dict[str, Any] = {key: own[key] for key in _FROM_CARD if key in own}
+    section = {**metadata[SECTION], "validation": dict(card.validation)}
+    return {**metadata, **fresh, "eval_metrics": eval_metrics(card.validation), SECTION: section}
+
+
 def eval_metrics(validation: Mapping[str, Any]) -> dict[str, float]:
-    """All numbers of a validation by their names; figures of nested tables too."""
+    """All numbers of a validation by their names; those of nested tables follow the name of their table.
+
+    Tables may hold figures of one name, such as the sensitivity for slices and that for cases, so
+    ``cross_validation_of_cases`` becomes ``"cross validation of cases: sensitivity, volumes"``; a name that comes twice
+    in one table is numbered.
+    """
     found: dict[str, float] = {}
+
+    def put(name: str, value: float) -> None:
+        free, number = name, 1
+        while free in found:
+            number += 1
+            free = f"{name} ({number})"
+        found[free] = value
+
     for key, value in validation.items():
         if key == "figures" and isinstance(value, (list, tuple)):
-            found.update({entry["name"]: float(entry["value"]) for entry in value if entry.get("value") is not None})
+            for entry in value:
+                if entry.get("value") is not None:
+                    put(entry["name"], float(entry["value"]))
         elif isinstance(value, Mapping):
-            found.update(eval_metrics(value))
+            for name, number in eval_metrics(value).items():
+                put(f"{key.replace('_', ' ')}: {name}", number)
         elif isinstance(value, float):
             # Whole numbers are counts, such as that of the folds.
-            found[key] = value
+            put(key, value)
     return found
 
 
@@ -162,13 +203,13 @@ def _data_format(card: ModelCard) -> dict[str, Any]:
         **common,
     }
     channels = _TASKS[card.role][2].split(", ")
-    kinds = {"lungs": ("image", "classes"), "opacities": ("image", "labels"), "slices": ("probabilities", "classes")}
+    kinds = {"lungs": ("image", "classes"), "opacities": ("image", "labels"), "slices": ("tuples", "logits")}
     prediction = {
         "type": kinds[card.role][0],
         "format": kinds[card.role][1],
         "modality": "n/a",
         "num_channels": len(channels),
-        "spatial_shape": [card.size, card.size] if card.role != "slices" else [1],
+        "spatial_shape": [card.size, card.size] if card.role != "slices" else [],
         "value_range": [],
         "channel_def": {str(number): f"logit of {name}" for number, name in enumerate(channels)},
         **common,

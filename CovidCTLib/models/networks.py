@@ -65,6 +65,8 @@ class SliceClassifier(torch.nn.Module):
     ----------
     backbone
         Gives activations at 28 x 28 and 14 x 14 for a 224 x 224 input.
+    channel_axis
+        Whether `forward` gives ``(n, 1)`` in place of ``(n,)``.
 
     Notes
     -----
@@ -77,9 +79,10 @@ class SliceClassifier(torch.nn.Module):
     see ``Testing/benchmarks/README.md``.
     """
 
-    def __init__(self, backbone: ResNetStages | EfficientEncoder) -> None:
+    def __init__(self, backbone: ResNetStages | EfficientEncoder, channel_axis: bool = False) -> None:
         super().__init__()
         self.backbone = backbone
+        self.channel_axis = channel_axis
         at_28, at_14 = backbone.stage_channels
         self.spots_28 = torch.nn.Conv2d(at_28, 1, 1)
         self.spots_14 = torch.nn.Conv2d(at_14, 1, 1)
@@ -101,8 +104,9 @@ class SliceClassifier(torch.nn.Module):
         return self.out(evidence)[:, 0], spots_28, spots_14
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images ``(n, 1, 224, 224)`` in [0, 1] to logits ``(n,)``."""
-        return self.with_spots(images)[0]
+        """Images ``(n, 1, 224, 224)`` in [0, 1] to logits ``(n,)``, or ``(n, 1)`` with a channel axis."""
+        logits = self.with_spots(images)[0]
+        return logits[:, None] if self.channel_axis else logits
 
 
 def _mean_of_highest(spots: torch.Tensor) -> torch.Tensor:
@@ -111,7 +115,7 @@ def _mean_of_highest(spots: torch.Tensor) -> torch.Tensor:
     return flat.topk(max(1, round(HIGHEST_SHARE * flat.shape[1])), dim=1).values.mean(dim=1)
 
 
-def build_network(architecture: Mapping[str, Any]) -> torch.nn.Module:
+def build_network(architecture: Mapping[str, Any], channel_axis: bool = False) -> torch.nn.Module:
     """Build a network with random weights.
 
     Parameters
@@ -119,6 +123,9 @@ def build_network(architecture: Mapping[str, Any]) -> torch.nn.Module:
     architecture
         ``kind`` with what it needs: ``"unet"`` with ``channels`` and ``outputs``, ``"efficientnet-unet"`` with
         ``decoder`` and ``outputs``, ``"resnet"`` with ``layers`` and ``widths``, ``"efficientnet"``.
+    channel_axis
+        Whether a classifier gives ``(n, 1)`` in place of ``(n,)``: MONAI's tools, for which it stands in a bundle's
+        ``inference.json``, want channels on the second axis. The other networks have them there anyhow.
 
     Raises
     ------
@@ -142,9 +149,9 @@ def build_network(architecture: Mapping[str, Any]) -> torch.nn.Module:
             return EfficientUNet([int(c) for c in architecture["decoder"]], int(architecture["outputs"]))
         if kind == "resnet":
             stages = ResNetStages([int(n) for n in architecture["layers"]], [int(n) for n in architecture["widths"]])
-            return SliceClassifier(stages)
+            return SliceClassifier(stages, channel_axis)
         if kind == "efficientnet":
-            return SliceClassifier(EfficientEncoder(last_stage=LAST_STAGE_OF_MAPS))
+            return SliceClassifier(EfficientEncoder(last_stage=LAST_STAGE_OF_MAPS), channel_axis)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
             f"The architecture of a {kind} is incomplete or wrong ({error}). Use a card written by covidct train."

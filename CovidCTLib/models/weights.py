@@ -35,16 +35,21 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
-        raise ModelError(f"There are no weights {path.name} in {path.parent}. Install CovidCT again.") from error
+        raise ModelError(
+            f"There are no weights {path.name} in {path.parent}. Correct the path to the file of weights."
+        ) from error
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, KeyError) as error:
         raise ModelError(
             f"The weights {path.name} are damaged or hold more than tensors. Expected a state dict of tensors, as "
             "covidct train writes it."
         ) from error
-    if not isinstance(state, dict) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    entries = state.items() if isinstance(state, dict) else ()
+    wrong = [name for name, value in entries if not isinstance(name, str) or not isinstance(value, torch.Tensor)]
+    if not entries or wrong:
+        found = f"{type(state).__name__} whose entry {str(wrong[0])[:40]!r} is none" if wrong else type(state).__name__
         raise ModelError(
-            f"{path.name} must hold a state dict of tensors, but holds {type(state).__name__}. Give weights as covidct "
-            "train writes them."
+            f"{path.name} must hold a state dict of tensors, but holds {found}. Give weights as covidct train writes "
+            "them."
         )
     return state
 

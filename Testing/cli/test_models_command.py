@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from bundle_maker import VOLUME, VOLUME_SECTION, make_bundle
 
 from CovidCTLib.cli.main import main
-from CovidCTLib.cli.models import facts_of, main_figures
+from CovidCTLib.cli.models import facts_of, main_figures, validation_words
 from CovidCTLib.models.bundle import WEIGHTS, read_card
 from CovidCTLib.models.evaluation_record import read_evaluation
 from CovidCTLib.models.registry import shipped_entry
@@ -40,7 +41,7 @@ def flat(text):
 def test_the_table_names_every_network_with_its_facts(capsys):
     assert main(["models"]) == 0
     text = capsys.readouterr().out
-    for words in ("lungs", "opacities", "slices", "trained on", "CC BY-NC-SA 4.0", "on unseen patients"):
+    for words in ("lungs", "opacities", "slices", "trained on", "CC BY-NC-SA 4.0", "validation"):
         assert words in text
     assert text.count(" ok ") == 3
     assert "WRONG" not in text
@@ -101,7 +102,7 @@ def test_an_evaluation_goes_into_the_card_beside_what_was_there(own, tmp_path, c
     line = ["models", "mine", "--models", str(own), "--add-validation", str(evaluation)]
     weights = (own / "mine" / WEIGHTS).read_bytes()
     assert main(line) == 0
-    assert capsys.readouterr().out == "1 figures are now in the card of mine.\n"
+    assert capsys.readouterr().out == "1 figure is now in the card of mine.\n"
     assert read_card(own / "mine").validation == {"cross_validation": {"folds": 3, "figures": [FIGURE]}}
     assert (own / "mine" / WEIGHTS).read_bytes() == weights
     evaluation.write_text(json.dumps({"figures": [FIGURE, FIGURE]}))
@@ -154,6 +155,78 @@ def test_the_record_of_an_evaluation_is_put_into_words(own, tmp_path):
     evaluation.write_text(record("cases", models=2))
     slices = shipped_entry("slices").card
     assert read_evaluation(evaluation, slices)[0] == "cross_validation_of_cases"
+
+
+def test_intervals_remarks_and_notices_of_an_evaluation_go_along(own, tmp_path):
+    content = json.loads(record("opacities", models=3))
+    content["figures"][0] |= {"low": 1.0, "high": 2.0, "interval": "exact", "remark": "too few to rely on"}
+    content["figures"][0] |= {"count": 1, "patients": 1}
+    content |= {"interval": {"percent": 95.0, "method": "as named"}, "notices": ["Cases were listed apart."]}
+    evaluation = tmp_path / "evaluation.json"
+    evaluation.write_text(json.dumps(content))
+    key, facts = read_evaluation(evaluation, read_card(own / "mine"))
+    assert facts["notices"] == ["Cases were listed apart."]
+    assert facts["figures"][0] | {"name": ""} == {
+        "name": "", "value": 1.5, "low": 1.0, "high": 2.0, "n": "1 case of 1 patient",
+        "interval": "95 % interval, exact", "remark": "too few to rely on",
+    }  # fmt: skip
+    assert main_figures({key: facts})[0].endswith("volumes 1.5 (1 to 2; too few to rely on)")
+    # An older evaluation had one kind of interval.
+    del content["figures"][0]["interval"]
+    evaluation.write_text(json.dumps(content))
+    older = read_evaluation(evaluation, read_card(own / "mine"))[1]["figures"][0]
+    assert older["interval"] == "95 % interval, as named"
+
+
+def slice_record(called_at, **roc):
+    """An evaluation of a classifier that called slices at a threshold."""
+    content = json.loads(record("slices", models=2))
+    figure = {**content["figures"][0], "unit": "", "counted": "slices"}
+    content["figures"] = [{**figure, "name": name, "label": name} for name in ("auc", "sensitivity", "specificity")]
+    content["cases"] = [
+        {"status": "failed", "values": {}},
+        {"status": "judged", "values": {"probability_threshold": called_at}},
+    ]
+    curve = {
+        "threshold": [0.99, 0.9, 0.5, 0.1],
+        "sensitivity": [0, 0.5, 0.75, 1],
+        "false_positive_rate": [0, 0, 0.25, 1],
+    }
+    return {**content, "curves": {"roc": {**curve, **roc}}}
+
+
+def test_figures_at_other_thresholds_than_the_cards_say_so_and_its_own_follow(tmp_path):
+    evaluation = tmp_path / "evaluation.json"
+    card = replace(shipped_entry("slices").card, thresholds={"slice": 0.5, "case": 0.1})
+    evaluation.write_text(json.dumps(slice_record(0.5)))
+    assert not any("remark" in figure for figure in read_evaluation(evaluation, card)[1]["figures"])
+    evaluation.write_text(json.dumps(slice_record(0.3)))
+    *judged, sensitivity, specificity = read_evaluation(evaluation, card)[1]["figures"]
+    assert [figure.get("remark") for figure in judged] == [None, *["at other thresholds than those of the card"] * 2]
+    assert sensitivity["name"] == "sensitivity at the card's slice threshold of 0.5"
+    assert (sensitivity["value"], specificity["value"], sensitivity["n"]) == (0.75, 0.75, "9 slices of 7 patients")
+    high = replace(card, thresholds={"slice": 0.995, "case": 0.1})
+    assert [f["value"] for f in read_evaluation(evaluation, high)[1]["figures"][-2:]] == [0.0, 1.0]
+    evaluation.write_text(json.dumps({**slice_record(0.3), "task": "cases"}))
+    assert all("other thresholds" in f["remark"] for f in read_evaluation(evaluation, card)[1]["figures"])
+
+
+@pytest.mark.parametrize("roc", [{"threshold": None}, {"sensitivity": ["a"] * 4}, {"false_positive_rate": [0.0]}])
+def test_a_curve_that_is_none_gives_no_figures(tmp_path, roc):
+    evaluation = tmp_path / "evaluation.json"
+    evaluation.write_text(json.dumps(slice_record(0.3, **roc)))
+    assert len(read_evaluation(evaluation, shipped_entry("slices").card)[1]["figures"]) == 3
+
+
+def test_the_table_says_whose_figures_it_shows():
+    figures = {"figures": [FIGURE]}
+    assert validation_words({}) == "not validated"
+    shown = "infection Dice 0.8123 (0.77 to 0.83)"
+    crossed = {"auc": 0.5, "cross_validation": figures}
+    assert validation_words(crossed) == f"Cross-validation of the same training:\n{shown}"
+    own = "These weights on patients that they never saw:\n"
+    assert validation_words({**crossed, "evaluation": figures}) == own + shown
+    assert validation_words({"auc": 0.5}) == own + "auc 0.5"
 
 
 def test_the_latest_figures_are_the_main_ones():

@@ -11,9 +11,9 @@ from stand_ins import make_card, make_judge, write_clean_volume, write_judged_fo
 from training_folder import write_training_folder, write_volume
 
 from CovidCTLib.errors import CovidCTError, ModelError, QualityError, TrainingDataError
-from CovidCTLib.evaluation.decisions import check_thresholds
+from CovidCTLib.evaluation.decisions import case_figures, check_thresholds
 from CovidCTLib.evaluation.evaluate import Evaluation, evaluate
-from CovidCTLib.evaluation.figures import Figure
+from CovidCTLib.evaluation.figures import Figure, Row
 from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
 from CovidCTLib.training.labelled import patients_of, read_images
 from CovidCTLib.training.layout import TrainingFolder, find_cases
@@ -102,6 +102,11 @@ def test_healthy_lungs_are_a_group_of_their_own(opacities: Evaluation) -> None:
     assert row.undefined["infection_dice"] == "the truth is empty"
 
 
+def test_only_volumes_have_a_scale(opacities: Evaluation) -> None:
+    scales = {group: {example.has_scale for example in examples} for group, examples in opacities.worst.items()}
+    assert scales == {"volumes": {True}, "calibrated": {False}, "photos": {False}}
+
+
 def test_opacities_in_volumes_and_calibrated_pictures_stay_in_the_lungs(folder: TrainingFolder) -> None:
     for name, kind in (("case_0", "volume"), ("calibrated", "calibrated pictures")):
         image = next(read_images(next(case for case in folder.cases if case.name == name)))
@@ -162,6 +167,13 @@ def test_cases_are_decided_and_other_pneumonia_is_listed_apart(cases: Evaluation
     assert by_name["case_0"].values["called_slices_percent"] == 50
     assert (value(cases, "volumes", "sensitivity"), value(cases, "volumes", "specificity")) == (1, 1)
     assert figure(cases, "volumes", "specificity").remark == "too few to rely on"
+    assert figure(cases, "normal control", "called_slices_percent").remark == "too few to rely on"
+    # Both diseased cases are of one patient, and there is one without disease.
+    assert figure(cases, "volumes", "sensitivity").estimate.reason == "none: one patient only"
+    specificity = figure(cases, "volumes", "specificity").estimate
+    assert (specificity.low, specificity.high, specificity.method) == (pytest.approx(0.025), 1.0, "exact")
+    auc = figure(cases, "volumes", "auc").estimate
+    assert (auc.value, auc.low, auc.reason) == (1.0, None, "none: one patient only of a class")
     assert value(cases, "volumes", "recommended_case_threshold") == pytest.approx(0.25)
     assert "rest on 1 case without disease and 2 cases with disease. That is too few" in cases.notices[0]
     assert any("cap_0 (pneumonia that is not COVID)" in notice for notice in cases.notices)
@@ -252,6 +264,35 @@ def test_readers_are_warned_of_what_flatters(tmp_path: Path) -> None:
     store = make_judge("lungs", {"cases": ["normal_0"]}).store
     seen = replace(seen, store=store)
     assert any("had seen 1 of the judged" in n for n in evaluate("slices", find_cases(tmp_path), [seen]).notices)
+
+
+def test_a_training_that_judged_once_chose_nothing() -> None:
+    chosen = {"validation": {"chosen_by": "best score"}}
+    assert make_judge("slices", {"steps": 700, "judge_every": 100}, **chosen).chose_its_step
+    assert make_judge("slices", {}, **chosen).chose_its_step
+    assert not make_judge("slices", {"steps": 700, "judge_every": 700}, **chosen).chose_its_step
+    assert not make_judge("slices", {"steps": 700, "judge_every": 100}).chose_its_step
+
+
+def test_many_cases_of_one_kind_do_not_hide_that_the_other_is_rare() -> None:
+    rows = [
+        Row(f"case_{k}", "", "volumes", f"case_{k}", "judged", "m",
+            values={"diseased": k > 0, "called_positive": k > 0, "called_slices_percent": 50.0 * (k > 0)})
+        for k in range(13)
+    ]  # fmt: skip
+    remarks = {f.name: f.remark for f in case_figures(rows)[0]}
+    few = "too few to rely on"
+    assert remarks == {"sensitivity": "", "specificity": few, "accuracy": few, "auc": few,
+                       "recommended_case_threshold": few}  # fmt: skip
+
+
+def test_models_with_thresholds_of_their_own_are_named(folder: TrainingFolder) -> None:
+    judges = [
+        make_judge("slices", {"patients": ["normal_0"]}, "fold_0"),
+        make_judge("slices", {"patients": ["case_0", "cap_0"]}, "fold_1", thresholds={"slice": 0.6, "case": 0.2}),
+    ]
+    found = evaluate("slices", folder, judges)
+    assert "Each model called slices at its own threshold (0.5 to 0.6)." in found.notices
 
 
 def test_errors_of_images_are_never_silent(monkeypatch: pytest.MonkeyPatch, folder: TrainingFolder) -> None:

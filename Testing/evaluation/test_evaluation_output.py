@@ -24,7 +24,7 @@ from CovidCTLib.evaluation.output import evaluation_record, write_evaluation
 from CovidCTLib.evaluation.page import ROWS_ON_PAGE, figure_row, format_value, render_page
 from CovidCTLib.evaluation.plots import draw_curves
 from CovidCTLib.evaluation.published import PUBLISHED, compare
-from CovidCTLib.evaluation.statistics import Estimate
+from CovidCTLib.evaluation.statistics import EXACT, Estimate
 from CovidCTLib.training.arguments import same_patient_pairs
 from CovidCTLib.training.layout import find_cases
 
@@ -85,14 +85,18 @@ def test_the_record_is_strict_json_and_explains_what_is_undefined(opacities: Eva
         assert set(row["undefined"]) == {name for name, value in row["values"].items() if value is None}
     assert {figure["name"] for figure in record["figures"]} <= set(record["definitions"])
     assert record["interval"] == {**record["interval"], "draws": 2000, "percent": 95.0, "seed": 0}
+    for figure in record["figures"]:
+        assert (figure["interval"] in record["interval"]["methods"]) == (figure["low"] is not None)
+    assert {figure["interval"] for figure in record["figures"]} >= {"bootstrap over patients", None}
 
 
 def test_numbers_that_are_not_finite_become_null_with_a_reason(slices: Evaluation) -> None:
-    odd = Figure("volumes", "volume", "auc", Estimate(float("nan"), 0.1, float("inf")), 1, "cases", 1)
+    odd = Figure("volumes", "volume", "auc", Estimate(float("nan"), 0.1, float("inf"), method=EXACT), 1, "cases", 1)
     row = Row("a", "", "volumes", "a", "judged", "m", values={"auc": float("nan")})
     record = evaluation_record(replace(slices, figures=(odd,), rows=(row,)))
     assert record["figures"][0]["value"] is None
     assert record["figures"][0]["high"] is None
+    assert record["figures"][0]["interval"] is None
     assert record["figures"][0]["reason"] == "the computed value is not a finite number"
     assert record["cases"][0]["undefined"] == {"auc": "the computed value is not a finite number"}
 
@@ -136,6 +140,8 @@ def test_the_page_shows_figures_published_figures_and_seen_cases(opacities: Eval
     assert "Semi-Inf-Net" in text
     assert "no: seen in training by every model" in text
     assert "doi:10.2196/26151" in text
+    assert "95 % interval, bootstrap over patients unless exact</th>" in text
+    assert "Exact: 95 % interval of a proportion of patients; Clopper and Pearson 1934" in text
 
 
 def test_a_long_table_shows_volumes_and_the_worst_slices(opacities: Evaluation) -> None:
@@ -161,6 +167,8 @@ def test_every_figure_and_column_has_a_definition(opacities: Evaluation, slices:
 def test_published_figures_stand_beside_the_nearest_own_ones(opacities: Evaluation) -> None:
     entries = compare("opacities", opacities.figures)
     assert len(entries) == 10
+    auc = next(entry for entry in PUBLISHED if entry.task == "cases")
+    assert auc.what == "COVID against non-COVID, AUC (here: diseased against normal)"
     semi = next(e for e in entries if e.published.system == "Semi-Inf-Net" and e.published.what == "infection, Dice")
     assert [(f.group, f.name) for f in semi.own] == [("photos", "infection_dice")]
     assert semi.published.value == 0.739
@@ -174,6 +182,8 @@ def test_values_are_written_for_people() -> None:
     assert (row.value, row.interval, row.of) == ("–", "why not", "–")
     row = figure_row(Figure("g", "volume", "infection_volume_error_ml", Estimate(5.0, 4.0, 6.0), 1, "cases", 1))
     assert (row.value, row.interval, row.of) == ("5.00 ml", "4.00 to 6.00", "1 case of 1 patient")
+    row = figure_row(Figure("g", "volume", "sensitivity", Estimate(1.0, 0.5, 1.0, method=EXACT), 2, "cases", 2, "few"))
+    assert (row.interval, row.of) == ("0.500 to 1.000, exact", "2 cases of 2 patients (few)")
 
 
 def test_the_worst_examples_are_kept_worst_first() -> None:
@@ -196,6 +206,9 @@ def test_pictures_keep_their_proportions_and_show_what_is_drawn() -> None:
     # 30 rows of 2 mm by 40 columns of 1 mm are left of it.
     assert picture.height / picture.width == pytest.approx(60 / 40, rel=0.02)
     assert picture.alt == "Axial slice, case 0.5: words; truth 100 pixels, prediction 100 pixels."
+    nominal = draw_example(replace(an_example(0.5), has_scale=False))
+    assert nominal.alt == picture.alt
+    assert nominal.source != picture.source
     bare = draw_example(replace(an_example(0.5), contours=Contours(), photograph=True))
     assert bare.alt == "Axial slice, case 0.5: words."
 

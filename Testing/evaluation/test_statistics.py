@@ -6,13 +6,19 @@ import numpy as np
 import pytest
 
 from CovidCTLib.evaluation.statistics import (
+    ALIKE,
+    BOOTSTRAP,
+    EXACT,
     NOTHING,
     ONE_CLASS,
+    ONE_OF_CLASS,
     ONE_PATIENT,
     bootstrap_auc,
     bootstrap_mean,
     bootstrap_ratio,
     calibrate,
+    exact_interval,
+    rate,
     roc_curve,
     threshold_curve,
 )
@@ -70,8 +76,71 @@ def test_the_auc_interval_is_that_of_a_plain_bootstrap() -> None:
 
 
 def test_draws_without_both_classes_do_not_count() -> None:
-    estimate = bootstrap_auc([0.9, 0.1], [True, False], ["sick", "well"])
-    assert (estimate.value, estimate.low, estimate.high) == (1.0, 1.0, 1.0)
+    estimate = bootstrap_auc([0.9, 0.3, 0.4, 0.1], [True, True, False, False], ["a", "b", "c", "d"])
+    assert (estimate.value, estimate.low, estimate.high) == (0.75, 0.0, 1.0)
+
+
+def test_an_auc_with_one_patient_of_a_class_has_no_interval() -> None:
+    for scores, positive in (([0.1, 0.5, 0.6], [False, True, True]), ([0.9, 0.5, 0.6], [True, False, False])):
+        found = bootstrap_auc(scores, positive, ["n", "a", "b"])
+        assert (found.value, found.low, found.high, found.method) == (1.0, None, None, None)
+        assert found.reason == ONE_OF_CLASS
+
+
+def test_patients_whose_denominator_is_zero_are_not_counted() -> None:
+    assert bootstrap_ratio([1, 0, 0], [1, 0, 0], ["n", "a", "b"]) == bootstrap_ratio([1], [1], ["n"])
+    assert bootstrap_ratio([1, 0, 0], [1, 0, 0], ["n", "a", "b"]).reason == ONE_PATIENT
+    some = bootstrap_ratio([1, 0, 1, 0], [1, 2, 2, 0], ["a", "b", "c", "d"])
+    assert some == bootstrap_ratio([1, 0, 1], [1, 2, 2], ["a", "b", "c"])
+    assert some.method == BOOTSTRAP
+
+
+def test_where_all_draws_are_alike_a_mean_has_no_interval() -> None:
+    found = bootstrap_mean([0.3, 0.3, 0.3], ["a", "b", "c"])
+    assert (found.value, found.low, found.high, found.reason) == (pytest.approx(0.3), None, None, ALIKE)
+    perfect = bootstrap_auc([0.1, 0.2, 0.8, 0.9], [False, False, True, True], list("abcd"))
+    assert (perfect.value, perfect.low, perfect.reason) == (1.0, None, ALIKE)
+
+
+@pytest.mark.parametrize(
+    ("successes", "trials", "low", "high"),
+    # Closed forms at the ends: (0.025)^(1/n); the middle from tables of Clopper and Pearson.
+    [
+        (7, 7, 0.025 ** (1 / 7), 1.0),
+        (0, 7, 0.0, 1 - 0.025 ** (1 / 7)),
+        (1, 1, 0.025, 1.0),
+        (5, 10, 0.1871, 0.8129),
+        (9, 10, 0.5550, 0.9975),
+    ],
+)
+def test_exact_intervals_are_those_of_clopper_and_pearson(successes: int, trials: int, low: float, high: float) -> None:
+    assert exact_interval(successes, trials) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+
+
+def test_a_rate_of_patients_with_one_case_each_is_exact() -> None:
+    found = rate([True] * 9 + [False], [True] * 10, [str(k) for k in range(10)])
+    assert (found.value, found.method) == (0.9, EXACT)
+    assert (found.low, found.high) == exact_interval(9, 10)
+    lone = rate([True, False, False], [True, False, False], ["n", "a", "b"])
+    assert (lone.value, lone.low, lone.high, lone.method) == (1.0, pytest.approx(0.025), 1.0, EXACT)
+
+
+def test_a_rate_that_all_patients_share_is_exact_over_patients() -> None:
+    right = rate([True] * 7, [True] * 7, ["a", "a", "b", "c", "d", "e", "f"])
+    assert (right.value, right.method) == (1.0, EXACT)
+    assert (right.low, right.high) == exact_interval(6, 6)
+    half = rate([True, False] * 4, [True] * 8, list("aabbccdd"))
+    assert (half.value, half.method) == (0.5, EXACT)
+    assert (half.low, half.high) == exact_interval(2, 4)
+
+
+def test_other_rates_are_bootstrapped_over_the_patients_that_they_are_of() -> None:
+    called, members = [True, False, True, True, True], [True, True, True, True, False]
+    found = rate(called, members, list("aabbc"))
+    assert found == bootstrap_ratio([1, 0, 1, 1], [1, 1, 1, 1], list("aabb"))
+    assert (found.value, found.method) == (0.75, BOOTSTRAP)
+    assert rate([True], [False], ["a"]).reason == NOTHING
+    assert rate([True, False], [True, True], ["a", "a"]).reason == ONE_PATIENT
 
 
 def test_the_roc_curve_has_the_area_of_the_auc() -> None:

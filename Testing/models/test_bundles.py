@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from monai.bundle import ConfigParser, load
+from monai.bundle import ConfigParser, load, verify_net_in_out
 from monai.bundle.properties import MetaProperties
 from monai.utils import BundleProperty, BundlePropertyConfig
 
@@ -17,6 +18,7 @@ from CovidCTLib.errors import ModelError
 from CovidCTLib.models import bundle as bundles
 from CovidCTLib.models.bundle import read_card, with_validation
 from CovidCTLib.models.card import MODEL_NAMES, ModelCard
+from CovidCTLib.models.metadata import eval_metrics, inference_of, metadata_of
 from CovidCTLib.models.networks import build_network
 from CovidCTLib.models.registry import SHIPPED
 from CovidCTLib.models.weights import load_network, load_state, save_network
@@ -53,7 +55,8 @@ TENSOR = {
 """Keys of each input and output."""
 
 TYPES = {"image", "series", "tuples", "probabilities"}
-FORMATS = {"magnitude", "hounsfield", "labels", "classes", "segmentation"}
+FORMATS = {"magnitude", "hounsfield", "labels", "classes", "segmentation", "logits"}
+"""Types of MONAI's specification, and formats: its list of these is open, and it has no word for logits."""
 
 FIGURE = {"name": "infection Dice, coronacases slices", "value": 0.8, "low": 0.77, "high": 0.83, "n": "783 slices"}
 
@@ -115,7 +118,52 @@ def test_monai_builds_the_network_and_its_weights_load(name: str) -> None:
     with torch.inference_mode():
         output = network.eval()(torch.zeros(1, image["num_channels"], *image["spatial_shape"]))
     channels, shape = prediction["num_channels"], prediction["spatial_shape"]
-    assert tuple(output.shape) == ((1,) if shape == [1] else (1, channels, *shape))
+    assert tuple(output.shape) == (1, channels, *shape)
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_monai_finds_the_tensors_as_the_metadata_say(name: str) -> None:
+    configs = SHIPPED / name / "configs"
+    files = {"meta_file": str(configs / "metadata.json"), "config_file": str(configs / "inference.json")}
+    # It raises where channels or type of the output differ.
+    verify_net_in_out("network_def", **files, device="cpu")
+
+
+def test_a_classifier_keeps_its_own_form_where_covidct_uses_it() -> None:
+    card = read_card(SHIPPED / "slices")
+    ours = load_network(card, SHIPPED / "slices")
+    theirs = build_network(card.architecture, channel_axis=True).eval()
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.rand(2, 1, card.size, card.size, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        column, flat = theirs(images), ours(images)
+    assert (tuple(column.shape), tuple(flat.shape)) == ((2, 1), (2,))
+    assert torch.equal(column[:, 0], flat)
+
+
+@pytest.mark.parametrize("name", MODEL_NAMES)
+def test_each_metric_is_the_figure_of_the_card_that_its_name_says(name: str) -> None:
+    metadata = json.loads((SHIPPED / name / bundles.METADATA).read_text(encoding="utf-8"))
+    metrics = dict(metadata["eval_metrics"])
+    for key, value in metadata["covidct"]["validation"].items():
+        if isinstance(value, dict):
+            for figure in value["figures"]:
+                assert metrics.pop(f"{key.replace('_', ' ')}: {figure['name']}", None) == figure["value"]
+        elif isinstance(value, float):
+            assert metrics.pop(key) == value
+    assert metrics == {}
+
+
+def test_figures_of_one_name_do_not_take_each_others_place() -> None:
+    one, other = ({"figures": [{"name": "sensitivity", "value": value}]} for value in (0.9, 1.0))
+    twice = {"figures": [*one["figures"], *other["figures"]]}
+    assert eval_metrics({"cross_validation": one, "cross_validation_of_cases": other, "score": 0.5, **twice}) == {
+        "cross validation: sensitivity": 0.9,
+        "cross validation of cases: sensitivity": 1.0,
+        "score": 0.5,
+        "sensitivity": 0.9,
+        "sensitivity (2)": 1.0,
+    }
 
 
 def test_monai_loads_a_shipped_bundle_by_itself() -> None:
@@ -210,7 +258,10 @@ def test_new_validation_figures_leave_the_weights_untouched(written: Path) -> No
     assert read_card(written) == card
     assert card.validation == validation
     assert {name for name in after if after[name] != before[name]} == {bundles.METADATA, bundles.CARD}
-    assert json.loads(after[bundles.METADATA])["eval_metrics"] == {"score": 0.5, FIGURE["name"]: 0.8}
+    assert json.loads(after[bundles.METADATA])["eval_metrics"] == {
+        "score": 0.5,
+        f"cross validation: {FIGURE['name']}": 0.8,
+    }
     assert [path.name for path in written.parent.iterdir()] == ["lungs"]
 
 
@@ -220,12 +271,15 @@ def test_figures_are_a_table_in_the_card(written: Path) -> None:
     text = with_validation(written, {"chosen_by": "hand", "cross_validation": facts}).to_markdown()
     lines = text.splitlines()
     start = lines.index("## Validation on patients that it never saw")
-    assert lines[start + 2 : start + 21] == [
+    assert lines[start + 2 : start + 23] == [
         "| what | value |",
         "| --- | --- |",
         "| chosen by | hand |",
         "",
-        "### Cross validation",
+        "## Cross-validation of the same training",
+        "",
+        "Not the weights of this card were judged here, but those of other runs of this training, each on patients "
+        "that it never saw.",
         "",
         "| what | value |",
         "| --- | --- |",
@@ -242,6 +296,46 @@ def test_figures_are_a_table_in_the_card(written: Path) -> None:
         "| a\\|b | 0.9123 | - |",
     ]
     assert (written / bundles.CARD).read_text(encoding="utf-8") == text
+
+
+def test_intervals_remarks_and_notices_stand_in_the_card(written: Path) -> None:
+    exact = {**FIGURE, "interval": "95 % interval, exact", "remark": "too few to rely on"}
+    facts = {"figures": [FIGURE, exact], "notices": ["One lung was missing.", "The spacing is nominal."]}
+    text = with_validation(written, {"cross_validation_of_cases": facts}).to_markdown()
+    assert "## Cross-validation of the same training, of cases\n" in text
+    assert "never saw\n" not in text
+    assert "| figure | value | interval | kind of interval | n | remark |\n" in text
+    assert "| 0.8 | 0.77 to 0.83 | - | 783 slices | - |\n" in text
+    assert "| 0.8 | 0.77 to 0.83 | 95 % interval, exact | 783 slices | too few to rely on |\n" in text
+    assert "\n- One lung was missing.\n- The spacing is nominal.\n" in text
+
+
+def test_the_card_says_on_which_grid_the_training_judged(card: ModelCard) -> None:
+    words = "measured on the network's grid (32 x 32 pixels around the body), before any clean-up."
+    assert words in card.to_markdown()
+    for silent in ({"validation": {"slices_and_patients": "2 slices"}}, {"role": "slices"}):
+        assert "network's grid" not in replace(card, **silent).to_markdown()
+
+
+def test_new_figures_bring_what_the_bundle_says_of_its_tensors_up_to_date(tmp_path: Path) -> None:
+    architecture = {"kind": "resnet", "layers": [1, 1, 1, 1], "widths": [2, 2, 2, 2]}
+    card = ModelCard("slices", "1", architecture, 32, "lungs", "HU", "logit", "")
+    save_network(build_network(architecture), card, tmp_path)
+    folder = tmp_path / "slices"
+    before = contents(folder)
+    metadata = json.loads(before[bundles.METADATA])
+    metadata["network_data_format"]["outputs"]["pred"]["type"] = "probabilities"
+    (folder / bundles.METADATA).write_text(json.dumps({**metadata, "monai_version": "1.3"}))
+    (folder / bundles.INFERENCE).write_text(
+        json.dumps({"network_def": inference_of(replace(card, role="lungs"))["network_def"]})
+    )
+    written = with_validation(folder, {})
+    assert contents(folder) == {**before, bundles.METADATA: contents(folder)[bundles.METADATA]}
+    found = json.loads((folder / bundles.METADATA).read_text())
+    assert found["monai_version"] == "1.3"
+    assert found["network_data_format"] == metadata_of(written)["network_data_format"]
+    assert (found["network_data_format"]["outputs"]["pred"]["type"]) == "tuples"
+    assert found["references"][-1].startswith("He et al. 2016, ResNet")
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_wrong_checksum_is_refused(tmp_path: Path, saved: tuple[ModelCard, torch
 def test_missing_weights_are_refused(tmp_path: Path, card: ModelCard) -> None:
     with pytest.raises(ModelError, match=r"There are no weights models/model\.pt in the bundle lungs"):
         load_network(card, tmp_path / "lungs")
-    with pytest.raises(ModelError, match=r"There are no weights none\.pt"):
+    with pytest.raises(ModelError, match=r"There are no weights none\.pt in .*\. Correct the path to the file"):
         load_state(tmp_path / "none.pt")
 
 
@@ -73,6 +73,19 @@ def test_files_that_are_no_state_dict_are_refused(tmp_path: Path, content: bytes
 def test_a_list_is_no_state_dict(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "w.pt")
     with pytest.raises(ModelError, match="must hold a state dict of tensors, but holds list"):
+        load_state(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ({"state_dict": {"a": torch.zeros(1)}}, "dict whose entry 'state_dict' is none"),
+        ({0: torch.zeros(1)}, "entry '0'"),
+    ],
+)
+def test_entries_that_are_no_named_tensors_are_named(tmp_path: Path, content: dict[object, object], found: str) -> None:
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=f"must hold a state dict of tensors, but holds .*{found}"):
         load_state(tmp_path / "w.pt")
 
 
