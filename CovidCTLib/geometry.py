@@ -202,8 +202,8 @@ class CanonicalGrid:
             tuple(float(v) for v in low),  # type: ignore[arg-type]
         )
 
-    def take(self, array: NDArray[Any], fill: float) -> NDArray[Any]:
-        """Bring an array of intensities from the own grid to the canonical one.
+    def take(self, array: NDArray[Any], fill: float, labels: bool = False) -> NDArray[Any]:
+        """Bring an array from the own grid to the canonical one.
 
         Parameters
         ----------
@@ -211,6 +211,9 @@ class CanonicalGrid:
             Shape ``own.shape_zyx``.
         fill
             Value where the canonical grid reaches beyond the scan (only when it resamples).
+        labels
+            Nearest neighbour if true, else linear (only matters when the grid resamples): between a left and a right
+            lung, labelled 2 and 0, there is no 1.
 
         Returns
         -------
@@ -225,7 +228,7 @@ class CanonicalGrid:
                 self.own.to_image(array),
                 self._empty(self.geometry),
                 sitk.Transform(),
-                sitk.sitkLinear,
+                sitk.sitkNearestNeighbor if labels else sitk.sitkLinear,
                 fill,
             )
             return np.asarray(sitk.GetArrayFromImage(image))

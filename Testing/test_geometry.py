@@ -213,6 +213,14 @@ def test_labels_of_an_oblique_scan_come_back_by_nearest_neighbour(oblique):
     assert volume == pytest.approx(4 / 3 * np.pi * 14**3, rel=0.02)
 
 
+def test_labels_of_an_oblique_scan_are_taken_by_nearest_neighbour(oblique):
+    grid = CanonicalGrid(oblique)
+    ball = np.linalg.norm(voxel_positions(oblique) - np.array([5.0, -8.0, 3.0])[:, None, None, None], axis=0) < 14
+    taken = grid.take(ball.astype(np.uint8) * 2, 0, labels=True)
+    assert set(np.unique(taken)) == {0, 2}
+    assert (taken > 0).sum() * grid.geometry.voxel_volume_mm3 == pytest.approx(4 / 3 * np.pi * 14**3, rel=0.02)
+
+
 def test_the_strongest_axes_are_settled_first_on_a_steep_grid():
     # At 50 degrees about x, the index axes change their nearest patient axes.
     grid = CanonicalGrid(Geometry((16, 17, 18), (1.0, 2.0, 3.0), direction_lps=tuple(rotation(50, "x").ravel())))

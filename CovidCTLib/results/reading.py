@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from CovidCTLib.analysis import (
@@ -231,16 +230,11 @@ def _axial(
     if not grid.resamples:
         hu, lungs, opacities, localization = (grid.take(a, 0) for a in (scan.hu, lungs, opacities, localization))
         return AxialArrays(hu, lungs, opacities, localization, grid.geometry, known)
-    reference = grid.geometry.to_image(np.zeros(grid.geometry.shape_zyx, np.uint8))
-
-    def nearest(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        image = sitk.Resample(scan.geometry.to_image(labels), reference, sitk.Transform(), sitk.sitkNearestNeighbor)
-        return np.asarray(sitk.GetArrayFromImage(image))
-
-    axial_lungs = nearest(lungs)
+    axial_lungs = grid.take(lungs, 0, labels=True)
     heat = np.where(axial_lungs > 0, grid.take(localization, 0), np.float32(0))
     hu = grid.take(np.ascontiguousarray(scan.hu), LOWEST_HU)
-    return AxialArrays(hu, axial_lungs, nearest(opacities), heat, grid.geometry, known)
+    axial_opacities = grid.take(opacities, 0, labels=True)
+    return AxialArrays(hu, axial_lungs, axial_opacities, heat, grid.geometry, known)
 
 
 def _slices(rows: Any, axial: AxialArrays, options: Options) -> tuple[SliceMeasures, ...]:
