@@ -18,7 +18,8 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="A=B",
-        help="volumes A and B are scans of one patient (may be given again)",
+        help="volumes A and B are scans of one patient; each is the NAME of a NAME_ct.nii.gz or DICOM folder (may be "
+        "given again)",
     )
     parser.add_argument(
         "--reversed-table",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,10 @@ import CovidCTLib
 from CovidCTLib.training.arguments import add_data_arguments, read_folder
 
 if TYPE_CHECKING:
-    from CovidCTLib.models.card import ModelCard
-    from CovidCTLib.training.slices import LungFinder, SliceSet
+    import torch
+
+    from CovidCTLib.training.layout import TrainingFolder
+    from CovidCTLib.training.slices import LungFinder
     from CovidCTLib.training.tasks import Task
 
 _EXAMPLE = """\
@@ -60,13 +61,28 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of weights and samples (default %(default)s)")
     parser.add_argument("--workers", type=int, default=1, help="processes that augment (default %(default)s)")
-    parser.add_argument("--init", type=Path, metavar="WEIGHTS", help="weights to start from (a state dict)")
+    parser.add_argument(
+        "--architecture",
+        choices=("unet", "efficientnet-unet", "efficientnet", "resnet50"),
+        help="network to train: unet for lungs; efficientnet-unet (default) or unet for opacities; efficientnet "
+        "(default) or resnet50 for slices",
+    )
+    parser.add_argument(
+        "--init",
+        type=Path,
+        metavar="WEIGHTS",
+        help="weights to start from: a state dict, alone or in the file of a training program. Those of other programs "
+        "fit by name and shape: MONAI's 2D UNet of one channel, 16 to 256 wide, with two residual units and batch norm "
+        "(unet); EfficientNet-Lite0 by the names of efficientnet_pytorch or MONAI (efficientnet, efficientnet-unet); "
+        "2D ResNet-50 by the names of torchvision or MONAI (resnet50). What fits is said at the start",
+    )
     parser.add_argument(
         "--freeze",
         type=int,
         default=0,
         metavar="N",
-        help="with --init: the first N stages of an EfficientNet keep the given weights (default %(default)s)",
+        help="with --init: the first N of seven stages of an EfficientNet keep the given weights, as its first "
+        "convolution always does (default %(default)s)",
     )
     for name, what in (
         ("slice", "probability from which a slice counts as abnormal"),
@@ -103,16 +119,19 @@ def run(arguments: argparse.Namespace) -> int:
     from dataclasses import asdict
 
     from CovidCTLib.models.device import choose_device
-    from CovidCTLib.models.weights import load_state, save_network
+    from CovidCTLib.models.weights import save_network
+    from CovidCTLib.training.architectures import with_architecture
     from CovidCTLib.training.loop import TrainingOptions, train
+    from CovidCTLib.training.run_card import card_of, command_line, count, thresholds_of
     from CovidCTLib.training.slices import load_slices
     from CovidCTLib.training.splits import validation_mask
     from CovidCTLib.training.tasks import TASKS
 
     _check_numbers(arguments)
     say = _speaker(arguments.output)
-    task = TASKS[arguments.what]
+    task = with_architecture(TASKS[arguments.what], arguments.architecture)
     device = choose_device(arguments.device)
+    initial = _initial(arguments, task)
     folder = read_folder(arguments)
     find_lungs, lungs_from = (None, "") if task.framing == "body" else _lung_finder(arguments.models)
     slices = load_slices(folder, task.framing, find_lungs, arguments.output / "cache", lungs_from, say, task.side)
@@ -121,7 +140,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.fold is not None:
         held_out = validation_mask(slices, arguments.fold, arguments.folds)
         training, validation = slices.only(~held_out), slices.only(held_out)
-    say(f"{_count(training)} to train on, {_count(validation) if validation else 'none'} held out")
+    say(f"{count(training)} to train on, {count(validation) if validation else 'none'} held out")
     options = TrainingOptions(
         steps=arguments.steps,
         batch=arguments.batch,
@@ -132,19 +151,43 @@ def run(arguments: argparse.Namespace) -> int:
         device=str(device),
         freeze=arguments.freeze,
     )
-    initial = load_state(arguments.init) if arguments.init else None
-    trained = train(task, training, validation, arguments.output, options, initial, say)
+    framed = {"lungs_from": lungs_from} if lungs_from and _has_volumes_without_lungs(folder) else {}
+    facts = {"--fold": _fold_in_words(arguments), "the lung network that frames": framed.get("lungs_from")}
+    trained = train(task, training, validation, arguments.output, options, initial, say, facts)
     made = {
         "sources": arguments.sources,
-        "command": _command_line(arguments),
-        **asdict(options),
+        "command": command_line(arguments),
+        **framed,
+        **{name: value for name, value in asdict(options).items() if name != "device"},
         "best_step": trained.step,
     }
-    thresholds = _thresholds(task, trained.figures, arguments)
-    card = _card(task, training, validation, trained.figures, made, arguments.licence, thresholds)
+    thresholds = thresholds_of(task, trained.figures, arguments)
+    card = card_of(task, training, validation, trained.figures, made, arguments.licence, thresholds)
     save_network(trained.network, card, arguments.output)
     say(f"Weights and card are in {arguments.output}")
     return 0
+
+
+def _initial(arguments: argparse.Namespace, task: Task) -> dict[str, torch.Tensor] | None:
+    """Read the weights to start from, and see that they fit, before the data are read for many minutes."""
+    from CovidCTLib.models.networks import build_network
+    from CovidCTLib.training.initial import read_initial, start_from
+
+    if not arguments.init:
+        return None
+    initial = read_initial(arguments.init)
+    start_from(build_network(task.architecture), initial, arguments.freeze)
+    return initial
+
+
+def _fold_in_words(arguments: argparse.Namespace) -> str:
+    """Which fold is held out."""
+    return "none" if arguments.fold is None else f"{arguments.fold} of {arguments.folds}"
+
+
+def _has_volumes_without_lungs(folder: TrainingFolder) -> bool:
+    """Whether a lung network has to frame any case."""
+    return any(case.kind == "volume" and case.lungs is None for case in folder.cases)
 
 
 _LEAST = {"steps": 1, "batch": 2, "judge_every": 1, "folds": 2, "workers": 0, "freeze": 0}
@@ -215,84 +258,3 @@ def _lung_finder(models: Path | None) -> tuple[LungFinder, str]:
         return segment_lungs_by_network(grid.take(scan.hu, LOWEST_HU), grid.geometry.spacing_zyx_mm, network)
 
     return find, network.card.sha256
-
-
-def _count(slices: SliceSet) -> str:
-    """Count slices and patients."""
-    return f"{len(slices)} slices of {len(set(slices.patient.tolist()))} patients"
-
-
-def _command_line(arguments: argparse.Namespace) -> str:
-    """Write the command that makes these weights, without the paths of this machine."""
-    words = [f"covidct train {arguments.what} DATA -o RUN"]
-    for name in ("steps", "batch", "learning_rate", "judge_every", "folds", "fold", "seed"):
-        value = getattr(arguments, name)
-        words.append(f"--{name.replace('_', '-')} {'none' if value is None else value}")
-    words += [f"--same-patient {pair}" for pair in arguments.same_patient]
-    words += [f"--reversed-table {name}" for name in arguments.reversed_table]
-    if arguments.init:
-        words.append(f"--init {arguments.init.name} --freeze {arguments.freeze}")
-    for name in ("slice_threshold", "case_threshold"):
-        if getattr(arguments, name) is not None:
-            words.append(f"--{name.replace('_', '-')} {getattr(arguments, name)}")
-    words += [f"--{name} {shlex.quote(getattr(arguments, name))}" for name in ("sources", "licence")]
-    return " ".join(words)
-
-
-def _thresholds(task: Task, figures: dict[str, float], arguments: argparse.Namespace) -> dict[str, float]:
-    """Operating points of a card: those given, else the slice threshold is the specific one of the held-out slices."""
-    chosen = dict(task.thresholds)
-    if "slice" in chosen and "specific_threshold" in figures:
-        chosen["slice"] = round(figures["specific_threshold"], 3)
-    given = {"slice": arguments.slice_threshold, "case": arguments.case_threshold}
-    return {**chosen, **{name: value for name, value in given.items() if value is not None}}
-
-
-def _card(
-    task: Task,
-    training: SliceSet,
-    validation: SliceSet | None,
-    figures: dict[str, float],
-    made: dict[str, Any],
-    licence: str,
-    thresholds: dict[str, float],
-) -> ModelCard:
-    """Write the model card of a run."""
-    import torch
-
-    from CovidCTLib.models.card import ModelCard
-
-    return ModelCard(
-        name=task.name,
-        version=CovidCTLib.__version__,
-        architecture=dict(task.architecture),
-        size=task.size,
-        framing=task.framing,
-        expects=task.expects,
-        gives=task.gives,
-        sha256="",
-        thresholds=thresholds,
-        training={
-            "kinds_of_data": sorted({str(source) for source in training.source}),
-            "cases": sorted({str(case) for case in training.case}),
-            "patients": sorted({str(patient) for patient in training.patient}),
-            "slices_and_patients": _count(training),
-            "torch": torch.__version__,
-            **{key: value for key, value in made.items() if key != "device"},
-        },
-        validation=_validation(validation, figures),
-        limits=task.limits,
-        licence=licence,
-    )
-
-
-def _validation(validation: SliceSet | None, figures: dict[str, float]) -> dict[str, Any]:
-    """What a card says of the patients that were held out."""
-    if validation is None:
-        return {}
-    return {
-        "slices_and_patients": _count(validation),
-        "volumes": sorted({str(c) for c in validation.case[validation.source == "volume"]}),
-        "chosen_by": "best score on these patients, so slightly optimistic",
-        **figures,
-    }

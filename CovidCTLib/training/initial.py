@@ -2,18 +2,131 @@
 
 from __future__ import annotations
 
+import pickle
 import re
+import warnings
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 
-from CovidCTLib.errors import ModelError
+from CovidCTLib.errors import ModelError, OptionsError
+from CovidCTLib.models.efficientnet import EfficientEncoder
 
-_PREFIXES = ("module.", "model.", "network.", "net.", "encoder.", "backbone.", "features.")
+_PREFIXES = ("_orig_mod.", "module.", "model.", "network.", "net.", "encoder.", "backbone.", "features.")
 """What other programs put before the names of layers."""
+
+_WRAPPINGS = ("state_dict", "model_state_dict", "model", "network", "net")
+"""Under which of these names training programs keep the weights beside other things, in the order of looking."""
+
+_CONVOLUTION = 3
+"""Dimensions from which a tensor is the kernel of a convolution."""
+
+LEAST_SHARE = 0.01
+"""Share of the numbers in a network's convolutions that given weights must fill. Scalars, lines and the last kernel fit
+networks of many kinds: 20 tensors of a U-Net of any width, among them one kernel of nine numbers."""
 
 _SHOWN = 3
 """Names of tensors that the report gives as examples."""
+
+_GIVE = "Give weights of the same architecture, or choose theirs with --architecture."
+
+_LONGEST_NAME = 40
+"""Characters of a name in a file that are shown."""
+
+
+def read_initial(path: Path) -> dict[str, torch.Tensor]:
+    """Read weights to start from: a state dict, alone or within the file of a training program.
+
+    Parameters
+    ----------
+    path
+        A file of PyTorch.
+
+    Returns
+    -------
+    dict
+        Tensors by name.
+
+    Raises
+    ------
+    ModelError
+        If there is no such file, it cannot be read as tensors alone, or holds no state dict.
+    """
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "nothing"
+        raise ModelError(
+            f"--init must name a file of weights, but {found} is at {path.name!r}. Correct the path; the weights of a "
+            "bundle are its models/model.pt."
+        )
+    try:
+        with warnings.catch_warnings():
+            # Remarks on the protocol of a file that is refused anyhow.
+            warnings.simplefilter("ignore")
+            content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
+        raise ModelError(
+            f"--init must name a file of PyTorch that holds tensors, but {path.name!r} is damaged, of another kind, or "
+            "holds objects that could run code. In the program that made it, write the tensors alone: "
+            "torch.save(network.state_dict(), FILE)."
+        ) from error
+    state = _unwrapped(content)
+    if not state or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
+        raise ModelError(
+            f"--init must name a state dict, that is tensors by their names, but {path.name!r} holds "
+            f"{_contents(content)}. In the program that made it, write torch.save(network.state_dict(), FILE)."
+        )
+    return state
+
+
+def _unwrapped(content: Any) -> dict[str, torch.Tensor]:
+    """Take the state dict out of what a training program keeps beside it; empty where there is none."""
+    while isinstance(content, Mapping):
+        inner = next((content[name] for name in _WRAPPINGS if isinstance(content.get(name), Mapping)), None)
+        if inner is None:
+            return dict(content)
+        content = inner
+    return {}
+
+
+def _contents(content: Any) -> str:
+    """Say in a few words what a file holds."""
+    if not isinstance(content, Mapping):
+        return f"a {type(content).__name__}"
+    names = ", ".join(repr(name)[:_LONGEST_NAME] for name in list(content)[:_SHOWN])
+    return f"a mapping of {len(content)} entries" + (f" ({names})" if names else "")
+
+
+def start_from(network: torch.nn.Module, state: Mapping[str, torch.Tensor], freeze: int = 0) -> str:
+    """Take the tensors that fit, and freeze the first stages of an EfficientNet.
+
+    Parameters
+    ----------
+    network, state
+        As `initialize` takes them.
+    freeze
+        How many stages.
+
+    Returns
+    -------
+    str
+        As `initialize` gives it.
+
+    Raises
+    ------
+    ModelError
+        As `initialize`.
+    OptionsError
+        If the network is no EfficientNet, and stages are to be frozen.
+    """
+    encoder = next((m for m in network.modules() if isinstance(m, EfficientEncoder)), None)
+    if freeze and encoder is None:
+        raise OptionsError("Only an EfficientNet has stages to freeze: leave --freeze out for this network.")
+    said = initialize(network, state)
+    if encoder is not None:
+        encoder.freeze(freeze)
+    return said
 
 
 def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> str:
@@ -35,7 +148,7 @@ def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> s
     Raises
     ------
     ModelError
-        If nothing fits.
+        If nothing fits, or less than `LEAST_SHARE` of the convolutions.
     """
     own = network.state_dict()
     by_core = {_core(name): name for name in own}
@@ -54,7 +167,14 @@ def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> s
     if not fitting:
         raise ModelError(
             f"None of the {len(state)} given tensors fits this network by name and shape (first given: "
-            f"{next(iter(state), 'none')}; first expected: {next(iter(own))}). Give weights of the same architecture."
+            f"{next(iter(state), 'none')}; first expected: {next(iter(own))}). {_GIVE}"
+        )
+    taken, all_numbers = _in_convolutions(fitting), _in_convolutions(own)
+    if taken < LEAST_SHARE * all_numbers:
+        raise ModelError(
+            f"Of the convolutions at least {LEAST_SHARE:.0%} must fit, but the {len(fitting)} of {len(state)} given "
+            f"tensors that fit this network hold {taken} of their {all_numbers} numbers (fitting: "
+            f"{_some(list(fitting))}; of another shape: {_some(misshapen)}). {_GIVE}"
         )
     network.load_state_dict(fitting, strict=False)
     missing = [name for name in own if name not in fitting]
@@ -62,6 +182,11 @@ def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> s
         f"{len(fitting)} of {len(own)} tensors taken from the given weights; {_some(missing)} start at random; "
         f"of the given ones {_some(misshapen)} have another shape and {_some(strange)} have no place here."
     )
+
+
+def _in_convolutions(state: Mapping[str, torch.Tensor]) -> int:
+    """Count the numbers in kernels of convolutions."""
+    return sum(tensor.numel() for tensor in state.values() if tensor.ndim >= _CONVOLUTION)
 
 
 def _some(names: list[str]) -> str:

@@ -4,25 +4,34 @@ Anywhere below the folder, in any number:
 
 ``NAME_ct.nii.gz`` with ``NAME_lungs.nii.gz`` (1 = lung) and/or ``NAME_opacities.nii.gz`` (1 GGO, 2 consolidation)
     A CT volume in HU with its masks on the same grid. ``NAME_slices.csv`` (``slice_index,abnormal``) may stand for the
-    masks. A folder of DICOM files beside a ``*NAME_slices.csv`` (``slice_location_mm,abnormal``)
+    masks. A folder ``NAME`` of DICOM files beside a ``NAME_slices.csv`` (``slice_location_mm,abnormal``)
     is the same. In a CT whose name begins with ``normal`` every slice is normal.
 ``FOLDER/images/*.png`` and ``FOLDER/labels/*.png`` (same names)
     Single axial slices as 8-bit pictures. With ``FOLDER/slices.csv`` (``slice,patient,air_value,soft_tissue_value``)
-    the grey values are calibrated and the labels are 1 lung, 2 infection; without it they are 1 GGO,
-    2 consolidation, in pictures of unknown contrast.
+    the grey values are calibrated and the labels are 1 lung, 2 infection; without it, or with ``slice,patient`` alone,
+    they are 1 GGO, 2 consolidation, in pictures of unknown contrast.
 ``*.npz`` with ``image_hu``, ``lungs``, ``slice_id``
     Single axial slices in HU with lung masks; the patient is ``slice_id`` up to ``_Z``.
+
+For users it is described in ``docs/training.md``.
 """
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from CovidCTLib.errors import TrainingDataError
+from CovidCTLib.training.near_misses import refuse_near_misses, visible
+from CovidCTLib.training.tables import columns_of
+
+PATIENT_COLUMNS = ("slice", "patient")
+"""Columns of the table of photographs; it has no others."""
+
+CALIBRATION_COLUMNS = (*PATIENT_COLUMNS, "air_value", "soft_tissue_value")
+"""Columns that the table of calibrated pictures must have."""
 
 Kind = Literal["volume", "calibrated pictures", "photographs", "slice archive"]
 
@@ -47,6 +56,9 @@ class TrainingCase:
         Every slice is known to be without disease.
     table_reversed
         The labels of the slice table stand in the opposite order: its first one belongs to the last slice.
+    aliases
+        Names of volumes whose scans got another volume's patient, each with that patient: single slices may name
+        them as their patient, too.
     """
 
     name: str
@@ -58,6 +70,7 @@ class TrainingCase:
     slice_table: Path | None = None
     all_normal: bool = False
     table_reversed: bool = False
+    aliases: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,24 +98,24 @@ def find_cases(
     Raises
     ------
     TrainingDataError
-        If the folder is missing, holds nothing of the layout, a mask has no image, a picture has no label, or a name
-        of `same_patient` or `reversed_tables` does not exist.
+        If the folder is missing, holds nothing of the layout or what is almost of it, a CT has no labels, a picture has
+        no label, two cases have one name, or `same_patient` or `reversed_tables` names no such volume.
     """
     if not root.is_dir():
         raise TrainingDataError(
             f"A folder of cases was expected at {root}, but there is none. Give the folder that holds them."
         )
-    cases = [*_volumes(root), *_dicom_folders(root), *_picture_folders(root), *_archives(root)]
+    volumes = [*_volumes(root), *_dicom_folders(root)]
+    used = {path for c in volumes for path in (c.image, c.lungs, c.opacities, c.slice_table) if path}
+    refuse_near_misses(root, used, {(c.image.parent, c.name) for c in volumes if c.image.is_file()})
+    _check_labelled(root, volumes)
+    cases = [*volumes, *_picture_folders(root), *_archives(root)]
     if not cases:
         raise TrainingDataError(
             f"No case was found below {root}: expected NAME_ct.nii.gz with NAME_lungs.nii.gz or "
             "NAME_opacities.nii.gz, folders with images/ and labels/, or .npz archives. See 'covidct train --help'."
         )
-    names = {case.name for case in cases}
-    for name in {n for pair in same_patient for n in pair} - names:
-        raise TrainingDataError(
-            f"There is no volume named {name} below {root}, but --same-patient names it. Correct the name."
-        )
+    _check_same_patient(root, cases, same_patient)
     with_table = {case.name for case in cases if case.slice_table and case.kind == "volume"}
     for name in sorted(set(reversed_tables) - with_table):
         raise TrainingDataError(
@@ -110,11 +123,26 @@ def find_cases(
             "Correct the name."
         )
     cases = [replace(case, table_reversed=case.name in reversed_tables) for case in cases]
-    if len(names) < len(cases):
+    if len({case.name for case in cases}) < len(cases):
         seen: set[str] = set()
         twice = next(case.name for case in cases if case.name in seen or seen.add(case.name))  # type: ignore[func-returns-value]
         raise TrainingDataError(f"Two cases are named {twice}. Rename one, so that splits by patient stay clear.")
     return TrainingFolder(root, tuple(sorted(_with_patients(cases, same_patient), key=lambda case: case.name)))
+
+
+def _check_same_patient(root: Path, cases: list[TrainingCase], same_patient: Sequence[tuple[str, str]]) -> None:
+    """Refuse pairs that name anything but volumes."""
+    kinds = {case.name: case.kind for case in cases}
+    for name in sorted({name for pair in same_patient for name in pair}):
+        if name not in kinds:
+            raise TrainingDataError(
+                f"There is no volume named {name} below {root}, but --same-patient names it. Correct the name."
+            )
+        if kinds[name] != "volume":
+            raise TrainingDataError(
+                f"--same-patient takes names of volumes, but {name} holds single slices ({kinds[name]}). Name the "
+                "patient of each slice in their slices.csv or slice_id instead, as docs/training.md says."
+            )
 
 
 def _with_patients(cases: list[TrainingCase], same_patient: Sequence[tuple[str, str]]) -> list[TrainingCase]:
@@ -123,15 +151,20 @@ def _with_patients(cases: list[TrainingCase], same_patient: Sequence[tuple[str, 
     for first, second in same_patient:
         kept, gone = patient[first], patient[second]
         patient = {name: kept if owner == gone else owner for name, owner in patient.items()}
-    return [replace(case, patient=patient[case.name]) for case in cases]
+    aliases = tuple(sorted((name, owner) for name, owner in patient.items() if name != owner))
+    return [replace(case, patient=patient[case.name], aliases=aliases) for case in cases]
+
+
+def says_normal(name: str) -> bool:
+    """Whether the name of a CT or picture says that it shows no disease."""
+    return name.lower().startswith("normal")
 
 
 def _volumes(root: Path) -> list[TrainingCase]:
     """NIfTI volumes with their masks."""
     cases = []
-    for image in sorted(root.rglob("*_ct.nii.gz")):
+    for image in visible(root, "*_ct.nii.gz"):
         name = image.name.removesuffix("_ct.nii.gz")
-        table = image.with_name(f"{name}_slices.csv")
         cases.append(
             TrainingCase(
                 name,
@@ -140,32 +173,28 @@ def _volumes(root: Path) -> list[TrainingCase]:
                 name,
                 lungs=_if_there(image.with_name(f"{name}_lungs.nii.gz")),
                 opacities=_if_there(image.with_name(f"{name}_opacities.nii.gz")),
-                slice_table=_if_there(table),
-                all_normal=name.startswith("normal"),
+                slice_table=_if_there(image.with_name(f"{name}_slices.csv")),
+                all_normal=says_normal(name),
             )
         )
-    for case in cases:
+    return cases
+
+
+def _check_labelled(root: Path, volumes: list[TrainingCase]) -> None:
+    """Refuse a CT of which nothing is known."""
+    for case in volumes:
         if not (case.lungs or case.opacities or case.slice_table or case.all_normal):
             raise TrainingDataError(
                 f"The CT {case.image.relative_to(root)} has nothing that says what it shows. Put "
                 f"{case.name}_lungs.nii.gz, {case.name}_opacities.nii.gz or {case.name}_slices.csv beside it, or take "
                 "it out of the folder."
             )
-    with_image = {(case.image.parent, case.name) for case in cases}
-    for suffix in ("_lungs.nii.gz", "_opacities.nii.gz"):
-        for mask in sorted(root.rglob(f"*{suffix}")):
-            if (mask.parent, mask.name.removesuffix(suffix)) not in with_image:
-                raise TrainingDataError(
-                    f"The mask {mask.relative_to(root)} has no CT beside it. Expected "
-                    f"{mask.name.replace(suffix, '_ct.nii.gz')} in the same folder."
-                )
-    return cases
 
 
 def _dicom_folders(root: Path) -> list[TrainingCase]:
     """DICOM folders whose slices are labelled by a table beside them."""
     cases = []
-    for table in sorted(root.rglob("*_slices.csv")):
+    for table in visible(root, "*_slices.csv"):
         folder = table.with_name(table.name.removesuffix("_slices.csv"))
         if folder.is_dir():
             cases.append(TrainingCase(folder.name, "volume", folder, folder.name, slice_table=table))
@@ -175,48 +204,40 @@ def _dicom_folders(root: Path) -> list[TrainingCase]:
 def _picture_folders(root: Path) -> list[TrainingCase]:
     """Folders of single slices as pictures."""
     cases = []
-    for images in sorted(p for p in root.rglob("images") if p.is_dir()):
+    for images in (p for p in visible(root, "images") if p.is_dir()):
         folder = images.parent
-        labels = folder / "labels"
-        if not labels.is_dir():
-            raise TrainingDataError(
-                f"{images.relative_to(root)} has no folder 'labels' beside it. Add the labels, or take the pictures "
-                "out."
-            )
-        image_names, label_names = ({p.name for p in d.glob("*.png")} for d in (images, labels))
+        image_names, label_names = ({p.name for p in pictures_in(folder / d)} for d in ("images", "labels"))
         for name in sorted(image_names ^ label_names):
             has, lacks = ("image", "label") if name in image_names else ("label", "image")
             raise TrainingDataError(f"The {has} {folder.relative_to(root)}/.../{name} has no {lacks} of the same name.")
         table = _if_there(folder / "slices.csv")
-        kind: Kind = "calibrated pictures" if table else "photographs"
+        kind = _kind_of_pictures(folder, table)
         cases.append(TrainingCase(folder.name, kind, folder, folder.name, slice_table=table))
     return cases
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """List the PNG files in a folder, not below it, without hidden ones, in the order of their names."""
+    return sorted(path for path in folder.glob("*.png") if not path.name.startswith("."))
+
+
+def _kind_of_pictures(folder: Path, table: Path | None) -> Kind:
+    """Tell calibrated pictures from photographs by the columns of their table."""
+    columns = {name for name in columns_of(table) if name} if table else set(PATIENT_COLUMNS)
+    if columns == set(PATIENT_COLUMNS):
+        return "photographs"
+    if columns.intersection(CALIBRATION_COLUMNS[len(PATIENT_COLUMNS) :]):
+        return "calibrated pictures"
+    raise TrainingDataError(
+        f"{folder.name}/slices.csv must have the columns {', '.join(CALIBRATION_COLUMNS)} (calibrated pictures), or "
+        f"{' and '.join(PATIENT_COLUMNS)} alone (photographs), but has neither. Name its columns so in the first line."
+    )
+
+
 def _archives(root: Path) -> list[TrainingCase]:
     """Archives of slices in HU."""
-    return [
-        TrainingCase(path.stem, "slice archive", path, path.stem, lungs=path) for path in sorted(root.rglob("*.npz"))
-    ]
+    return [TrainingCase(path.stem, "slice archive", path, path.stem, lungs=path) for path in visible(root, "*.npz")]
 
 
 def _if_there(path: Path) -> Path | None:
     return path if path.exists() else None
-
-
-def read_table(path: Path, needed: Sequence[str]) -> list[dict[str, str]]:
-    """Read a CSV table of a training folder.
-
-    Raises
-    ------
-    TrainingDataError
-        If it lacks a needed column.
-    """
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in needed if name not in (reader.fieldnames or ())]
-        if missing:
-            raise TrainingDataError(
-                f"{path.name} must have the columns {', '.join(needed)}; {', '.join(missing)} is missing."
-            )
-        return list(reader)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
+import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +14,23 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from CovidCTLib.errors import ModelError, OptionsError, TrainingDataError
+from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.models.device import choose_dtype
-from CovidCTLib.models.efficientnet import EfficientEncoder
 from CovidCTLib.models.networks import build_network
-from CovidCTLib.models.weights import write_state
-from CovidCTLib.training.history import write_history
-from CovidCTLib.training.initial import initialize
+from CovidCTLib.training.history import cut_history, write_history
+from CovidCTLib.training.identity import identity_of
+from CovidCTLib.training.initial import start_from
 from CovidCTLib.training.lesions import LABEL_LUNGS
+from CovidCTLib.training.progress import CHECKPOINT_EVERY, Progress
 from CovidCTLib.training.sampling import SampledSlices
 from CovidCTLib.training.slices import SliceSet
 from CovidCTLib.training.tasks import Task, to_grid
 
 AVERAGE_DECAY = 0.995
 """Weights are averaged over steps with this decay; the average is judged and shipped."""
+
+_WITHOUT_EFFECT = ("workers", "device")
+"""Options that do not change what is learned: a run may go on with others."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def train(
     options: TrainingOptions,
     initial: dict[str, torch.Tensor] | None = None,
     report: Callable[[str], None] = lambda _: None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Trained:
     """Train a network.
 
@@ -100,32 +104,31 @@ def train(
         Weights to start from; tensors that fit are taken.
     report
         Takes one line a validation.
+    facts
+        What else the run rests on, by names for people, such as the number of the fold; a run with others is not
+        continued.
 
     Raises
     ------
     TrainingDataError
-        If a patient is on both sides, or a side is empty.
+        If a patient is on both sides, a side is empty, or the loss is no finite number.
     ModelError
-        If the run in the folder was made with other options or another network.
+        If the run in the folder was made with other data, options or weights to start from, or the weights to start
+        from do not fit.
+    OptionsError
+        If stages of a network without stages are to be frozen.
     """
     _check_split(training, validation)
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
-    device = torch.device(options.device)
-    network = build_network(task.architecture)
-    if initial is not None:
-        report(initialize(network, initial))
-        _freeze(network, options.freeze)
-    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(network, multi_avg_fn=_average, use_buffers=True)
-    optimizer = torch.optim.AdamW(
-        [p for p in network.parameters() if p.requires_grad], lr=options.learning_rate, weight_decay=1e-3
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, options.learning_rate, total_steps=options.steps + 1, pct_start=0.15
-    )
-    state = _Progress(run / "checkpoint.pt", str((task.name, dict(task.architecture), options)))
-    state.resume(network, average, optimizer, schedule)
+    learner = _Learner(task, options, initial, report)
+    learned_by = {key: value for key, value in asdict(options).items() if key not in _WITHOUT_EFFECT}
+    identity = identity_of(task, training, validation, learned_by, initial, facts or {})
+    state = Progress(run / "checkpoint.pt", identity, learner.device)
+    state.resume(*learner.states)
+    cut_history(run, state.step)
+    if state.step:
+        report(f"The run is continued after step {state.step}.")
     samples = SampledSlices(
         training,
         task.weights(training),
@@ -136,58 +139,107 @@ def train(
         (options.steps - state.step) * options.batch,
         task.pasted,
         task.carried,
+        task.thickened,
     )
     loader = DataLoader(
         samples, options.batch, num_workers=options.workers, prefetch_factor=4 if options.workers else None
     )
-    dtype = choose_dtype(device)
-    # Gradients of half precision vanish unless they are scaled; those of bfloat16 have the range of float32.
-    scaler = torch.amp.GradScaler(device.type, enabled=dtype == torch.float16)
-    begun, losses = time.monotonic(), []
-    for batch in loader:
-        network.train()
-        images = batch["image"].to(device, memory_format=torch.channels_last)
-        labels = {key: value.to(device) for key, value in batch.items() if key != "image"}
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            loss = task.loss(network, task.prepare(images, labels["label"][:, LABEL_LUNGS]), labels)
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        scaler.step(optimizer)
-        scaler.update()
-        schedule.step()
-        average.update_parameters(network)
-        losses.append(float(loss.detach()))
+    begun, batches = time.monotonic(), iter(loader)
+    # Making the iterator draws a random number, which an uninterrupted run does only once.
+    state.restore_chance()
+    while state.step < options.steps and state.waited < options.patience:
+        state.losses.append(learner.learn(next(batches), state.step + 1))
         state.step += 1
         if state.step % options.judge_every == 0 or state.step == options.steps:
-            figures = {}
-            if validation is not None:
-                figures = task.judge(predict(average.module, validation, task, device), validation)
-            improved = state.note(figures, average.module)
-            write_history(run, state.step, float(np.mean(losses)), figures)
-            state.save(network, average, optimizer, schedule)
-            shown = "".join(f"{key} {value:.4f}, " for key, value in figures.items())
-            report(
-                f"step {state.step}/{options.steps}, loss {np.mean(losses):.4f}, {shown}"
-                f"{'best, ' if improved and figures else ''}{time.monotonic() - begun:.0f} s"
-            )
-            losses = []
-            if state.waited >= options.patience:
-                report(f"No better score in {options.patience} validations: stopped early.")
-                break
+            line = _judge(learner, state, validation, run)
+            state.save(*learner.states)
+            report(f"step {state.step}/{options.steps}, {line}{time.monotonic() - begun:.0f} s")
+        elif state.step % CHECKPOINT_EVERY == 0:
+            state.save(*learner.states)
+    if state.waited >= options.patience:
+        report(f"No better score in {options.patience} validations: stopped early.")
     best = build_network(task.architecture)
     best.load_state_dict(state.best)
     return Trained(best.eval(), state.figures, state.best_step)
 
 
-def _freeze(network: torch.nn.Module, stages: int) -> None:
-    """Freeze the first stages of a network's encoder."""
-    encoder = next((m for m in network.modules() if isinstance(m, EfficientEncoder)), None)
-    if stages and encoder is None:
-        raise OptionsError("Only an EfficientNet has stages to freeze: leave --freeze out for this network.")
-    if encoder is not None:
-        encoder.freeze(stages)
+class _Learner:
+    """A network with its average, optimizer and schedule, on the device where it learns."""
+
+    def __init__(
+        self,
+        task: Task,
+        options: TrainingOptions,
+        initial: Mapping[str, torch.Tensor] | None,
+        report: Callable[[str], None],
+    ) -> None:
+        self.task = task
+        self.device = torch.device(options.device)
+        network = build_network(task.architecture)
+        if initial is not None:
+            report(start_from(network, initial, options.freeze))
+        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = AveragedModel(self.network, multi_avg_fn=_average, use_buffers=True)
+        self.optimizer = torch.optim.AdamW(
+            [p for p in network.parameters() if p.requires_grad], lr=options.learning_rate, weight_decay=1e-3
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, options.learning_rate, total_steps=options.steps + 1, pct_start=0.15
+        )
+        self.dtype = choose_dtype(self.device)
+        # Gradients of half precision vanish unless they are scaled; those of bfloat16 have the range of float32.
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+
+    @property
+    def states(self) -> tuple[Any, ...]:
+        """What has a state that must be kept."""
+        return self.network, self.average, self.optimizer, self.schedule, self.scaler
+
+    def learn(self, batch: dict[str, torch.Tensor], step: int) -> float:
+        """Take one step on a batch; give its loss."""
+        self.network.train()
+        images = batch["image"].to(self.device, memory_format=torch.channels_last)
+        labels = {key: value.to(self.device) for key, value in batch.items() if key != "image"}
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            loss = self.task.loss(self.network, self.task.prepare(images, labels["label"][:, LABEL_LUNGS]), labels)
+        value = float(loss.detach())
+        _check_finite("loss", value, step)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimizer)
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        if not self.scaler.is_enabled():
+            # A scaler leaves such a step out by itself.
+            _check_finite("gradient", float(norm), step)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.schedule.step()
+        self.average.update_parameters(self.network)
+        return value
+
+
+def _check_finite(what: str, value: float, step: int) -> None:
+    """Stop before weights are spoiled."""
+    if not math.isfinite(value):
+        raise TrainingDataError(
+            f"The {what} must be a finite number, but is {value} at step {step}. Check the training images and their "
+            "calibration tables for values that are not finite or far too large; if they are right, lower "
+            "--learning-rate and give another --output folder."
+        )
+
+
+def _judge(learner: _Learner, state: Progress, validation: SliceSet | None, run: Path) -> str:
+    """Judge the averaged weights, keep them if they are the best, and write the history; give its line in words."""
+    figures = {}
+    if validation is not None:
+        outputs = predict(learner.average.module, validation, learner.task, learner.device)
+        figures = learner.task.judge(outputs, validation)
+    improved = state.note(figures, learner.average.module)
+    loss = float(np.mean(state.losses))
+    state.losses = []
+    write_history(run, state.step, loss, figures)
+    shown = "".join(f"{key} {value:.4f}, " for key, value in figures.items())
+    return f"loss {loss:.4f}, {shown}{'best, ' if improved and figures else ''}"
 
 
 def _check_split(training: SliceSet, validation: SliceSet | None) -> None:
@@ -224,57 +276,3 @@ def _average(averaged: Any, current: Any, count: Any) -> None:
             mean.lerp_(value, 1 - decay)
         else:
             mean.copy_(value)
-
-
-class _Progress:
-    """What must be kept to continue a run: counters, the best weights, and the states of what learns."""
-
-    def __init__(self, path: Path, identity: str) -> None:
-        self.path = path
-        self.identity = identity
-        self.step = 0
-        self.best_step = 0
-        self.waited = 0
-        self.figures: dict[str, float] = {}
-        self.best: dict[str, torch.Tensor] = {}
-
-    def note(self, figures: dict[str, float], network: torch.nn.Module) -> bool:
-        """Keep the weights if they are the best so far."""
-        # Without validation the latest weights are the ones to keep.
-        improved = not self.best or not figures or figures["score"] > self.figures["score"]
-        self.waited = 0 if improved else self.waited + 1
-        if improved:
-            self.figures, self.best_step = dict(figures), self.step
-            self.best = {key: value.detach().cpu().clone() for key, value in network.state_dict().items()}
-        return improved
-
-    def save(self, *learning: Any) -> None:
-        """Write the checkpoint under a temporary name and move it into place."""
-        part = self.path.with_suffix(".part")
-        kept = {name: getattr(self, name) for name in ("identity", "step", "best_step", "waited", "figures", "best")}
-        try:
-            write_state(part, {**kept, "learning": [thing.state_dict() for thing in learning]})
-            part.replace(self.path)
-        finally:
-            part.unlink(missing_ok=True)
-
-    def resume(self, *learning: Any) -> None:
-        """Continue from a checkpoint if there is one."""
-        if not self.path.exists():
-            return
-        try:
-            kept = torch.load(self.path, map_location="cpu", weights_only=True)
-            identity = kept["identity"]
-        except (RuntimeError, ValueError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
-            raise ModelError(
-                f"A checkpoint of covidct train was expected in {self.path.parent}, but {self.path.name} is damaged. "
-                "Remove it to begin the run again, or give another --output folder."
-            ) from error
-        if identity != self.identity:
-            raise ModelError(
-                f"{self.path.parent} holds a run with other options. Give another --output folder, or the same options."
-            )
-        for thing, state in zip(learning, kept.pop("learning"), strict=True):
-            thing.load_state_dict(state)
-        for name, value in kept.items():
-            setattr(self, name, value)

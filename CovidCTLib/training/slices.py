@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +30,8 @@ Framing = Literal["body", "lungs"]
 SIDE = 288
 """Side of a stored slice in pixels, where a task names no other; a little more than the crops that are trained on."""
 
-_CACHE_VERSION = 4
+_CACHE_VERSION = 5
+"""Raised whenever slices are cut, labelled or checked in another way, so that no older ones are taken."""
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,11 @@ def load_slices(
         for path in (case.image, case.lungs, case.opacities, case.slice_table):
             key.update(_stamp(path).encode())
     stored = cache / f"slices-{framing}-{key.hexdigest()[:16]}.npz" if cache else None
+    kept = _read_cache(stored) if stored and stored.exists() else None
+    if kept is not None:
+        return kept
     if stored and stored.exists():
-        with np.load(stored) as archive:
-            return SliceSet(**{name: archive[name] for name in SliceSet.__dataclass_fields__})
+        report("The stored slices cannot be read, so they are made again.")
     parts = []
     for case in folder.cases:
         part = _slices_of(case, framing, find_lungs, side)
@@ -136,6 +141,15 @@ def load_slices(
         finally:
             temporary.unlink(missing_ok=True)
     return slices
+
+
+def _read_cache(stored: Path) -> SliceSet | None:
+    """Read slices that were cut before; None where the file is cut off or damaged."""
+    try:
+        with np.load(stored) as archive:
+            return SliceSet(**{name: archive[name] for name in SliceSet.__dataclass_fields__})
+    except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, OSError, RuntimeError):
+        return None
 
 
 def _stamp(path: Path | None) -> str:

@@ -26,8 +26,8 @@ def written_bundle(folder, content):
 
 def progress_of(path, step):
     """The state of a training at a step."""
-    from CovidCTLib.training.loop import _Progress
+    from CovidCTLib.training.progress import Progress
 
-    progress = _Progress(path, "identity")
+    progress = Progress(path, {"what is trained": "lungs"})
     progress.step = step
     return progress

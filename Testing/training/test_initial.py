@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
+import re
+from pathlib import Path
+
 import pytest
 import torch
-from monai.networks.nets import EfficientNet
+from monai.networks.nets import EfficientNet, UNet, resnet50
 
 from CovidCTLib.errors import ModelError
 from CovidCTLib.models.efficientnet import _BLOCKS
 from CovidCTLib.models.networks import OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, build_network
-from CovidCTLib.training.initial import initialize
+from CovidCTLib.training.architectures import ARCHITECTURES, RESNET50
+from CovidCTLib.training.initial import initialize, read_initial
 
+HEAD = ("spots_28", "spots_14", "out")
 RESNET = {"kind": "resnet", "layers": [1, 1, 1, 1], "widths": [4, 8, 16, 32]}
 
 
@@ -68,3 +74,124 @@ def test_a_first_layer_for_colour_is_summed_to_grey() -> None:
     grey = network.backbone.conv1.weight
     initialize(network, {"backbone.conv1.weight": colour})
     assert torch.allclose(grey, colour.sum(dim=1, keepdim=True))
+
+
+def torchvision_resnet50() -> dict[str, torch.Tensor]:
+    """Weights with the names and shapes of torchvision's resnet50: 320 tensors, three colours, 1000 classes."""
+    state = {"conv1.weight": torch.rand(64, 3, 7, 7)}
+
+    def normalize(name: str, width: int) -> None:
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            state[f"{name}.{part}"] = torch.rand(width)
+        state[f"{name}.num_batches_tracked"] = torch.tensor(7)
+
+    normalize("bn1", 64)
+    channels = 64
+    for layer, (blocks, width) in enumerate(zip((3, 4, 6, 3), (64, 128, 256, 512), strict=True), start=1):
+        for block in range(blocks):
+            home = f"layer{layer}.{block}"
+            sides = ((width, channels, 1), (width, width, 3), (width * 4, width, 1))
+            for number, (out, given, side) in enumerate(sides, start=1):
+                state[f"{home}.conv{number}.weight"] = torch.rand(out, given, side, side)
+                normalize(f"{home}.bn{number}", out)
+            if block == 0:
+                state[f"{home}.downsample.0.weight"] = torch.rand(width * 4, channels, 1, 1)
+                normalize(f"{home}.downsample.1", width * 4)
+            channels = width * 4
+    state["fc.weight"], state["fc.bias"] = torch.rand(1000, 2048), torch.rand(1000)
+    return state
+
+
+def test_a_resnet_50_of_torchvision_gives_its_first_three_stages() -> None:
+    given = torchvision_resnet50()
+    assert len(given) == 320
+    network = build_network(RESNET50)
+    sentence = initialize(network, given)
+    stages = {f"backbone.{name}" for name in given if not name.startswith(("layer4.", "fc."))}
+    own = network.state_dict()
+    # MONAI's own shortcuts have a bias that torchvision's lack; the normalization after them takes it away.
+    biases = {f"backbone.layer{k}.0.downsample.0.bias" for k in (1, 2, 3)}
+    assert set(own) - stages - biases == {f"{name}.{part}" for name in HEAD for part in ("weight", "bias")}
+    assert f"{len(stages)} of {len(own)} tensors taken" in sentence
+    assert "none have another shape" in sentence
+    assert torch.equal(own["backbone.layer3.5.conv2.weight"], given["layer3.5.conv2.weight"])
+    assert torch.allclose(own["backbone.conv1.weight"], given["conv1.weight"].sum(dim=1, keepdim=True))
+
+
+def test_a_resnet_50_of_monai_gives_its_first_three_stages() -> None:
+    given = resnet50(spatial_dims=2, n_input_channels=1, num_classes=2).state_dict()
+    network = build_network(RESNET50)
+    sentence = initialize(network, {f"module.{name}": value for name, value in given.items()})
+    assert "6 (spots_28.weight, spots_28.bias, spots_14.weight, ...) start at random" in sentence
+    assert torch.equal(network.backbone.layer2[3].conv1.weight, given["layer2.3.conv1.weight"])
+
+
+@pytest.mark.parametrize("task", ["lungs", "opacities"])
+def test_a_unet_of_monai_gives_all_tensors(task: str) -> None:
+    architecture = ARCHITECTURES[task]["unet"]
+    channels = (16, 32, 64, 128, 256)
+    other = UNet(2, 1, architecture["outputs"], channels, (2, 2, 2, 2), num_res_units=2, norm="batch")
+    network = build_network(architecture)
+    assert "none start at random" in initialize(network, other.state_dict())
+
+
+@pytest.mark.parametrize("task", ["lungs", "opacities"])
+def test_a_unet_of_another_width_is_refused_though_its_scalars_fit(task: str) -> None:
+    architecture = ARCHITECTURES[task]["unet"]
+    other = UNet(2, 1, architecture["outputs"], (12, 24, 48, 96, 192), (2, 2, 2, 2), num_res_units=2, norm="batch")
+    message = r"convolutions at least 1% must fit, but the \d+ of 148 given tensors that fit this network hold \d+ of"
+    with pytest.raises(ModelError, match=message) as refused:
+        initialize(build_network(architecture), other.state_dict())
+    assert re.search(r"fitting: \d+ \(model\.\S+, .*\); of another shape: \d+ \(", str(refused.value))
+
+
+def test_weights_of_another_kind_of_network_are_refused_though_a_line_fits() -> None:
+    with pytest.raises(ModelError, match=r"or choose theirs with --architecture\."):
+        initialize(build_network(SLICE_ARCHITECTURE), {"out.weight": torch.zeros(1, 2), "out.bias": torch.zeros(1)})
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda state: state,
+        lambda state: {"state_dict": {f"model.{name}": value for name, value in state.items()}, "epoch": 3},
+        lambda state: {"model": {f"module.{name}": value for name, value in state.items()}, "optimizer": {"lr": 1}},
+        lambda state: {"epoch": 3, "state_dict": {"model": {f"_orig_mod.net.{n}": v for n, v in state.items()}}},
+    ],
+    ids=["alone", "lightning", "model", "twice"],
+)
+def test_files_of_training_programs_are_unwrapped(tmp_path: Path, wrapped: object) -> None:
+    given = build_network(RESNET).state_dict()
+    torch.save(wrapped(given), tmp_path / "w.ckpt")
+    network = build_network(RESNET)
+    assert "none start at random" in initialize(network, read_initial(tmp_path / "w.ckpt"))
+    assert torch.equal(network.state_dict()["backbone.conv1.weight"], given["backbone.conv1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1], "tensors by their names, but 'w.pt' holds a list. In the program"),
+        ({}, "holds a mapping of 0 entries. In the program"),
+        ({0: torch.zeros(2)}, r"holds a mapping of 1 entries \(0\)\. "),
+        ({"epoch": 3, "state_dict": {"a": 1}}, r"holds a mapping of 2 entries \('epoch', 'state_dict'\)\. "),
+        ({"state_dict": [1]}, "holds a mapping of 1 entries"),
+    ],
+)
+def test_files_without_a_state_dict_are_refused(tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=message):
+        read_initial(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", pickle.dumps({"a": 1}), pickle.dumps(Path("a"))])
+def test_files_that_are_not_of_pytorch_are_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "w.pt").write_bytes(content)
+    with pytest.raises(ModelError, match=r"'w\.pt' is damaged, of another kind, or holds objects that could run code"):
+        read_initial(tmp_path / "w.pt")
+
+
+def test_a_missing_file_and_a_folder_are_no_weights(tmp_path: Path) -> None:
+    for path, found in ((tmp_path / "none.pt", "nothing"), (tmp_path, "a folder")):
+        with pytest.raises(ModelError, match=rf"must name a file of weights, but {found} is at .* Correct the path"):
+            read_initial(path)

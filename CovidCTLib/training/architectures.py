@@ -1,0 +1,47 @@
+"""Networks that each task can be trained on: CovidCT's own, and those that weights of other programs fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from CovidCTLib.errors import OptionsError
+from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE
+from CovidCTLib.training.tasks import Task
+
+RESNET50: Mapping[str, Any] = {"kind": "resnet", "layers": [3, 4, 6, 3], "widths": [64, 128, 256, 512]}
+"""ResNet-50 (He et al. 2015, arXiv 1512.03385), on which RADLogics' classifier stands (arXiv 2003.05037)."""
+
+ARCHITECTURES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "lungs": {"unet": LUNG_ARCHITECTURE},
+    "opacities": {
+        "efficientnet-unet": OPACITY_ARCHITECTURE,
+        "unet": {**LUNG_ARCHITECTURE, "outputs": OPACITY_ARCHITECTURE["outputs"]},
+    },
+    "slices": {"efficientnet": SLICE_ARCHITECTURE, "resnet50": RESNET50},
+}
+"""Architectures by task and name; the first of a task is the one that ships."""
+
+
+def with_architecture(task: Task, name: str | None) -> Task:
+    """Give a task another network.
+
+    Parameters
+    ----------
+    task
+        The task.
+    name
+        One of the task's names in `ARCHITECTURES`; None leaves the task as it is.
+
+    Raises
+    ------
+    OptionsError
+        If the task cannot be trained on it.
+    """
+    if name is None:
+        return task
+    known = ARCHITECTURES[task.name]
+    if name not in known:
+        raise OptionsError(f"--architecture for {task.name} must be {' or '.join(known)}, but is {name}. Correct it.")
+    return replace(task, architecture=known[name])

@@ -1,0 +1,128 @@
+"""The model card of a run, with the command that makes the weights again."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import CovidCTLib
+
+if TYPE_CHECKING:
+    from CovidCTLib.models.card import ModelCard
+    from CovidCTLib.training.slices import SliceSet
+    from CovidCTLib.training.tasks import Task
+
+_NOT_OF_THE_TRAINING = ("what", "data", "output", "run", "debug", "cancelled")
+"""Parsed arguments that stand elsewhere in the command, or do not belong to it."""
+
+
+def count(slices: SliceSet) -> str:
+    """Count slices and patients in words."""
+    return f"{len(slices)} slices of {len(set(slices.patient.tolist()))} patients"
+
+
+def command_line(arguments: argparse.Namespace) -> str:
+    """Write the command that makes these weights, without the folders of this machine.
+
+    Parameters
+    ----------
+    arguments
+        As the parser of ``covidct train`` gives them. Every option is written, also one that has its default now, since
+        defaults may change; of a path the last part only.
+
+    Returns
+    -------
+    str
+        Words quoted for a shell, with ``DATA`` and ``RUN`` for the two folders.
+    """
+    words = [f"covidct train {arguments.what} DATA -o RUN"]
+    for name, value in vars(arguments).items():
+        if name in _NOT_OF_THE_TRAINING or (value is None and name != "fold") or value is False:
+            continue
+        option = f"--{name.replace('_', '-')}"
+        words += [option] if value is True else [_word(option, v) for v in (value if type(value) is list else [value])]
+    return " ".join(words)
+
+
+def _word(option: str, value: Any) -> str:
+    """Write an option with its value; one that looks like an option itself is joined to it."""
+    text = "none" if value is None else value.name if isinstance(value, Path) else str(value)
+    return shlex.quote(f"{option}={text}") if text.startswith("-") else f"{option} {shlex.quote(text)}"
+
+
+def thresholds_of(task: Task, figures: Mapping[str, float], arguments: argparse.Namespace) -> dict[str, float]:
+    """Operating points of a card: those given, else the slice threshold is the specific one of the held-out slices."""
+    chosen = dict(task.thresholds)
+    if "slice" in chosen and "specific_threshold" in figures:
+        chosen["slice"] = round(figures["specific_threshold"], 3)
+    given = {"slice": arguments.slice_threshold, "case": arguments.case_threshold}
+    return {**chosen, **{name: value for name, value in given.items() if value is not None}}
+
+
+def card_of(
+    task: Task,
+    training: SliceSet,
+    validation: SliceSet | None,
+    figures: Mapping[str, float],
+    made: Mapping[str, Any],
+    licence: str,
+    thresholds: Mapping[str, float],
+) -> ModelCard:
+    """Write the model card of a run.
+
+    Parameters
+    ----------
+    task
+        What was trained.
+    training, validation
+        The two sides.
+    figures
+        What the validation patients gave.
+    made
+        How the weights were made, by names for the card.
+    licence
+        Licence of the weights.
+    thresholds
+        Operating points.
+    """
+    import torch
+
+    from CovidCTLib.models.card import ModelCard
+
+    return ModelCard(
+        name=task.name,
+        version=CovidCTLib.__version__,
+        architecture=dict(task.architecture),
+        size=task.size,
+        framing=task.framing,
+        expects=task.expects,
+        gives=task.gives,
+        sha256="",
+        thresholds=dict(thresholds),
+        training={
+            "kinds_of_data": sorted({str(source) for source in training.source}),
+            "cases": sorted({str(case) for case in training.case}),
+            "patients": sorted({str(patient) for patient in training.patient}),
+            "slices_and_patients": count(training),
+            "torch": torch.__version__,
+            **made,
+        },
+        validation=_validation(validation, figures),
+        limits=task.limits,
+        licence=licence,
+    )
+
+
+def _validation(validation: SliceSet | None, figures: Mapping[str, float]) -> dict[str, Any]:
+    """What a card says of the patients that were held out."""
+    if validation is None:
+        return {}
+    return {
+        "slices_and_patients": count(validation),
+        "volumes": sorted({str(c) for c in validation.case[validation.source == "volume"]}),
+        "chosen_by": "best score on these patients, so slightly optimistic",
+        **figures,
+    }
