@@ -73,7 +73,7 @@ class RandContrastWindowd(Randomizable, MapTransform):  # type: ignore[misc]
         """Take and give a sample with ``image`` in [0, 1]."""
         sample = dict(data)
         if self.R.random() < self.prob:
-            strong = self.R.random() < 0.4
+            strong = self.R.random() < 0.2
             low = self.R.uniform(-0.1, 0.15) if strong else self.R.uniform(-0.03, 0.03)
             high = self.R.uniform(0.8, 1.25) if strong else self.R.uniform(0.95, 1.05)
             sample["image"] = (sample["image"] - low) / (high - low)
@@ -146,7 +146,7 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1) -> Compo
             RandGaussianSmoothd(["image"], prob=0.2, sigma_x=(0.3, 1.2), sigma_y=(0.3, 1.2)),
             RandGaussianSharpend(["image"], prob=0.15, alpha=(2.0, 8.0)),
             RandContrastWindowd(),
-            RandAdjustContrastd(["image"], prob=0.15, gamma=(0.75, 1.35)),
+            RandAdjustContrastd(["image"], prob=0.1, gamma=(0.75, 1.35)),
             RandGaussianNoised(["image"], prob=0.4, std=0.04),
         ]
     )

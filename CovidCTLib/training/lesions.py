@@ -22,7 +22,7 @@ from CovidCTLib.training.slices import INFECTION, UNKNOWN
 LABEL_LUNGS, LABEL_OPACITIES = 0, 1
 """Channels of the label image."""
 
-LEAST_CONTRAST_LEFT = 0.3
+LEAST_CONTRAST_LEFT = 0.45
 """A faded opacity keeps at least this share of its contrast to healthy lung."""
 
 HEALTHY_LUNG = 0.17
@@ -87,7 +87,7 @@ class _RandOpacityChanged(Randomizable, MapTransform):  # type: ignore[misc]
 class RandOpacityFadedd(_RandOpacityChanged):
     """Fade known opacities towards healthy lung, so that faint ground glass is learned from dense one."""
 
-    def __init__(self, prob: float = 0.25) -> None:
+    def __init__(self, prob: float = 0.15) -> None:
         super().__init__(prob)
 
     def draw(self) -> tuple[float, ...]:

@@ -14,6 +14,9 @@ from CovidCTLib.training.augmentation import make_augmentation
 from CovidCTLib.training.lesions import LABEL_OPACITIES, can_give, carry_over, infected
 from CovidCTLib.training.slices import Framing, SliceSet
 
+NEIGHBOUR_SHARE = (0.2, 0.5)
+"""Share of the neighbouring slice in a thickened one: at a half the slice is twice as thick."""
+
 
 class SampledSlices(Dataset[dict[str, Any]]):
     """Augmented training samples; number `n` depends on the seed and `n` only, so a run can be resumed anywhere.
@@ -35,6 +38,8 @@ class SampledSlices(Dataset[dict[str, Any]]):
     pasted, carried
         Chance of a made-up opacity in a slice; and, in one without opacity, of the lesions of another slice of the same
         set. Slices with lesions keep their own, so that most lesions that are learned from are real.
+    thickened
+        Chance that a slice of a volume becomes up to twice as thick.
     """
 
     def __init__(
@@ -48,11 +53,13 @@ class SampledSlices(Dataset[dict[str, Any]]):
         count: int,
         pasted: float = 0.1,
         carried: float = 0.0,
+        thickened: float = 0.0,
     ) -> None:
         self.slices = slices
         self.cumulative = np.cumsum(weights / weights.sum())
         self.augmentation = make_augmentation(size, framing, pasted)
         self.carried = carried
+        self.thickened = thickened
         self.donors = np.flatnonzero(can_give(slices.lungs, slices.opacities)) if carried > 0 else np.empty(0, np.intp)
         self.seed = seed
         self.first = first
@@ -67,6 +74,8 @@ class SampledSlices(Dataset[dict[str, Any]]):
         k = min(int(np.searchsorted(self.cumulative, rng.random())), len(self.slices) - 1)
         self.augmentation.set_random_state(seed=int(rng.integers(2**31)))
         sample = self._stored(k)
+        if self.thickened > 0 and rng.random() < self.thickened:
+            self._thicken(sample["image"], k, rng)
         if len(self.donors) and rng.random() < self.carried and not infected(sample["label"][LABEL_OPACITIES]).any():
             donor = self._stored(int(rng.choice(self.donors)))
             if rng.random() < 0.5:
@@ -85,6 +94,18 @@ class SampledSlices(Dataset[dict[str, Any]]):
             "image": self.slices.image[k][None].astype(np.float32),
             "label": np.stack([self.slices.lungs[k], self.slices.opacities[k]]).astype(np.float32),
         }
+
+    def _thicken(self, image: NDArray[np.float32], k: int, rng: np.random.Generator) -> None:
+        """Mix a neighbouring slice of the same volume into a slice, in place; the labels stay those of the slice."""
+        beside = k + (1 if rng.random() < 0.5 else -1)
+        share = float(rng.uniform(*NEIGHBOUR_SHARE))
+        if self.slices.source[k] != "volume" or not 0 <= beside < len(self.slices):
+            # Slices of one volume share their frame; pictures of one patient do not.
+            return
+        same = ("case", "abnormal")
+        # A normal slice with a part of an abnormal one would be neither.
+        if all(getattr(self.slices, name)[beside] == getattr(self.slices, name)[k] for name in same):
+            image += share * (self.slices.image[beside][None].astype(np.float32) - image)
 
     def _has_new(self, label: torch.Tensor, k: int) -> bool:
         """Whether a normal slice got an opacity, and is abnormal then."""
