@@ -24,8 +24,10 @@ The training folder holds, in any subfolder:
   NAME_ct.nii.gz with NAME_lungs.nii.gz (1 lung) and/or NAME_opacities.nii.gz (1 GGO, 2 consolidation)
   NAME_ct.nii.gz or a DICOM folder NAME/ with a table NAME_slices.csv of abnormal (1) and normal (0) slices
   FOLDER/images/*.png and FOLDER/labels/*.png, single slices; with FOLDER/slices.csv they are calibrated
+    or, with the columns slice and patient alone, photographs of named patients
   *.npz with image_hu, lungs and slice_id
 A CT whose name begins with 'normal' is known to be without disease.
+docs/training.md shows an example of each kind: label values, columns of tables, orientation, patients.
 
 example:
   covidct train lungs DATA -o runs/lungs

@@ -82,7 +82,7 @@ def card_of(
     figures
         What the validation patients gave.
     made
-        How the weights were made, by names for the card.
+        How the weights were made, by names for the card; with ``steps`` and ``judge_every``.
     licence
         Licence of the weights.
     thresholds
@@ -110,19 +110,20 @@ def card_of(
             "torch": torch.__version__,
             **made,
         },
-        validation=_validation(validation, figures),
+        validation=_validation(validation, figures, judged_once=made["judge_every"] >= made["steps"]),
         limits=task.limits,
         licence=licence,
     )
 
 
-def _validation(validation: SliceSet | None, figures: Mapping[str, float]) -> dict[str, Any]:
-    """What a card says of the patients that were held out."""
+def _validation(validation: SliceSet | None, figures: Mapping[str, float], judged_once: bool) -> dict[str, Any]:
+    """What a card says of the patients that were held out, who chose the best step where there was a choice."""
     if validation is None:
         return {}
+    choice = {} if judged_once else {"chosen_by": "best score on these patients, so slightly optimistic"}
     return {
         "slices_and_patients": count(validation),
         "volumes": sorted({str(c) for c in validation.case[validation.source == "volume"]}),
-        "chosen_by": "best score on these patients, so slightly optimistic",
+        **choice,
         **figures,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_slices import TINY_LUNGS, made_slices
 from training_folder import write_training_folder, write_volume
 
 from CovidCTLib.cli.main import build_parser, main
@@ -19,7 +20,7 @@ from CovidCTLib.models.weights import load_network
 from CovidCTLib.training import command
 from CovidCTLib.training.architectures import ARCHITECTURES
 from CovidCTLib.training.layout import find_cases
-from CovidCTLib.training.run_card import command_line
+from CovidCTLib.training.run_card import card_of, command_line
 from CovidCTLib.training.slices import load_slices
 
 SMALL_RESNET = {"kind": "resnet", "layers": [1, 1, 1, 1], "widths": [4, 8, 16, 32]}
@@ -215,3 +216,13 @@ def test_stored_slices_that_are_cut_off_are_made_again(data: Path, tmp_path: Pat
         assert lines[0] == "The stored slices cannot be read, so they are made again."
         assert np.array_equal(first.image, again.image)
     assert load_slices(find_cases(data), "lungs", None, tmp_path, "", lines.clear).image.shape == first.image.shape
+
+
+@pytest.mark.parametrize(("judge_every", "chosen"), [(5, True), (10, False)])
+def test_a_card_says_whether_the_held_out_patients_chose_the_step(judge_every: int, chosen: bool) -> None:
+    slices = made_slices()
+    held_out = slices.patient == "Smith_0"
+    made = {"steps": 10, "judge_every": judge_every}
+    card = card_of(TINY_LUNGS, slices.only(~held_out), slices.only(held_out), {"score": 0.5}, made, "none", {})
+    assert ("chosen_by" in card.validation) is chosen
+    assert card.validation["score"] == 0.5
