@@ -266,7 +266,6 @@ OPACITIES = Task(
     judge=_judge_opacities,
     pasted=0.2,
     carried=0.4,
-    thickened=0.15,
     expects=_SHARED_INPUT + "a square around both lungs, 352 x 352.",
     gives="Three logits a pixel: none, ground-glass opacity, consolidation.",
     limits=(
