@@ -65,15 +65,16 @@ class RandLungNoised(Randomizable, MapTransform):  # type: ignore[misc]
 class RandContrastWindowd(Randomizable, MapTransform):  # type: ignore[misc]
     """Stretch or shift the grey scale as exports and photographs do: a random window, clipped at its ends."""
 
-    def __init__(self, prob: float = 0.5) -> None:
+    def __init__(self, prob: float = 0.5, strong: float = 0.4) -> None:
         MapTransform.__init__(self, ["image"])
         self.prob = prob
+        self.strong = strong
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Take and give a sample with ``image`` in [0, 1]."""
         sample = dict(data)
         if self.R.random() < self.prob:
-            strong = self.R.random() < 0.2
+            strong = self.R.random() < self.strong
             low = self.R.uniform(-0.1, 0.15) if strong else self.R.uniform(-0.03, 0.03)
             high = self.R.uniform(0.8, 1.25) if strong else self.R.uniform(0.95, 1.05)
             sample["image"] = (sample["image"] - low) / (high - low)
@@ -101,7 +102,7 @@ class RandRimd(Randomizable, MapTransform):  # type: ignore[misc]
         return sample
 
 
-def make_augmentation(size: int, framing: Framing, pasted: float = 0.1) -> Compose:
+def make_augmentation(size: int, framing: Framing, pasted: float = 0.1, gentle: bool = False) -> Compose:
     """Make the augmentation for a network's grid.
 
     Parameters
@@ -114,6 +115,8 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1) -> Compo
         opacities that are faded, condensed or made up, instead.
     pasted
         Chance of a made-up opacity.
+    gentle
+        Whether grey scales are stretched half as strongly as a rule, and opacities faded less often and less far.
 
     Returns
     -------
@@ -122,6 +125,7 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1) -> Compo
         ``set_random_state`` makes it repeatable.
     """
     both = ["image", "label"]
+    faded = RandOpacityFadedd(0.15, 0.45) if gentle else RandOpacityFadedd()
     return Compose(
         [
             ToTensord(both, track_meta=False),
@@ -141,12 +145,12 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1) -> Compo
             *(
                 [RandLungNoised()]
                 if framing == "body"
-                else [RandOpacityFadedd(), RandOpacityCondensedd(), RandOpacityPastedd(pasted), RandRimd()]
+                else [faded, RandOpacityCondensedd(), RandOpacityPastedd(pasted), RandRimd()]
             ),
             RandGaussianSmoothd(["image"], prob=0.2, sigma_x=(0.3, 1.2), sigma_y=(0.3, 1.2)),
             RandGaussianSharpend(["image"], prob=0.15, alpha=(2.0, 8.0)),
-            RandContrastWindowd(),
-            RandAdjustContrastd(["image"], prob=0.1, gamma=(0.75, 1.35)),
+            RandContrastWindowd(strong=0.2 if gentle else 0.4),
+            RandAdjustContrastd(["image"], prob=0.1 if gentle else 0.15, gamma=(0.75, 1.35)),
             RandGaussianNoised(["image"], prob=0.4, std=0.04),
         ]
     )

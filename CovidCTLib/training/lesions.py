@@ -22,9 +22,6 @@ from CovidCTLib.training.slices import INFECTION, UNKNOWN
 LABEL_LUNGS, LABEL_OPACITIES = 0, 1
 """Channels of the label image."""
 
-LEAST_CONTRAST_LEFT = 0.45
-"""A faded opacity keeps at least this share of its contrast to healthy lung."""
-
 HEALTHY_LUNG = 0.17
 """Healthy lung (-825 HU) on the networks' scale, where a slice shows none."""
 
@@ -85,14 +82,23 @@ class _RandOpacityChanged(Randomizable, MapTransform):  # type: ignore[misc]
 
 
 class RandOpacityFadedd(_RandOpacityChanged):
-    """Fade known opacities towards healthy lung, so that faint ground glass is learned from dense one."""
+    """Fade known opacities towards healthy lung, so that faint ground glass is learned from dense one.
 
-    def __init__(self, prob: float = 0.15) -> None:
+    Parameters
+    ----------
+    prob
+        Chance of it.
+    least_left
+        Share of its contrast to healthy lung that a faded opacity keeps at least.
+    """
+
+    def __init__(self, prob: float = 0.25, least_left: float = 0.3) -> None:
         super().__init__(prob)
+        self.least_left = least_left
 
     def draw(self) -> tuple[float, ...]:
         """Draw the share of contrast that is left."""
-        return (float(self.R.uniform(LEAST_CONTRAST_LEFT, 0.8)),)
+        return (float(self.R.uniform(self.least_left, 0.8)),)
 
     def change(
         self, image: torch.Tensor, label: torch.Tensor, where: torch.Tensor, strength: tuple[float, ...]

@@ -56,6 +56,8 @@ class TrainingOptions:
     freeze
         First stages of a given EfficientNet that keep their weights: edges and textures are the same in photographs
         and CTs, and the first stages take half of the time.
+    thick_slices
+        Share of the slices of volumes that become up to twice as thick.
     """
 
     steps: int = 1500
@@ -67,6 +69,7 @@ class TrainingOptions:
     workers: int = 1
     device: str = "cpu"
     freeze: int = 0
+    thick_slices: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,8 @@ def train(
         (options.steps - state.step) * options.batch,
         task.pasted,
         task.carried,
-        task.thickened,
+        options.thick_slices,
+        task.gentle,
     )
     loader = DataLoader(
         samples, options.batch, num_workers=options.workers, prefetch_factor=4 if options.workers else None

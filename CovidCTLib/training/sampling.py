@@ -40,6 +40,8 @@ class SampledSlices(Dataset[dict[str, Any]]):
         set. Slices with lesions keep their own, so that most lesions that are learned from are real.
     thickened
         Chance that a slice of a volume becomes up to twice as thick.
+    gentle
+        As in `CovidCTLib.training.augmentation.make_augmentation`.
     """
 
     def __init__(
@@ -54,10 +56,11 @@ class SampledSlices(Dataset[dict[str, Any]]):
         pasted: float = 0.1,
         carried: float = 0.0,
         thickened: float = 0.0,
+        gentle: bool = False,
     ) -> None:
         self.slices = slices
         self.cumulative = np.cumsum(weights / weights.sum())
-        self.augmentation = make_augmentation(size, framing, pasted)
+        self.augmentation = make_augmentation(size, framing, pasted, gentle)
         self.carried = carried
         self.thickened = thickened
         self.donors = np.flatnonzero(can_give(slices.lungs, slices.opacities)) if carried > 0 else np.empty(0, np.intp)

@@ -61,7 +61,7 @@ def test_the_command_writes_weights_that_load(data: Path, tmp_path: Path, capsys
     card = read_card(run / "lungs")
     load_network(card, run / "lungs")
     assert card.training["command"].endswith(
-        "--folds 3 --fold 0 --seed 0 --workers 0 --freeze 0 --device cpu --same-patient case_0=case_1 "
+        "--folds 3 --fold 0 --seed 0 --workers 0 --freeze 0 --thick-slices 0.0 --device cpu --same-patient case_0=case_1 "
         "--sources 'own CTs' --licence none"
     )
     assert card.licence == "none"
@@ -226,3 +226,8 @@ def test_a_card_says_whether_the_held_out_patients_chose_the_step(judge_every: i
     card = card_of(TINY_LUNGS, slices.only(~held_out), slices.only(held_out), {"score": 0.5}, made, "none", {})
     assert ("chosen_by" in card.validation) is chosen
     assert card.validation["score"] == 0.5
+
+
+def test_a_share_of_thick_slices_beyond_all_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "lungs", str(tmp_path), "-o", str(tmp_path / "run"), "--thick-slices", "1.5"]
+    assert "--thick-slices must lie within 0 and 1, but is 1.5. Correct it." in refusal(words, capsys)

@@ -153,11 +153,11 @@ def test_dice_and_auc_follow_their_definitions() -> None:
     assert np.isnan(area_under_curve(np.ones(2), np.ones(2, bool)))
 
 
-def test_the_specific_point_leaves_nineteen_normal_slices_in_twenty_uncalled() -> None:
+def test_the_specific_point_leaves_nine_normal_slices_in_ten_uncalled() -> None:
     normal = np.arange(20) / 100
-    point = specific_point(np.concatenate([normal, [0.05, 0.2, 0.6]]), np.arange(23) >= 20)
-    assert point["specific_threshold"] == pytest.approx(0.18)
-    assert point["specificity_there"] == pytest.approx(0.95)
+    point = specific_point(np.concatenate([normal, [0.05, 0.18, 0.6]]), np.arange(23) >= 20)
+    assert point["specific_threshold"] == pytest.approx(0.17)
+    assert point["specificity_there"] == pytest.approx(0.9)
     assert point["sensitivity_there"] == pytest.approx(2 / 3)
 
 
