@@ -61,8 +61,8 @@ def test_the_command_writes_weights_that_load(data: Path, tmp_path: Path, capsys
     card = read_card(run / "lungs")
     load_network(card, run / "lungs")
     assert card.training["command"].endswith(
-        "--folds 3 --fold 0 --seed 0 --workers 0 --freeze 0 --thick-slices 0.0 --device cpu --same-patient case_0=case_1 "
-        "--sources 'own CTs' --licence none"
+        "--folds 3 --fold 0 --seed 0 --workers 0 --freeze 0 --thick-slices 0.0 --device cpu "
+        "--same-patient case_0=case_1 --sources 'own CTs' --licence none"
     )
     assert card.licence == "none"
     assert "patients" in card.training
