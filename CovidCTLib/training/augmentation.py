@@ -7,6 +7,7 @@ photographs and other exports, blur and sharpening for reconstruction kernels.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,33 @@ ROTATION_RAD = 0.26
 """Largest rotation, 15 degrees."""
 
 
+@dataclass(frozen=True)
+class Strength:
+    """How strongly contrast is changed.
+
+    Parameters
+    ----------
+    strong_windows
+        Share of strong ones among the windows of `RandContrastWindowd`.
+    gamma
+        Chance of another gamma.
+    faded
+        Chance that known opacities are faded (`CovidCTLib.training.lesions.RandOpacityFadedd`).
+    contrast_left
+        Share of its contrast to healthy lung that a faded opacity keeps at least.
+    """
+
+    strong_windows: float
+    gamma: float
+    faded: float
+    contrast_left: float
+
+
+USUAL = Strength(strong_windows=0.4, gamma=0.15, faded=0.25, contrast_left=0.3)
+GENTLE = Strength(strong_windows=0.2, gamma=0.1, faded=0.15, contrast_left=0.45)
+"""What each gives on patients held out stands in ``Testing/benchmarks/README.md``."""
+
+
 class RandLungNoised(Randomizable, MapTransform):  # type: ignore[misc]
     """Add normally distributed noise inside the lungs, so that infected lungs still segment (B3)."""
 
@@ -65,7 +93,7 @@ class RandLungNoised(Randomizable, MapTransform):  # type: ignore[misc]
 class RandContrastWindowd(Randomizable, MapTransform):  # type: ignore[misc]
     """Stretch or shift the grey scale as exports and photographs do: a random window, clipped at its ends."""
 
-    def __init__(self, prob: float = 0.5, strong: float = 0.4) -> None:
+    def __init__(self, prob: float = 0.5, strong: float = USUAL.strong_windows) -> None:
         MapTransform.__init__(self, ["image"])
         self.prob = prob
         self.strong = strong
@@ -102,7 +130,7 @@ class RandRimd(Randomizable, MapTransform):  # type: ignore[misc]
         return sample
 
 
-def make_augmentation(size: int, framing: Framing, pasted: float = 0.1, gentle: bool = False) -> Compose:
+def make_augmentation(size: int, framing: Framing, pasted: float = 0.1, strength: Strength = USUAL) -> Compose:
     """Make the augmentation for a network's grid.
 
     Parameters
@@ -115,8 +143,8 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1, gentle: 
         opacities that are faded, condensed or made up, instead.
     pasted
         Chance of a made-up opacity.
-    gentle
-        Whether grey scales are stretched half as strongly as a rule, and opacities faded less often and less far.
+    strength
+        How strongly contrast is changed.
 
     Returns
     -------
@@ -125,7 +153,7 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1, gentle: 
         ``set_random_state`` makes it repeatable.
     """
     both = ["image", "label"]
-    faded = RandOpacityFadedd(0.15, 0.45) if gentle else RandOpacityFadedd()
+    faded = RandOpacityFadedd(strength.faded, strength.contrast_left)
     return Compose(
         [
             ToTensord(both, track_meta=False),
@@ -149,8 +177,8 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1, gentle: 
             ),
             RandGaussianSmoothd(["image"], prob=0.2, sigma_x=(0.3, 1.2), sigma_y=(0.3, 1.2)),
             RandGaussianSharpend(["image"], prob=0.15, alpha=(2.0, 8.0)),
-            RandContrastWindowd(strong=0.2 if gentle else 0.4),
-            RandAdjustContrastd(["image"], prob=0.1 if gentle else 0.15, gamma=(0.75, 1.35)),
+            RandContrastWindowd(strong=strength.strong_windows),
+            RandAdjustContrastd(["image"], prob=strength.gamma, gamma=(0.75, 1.35)),
             RandGaussianNoised(["image"], prob=0.4, std=0.04),
         ]
     )

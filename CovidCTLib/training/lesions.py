@@ -92,7 +92,7 @@ class RandOpacityFadedd(_RandOpacityChanged):
         Share of its contrast to healthy lung that a faded opacity keeps at least.
     """
 
-    def __init__(self, prob: float = 0.25, least_left: float = 0.3) -> None:
+    def __init__(self, prob: float, least_left: float) -> None:
         super().__init__(prob)
         self.least_left = least_left
 

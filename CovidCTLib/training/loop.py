@@ -143,7 +143,7 @@ def train(
         task.pasted,
         task.carried,
         options.thick_slices,
-        task.gentle,
+        task.strength,
     )
     loader = DataLoader(
         samples, options.batch, num_workers=options.workers, prefetch_factor=4 if options.workers else None

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from CovidCTLib.training.augmentation import make_augmentation
+from CovidCTLib.training.augmentation import USUAL, Strength, make_augmentation
 from CovidCTLib.training.lesions import LABEL_OPACITIES, can_give, carry_over, infected
 from CovidCTLib.training.slices import Framing, SliceSet
 
@@ -40,8 +40,8 @@ class SampledSlices(Dataset[dict[str, Any]]):
         set. Slices with lesions keep their own, so that most lesions that are learned from are real.
     thickened
         Chance that a slice of a volume becomes up to twice as thick.
-    gentle
-        As in `CovidCTLib.training.augmentation.make_augmentation`.
+    strength
+        How strongly contrast is changed.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class SampledSlices(Dataset[dict[str, Any]]):
         pasted: float = 0.1,
         carried: float = 0.0,
         thickened: float = 0.0,
-        gentle: bool = False,
+        strength: Strength = USUAL,
     ) -> None:
         self.slices = slices
         self.cumulative = np.cumsum(weights / weights.sum())
-        self.augmentation = make_augmentation(size, framing, pasted, gentle)
+        self.augmentation = make_augmentation(size, framing, pasted, strength)
         self.carried = carried
         self.thickened = thickened
         self.donors = np.flatnonzero(can_give(slices.lungs, slices.opacities)) if carried > 0 else np.empty(0, np.intp)
@@ -105,9 +105,9 @@ class SampledSlices(Dataset[dict[str, Any]]):
         if self.slices.source[k] != "volume" or not 0 <= beside < len(self.slices):
             # Slices of one volume share their frame; pictures of one patient do not.
             return
-        same = ("case", "abnormal")
+        one_volume = self.slices.case[beside] == self.slices.case[k]
         # A normal slice with a part of an abnormal one would be neither.
-        if all(getattr(self.slices, name)[beside] == getattr(self.slices, name)[k] for name in same):
+        if one_volume and self.slices.abnormal[beside] == self.slices.abnormal[k]:
             image += share * (self.slices.image[beside][None].astype(np.float32) - image)
 
     def _has_new(self, label: torch.Tensor, k: int) -> bool:

@@ -14,6 +14,7 @@ from scipy.stats import rankdata
 from CovidCTLib.models.card import ModelName
 from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, SliceClassifier
 from CovidCTLib.slices.lung_crop import keep_lungs
+from CovidCTLib.training.augmentation import GENTLE, USUAL, Strength
 from CovidCTLib.training.lesions import LABEL_LUNGS, LABEL_OPACITIES
 from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, spot_loss
 from CovidCTLib.training.sampling import balanced_weights
@@ -59,8 +60,8 @@ class Task:
         Operating points that the card names.
     pasted, carried
         Chances of a made-up opacity in a training slice, and of the lesions of another one in a slice without opacity.
-    gentle
-        Whether the augmentation is (`CovidCTLib.training.augmentation.make_augmentation`).
+    strength
+        How strongly the augmentation changes contrast.
     side
         Side of the slices that are stored for the training.
     crop
@@ -82,7 +83,7 @@ class Task:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     pasted: float = 0.1
     carried: float = 0.0
-    gentle: bool = False
+    strength: Strength = USUAL
     side: int = SIDE
     crop: int = 0
 
@@ -267,7 +268,7 @@ OPACITIES = Task(
     pasted=0.2,
     carried=0.4,
     # Judged on patients held out: stronger changes of contrast cost a little nearly everywhere.
-    gentle=True,
+    strength=GENTLE,
     expects=_SHARED_INPUT + "a square around both lungs, 352 x 352.",
     gives="Three logits a pixel: none, ground-glass opacity, consolidation.",
     limits=(

@@ -32,7 +32,7 @@ def _lungs_with_patch() -> dict[str, torch.Tensor]:
 
 def test_a_faded_opacity_keeps_its_place_and_loses_its_class() -> None:
     sample = _lungs_with_patch()
-    faded = RandOpacityFadedd(prob=1.0).set_random_state(0)(sample)
+    faded = RandOpacityFadedd(prob=1.0, least_left=0.3).set_random_state(0)(sample)
     assert 0.2 + 0.3 * 0.6 <= float(faded["image"][0, 40, 40]) < 0.7
     assert torch.equal(faded["image"][:, 60:], sample["image"][:, 60:])
     assert torch.equal(faded["label"][1] == INFECTION, sample["label"][1] == OPACITY_CONSOLIDATION)
@@ -56,7 +56,11 @@ def test_made_up_opacities_lie_in_healthy_lung_and_are_labelled() -> None:
 def test_no_opacity_is_made_up_where_the_truth_is_not_known() -> None:
     sample = _lungs_with_patch()
     sample["label"][1] = UNKNOWN
-    for transform in (RandOpacityPastedd(prob=1.0), RandOpacityFadedd(prob=1.0), RandOpacityCondensedd(prob=1.0)):
+    for transform in (
+        RandOpacityPastedd(prob=1.0),
+        RandOpacityFadedd(prob=1.0, least_left=0.3),
+        RandOpacityCondensedd(prob=1.0),
+    ):
         assert torch.equal(transform.set_random_state(0)(sample)["image"], sample["image"])
 
 
