@@ -36,6 +36,7 @@ from CovidCTLib.evaluation.statistics import (
     roc_curve,
     threshold_curve,
 )
+from CovidCTLib.evaluation.transferred import called_by_others
 from CovidCTLib.models.card import ModelCard, count_of
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.slices.classifier import decide_case
@@ -281,7 +282,27 @@ def slice_figures(rows: Sequence[Row], calls: Sequence[SliceCalls | None]) -> tu
         estimate = Estimate(calibration.expected_error, reason="no interval is computed for it")
         figures.append(figure("expected_calibration_error", estimate, everything))
     figures += _normal_control(rows)
+    elsewhere = called_by_others(probability, abnormal, patients)
+    if elsewhere is not None:
+        figures += [
+            figure("transferred_sensitivity", rate(elsewhere, abnormal, patients), abnormal),
+            figure("transferred_specificity", rate(~elsewhere, ~abnormal, patients), ~abnormal),
+            *_transferred_normal_control(counting, elsewhere),
+        ]
     return figures, Curves(roc_curve(probability, abnormal), calibration)
+
+
+def _transferred_normal_control(counting: Sequence[tuple[Row, SliceCalls]], called: NDArray[np.bool_]) -> list[Figure]:
+    """Share of slices called positive in cases without disease, at the thresholds that the others give."""
+    parts = np.split(called, np.cumsum([len(calls.index) for _, calls in counting])[:-1])
+    normal = [
+        (row, 100 * float(part.mean()))
+        for (row, _), part in zip(counting, parts, strict=True)
+        if row.group == NORMAL_CONTROL and len(part)
+    ]
+    if not normal:
+        return []
+    return [_of_normal_control("transferred_called_slices_percent", normal, "")]
 
 
 def _explained(estimate: Estimate, patients: Sequence[str], why: str) -> Estimate:
@@ -306,12 +327,15 @@ def _normal_control(rows: Sequence[Row]) -> list[Figure]:
         return []
     name = "called_slices_percent"
     counting = [(row, value) for row in judged(normal) if (value := number_in(row, name)) is not None]
+    return [_of_normal_control(name, counting, "" if counting else why_none(normal, name))]
+
+
+def _of_normal_control(name: str, counting: Sequence[tuple[Row, float]], why: str) -> Figure:
+    """Mean over cases without disease."""
     patients = [row.patient for row, _ in counting]
-    estimate = bootstrap_mean([value for _, value in counting], patients)
-    if not counting:
-        estimate = Estimate(None, reason=why_none(normal, name))
+    estimate = bootstrap_mean([value for _, value in counting], patients) if counting else Estimate(None, reason=why)
     owners, remark = len(set(patients)), few_remark(len(counting))
-    return [Figure(NORMAL_CONTROL, "volume", name, estimate, len(counting), "cases", owners, remark)]
+    return Figure(NORMAL_CONTROL, "volume", name, estimate, len(counting), "cases", owners, remark)
 
 
 def case_figures(rows: Sequence[Row]) -> tuple[list[Figure], Curves]:

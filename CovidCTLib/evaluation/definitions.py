@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from CovidCTLib.evaluation.figures import Quantity
 from CovidCTLib.evaluation.metrics import SURFACE_TOLERANCE_MM
 from CovidCTLib.evaluation.statistics import BOOTSTRAP, CONFIDENCE_PERCENT, DRAWS, EXACT
+from CovidCTLib.training.tasks import SPECIFICITY
 
 _DICE = (
     "2 x voxels both found and true / (voxels found + voxels true); Dice 1945, doi:10.2307/1932409. Mean over the "
@@ -23,6 +24,11 @@ _HAUSDORFF = (
 )
 _ML = "Volume found minus true volume; its mean is that of the absolute errors."
 _PERCENT = "Volume found minus true volume, as a share of the true volume; its mean is that of the absolute errors."
+_TRANSFERRED = (
+    f"The threshold is the lowest that leaves {100 * SPECIFICITY:.0f} % of the normal slices of all other judged "
+    "patients uncalled, so that no patient has a part in the choice of the own threshold. Only where every patient has "
+    "such others."
+)
 
 REGION_NAMES: Mapping[str, str] = {
     "lungs": "lungs",
@@ -95,6 +101,19 @@ QUANTITIES: Mapping[str, Quantity] = {
         "",
         "Share of negatives that are not called positive at the model's own threshold. Normal slices in which too "
         "little lung was found to judge them are left out.",
+    ),
+    "transferred_sensitivity": Quantity(
+        "sensitivity at the threshold of the other patients", "", f"Share of positives that are called. {_TRANSFERRED}"
+    ),
+    "transferred_specificity": Quantity(
+        "specificity at the threshold of the other patients",
+        "",
+        f"Share of negatives that are not called. {_TRANSFERRED}",
+    ),
+    "transferred_called_slices_percent": Quantity(
+        "share of lung slices called positive at the threshold of the other patients",
+        "%",
+        f"Of the slices with enough lung to be judged. {_TRANSFERRED}",
     ),
     "accuracy": Quantity("accuracy", "", "Share of right calls at the model's own threshold."),
     "brier": Quantity(

@@ -143,6 +143,11 @@ def test_slices_are_judged_where_they_are_known(folder: TrainingFolder) -> None:
     assert figure(found, "volumes", "sensitivity").of == "6 slices of 2 patients"
     assert figure(found, "volumes", "specificity").count == 3 * 2 + 4
     assert value(found, "normal control", "called_slices_percent") == 0
+    # At thresholds that the other patients give, too: the normal CT has no part in its own.
+    assert value(found, "volumes", "transferred_sensitivity") == 1.0
+    # Just above the highest normal slice of the others: one of the normal CT is a little higher.
+    assert value(found, "volumes", "transferred_specificity") == 0.9
+    assert value(found, "normal control", "transferred_called_slices_percent") == 25
     assert found.curves.roc is not None
     assert found.curves.calibration is not None
     assert 0 < value(found, "volumes", "brier") < 0.1
@@ -155,6 +160,8 @@ def test_an_abnormal_slice_without_found_lung_is_missed(tmp_path: Path) -> None:
     found = evaluate("slices", find_cases(tmp_path), [make_judge("slices")])
     assert found.rows[0].values["unjudged_abnormal_slices"] == 1
     assert value(found, "volumes", "sensitivity") == 0.5
+    # Of one patient alone, no other one can give a threshold.
+    assert not any(f.name.startswith("transferred") for f in found.figures)
     # The normal slice without lung is left out.
     assert figure(found, "volumes", "specificity").count == 1
     assert [example.title for example in found.worst["volumes"]] == ["case_0, slice 0"]
