@@ -33,6 +33,7 @@ from CovidCTLib.evaluation.metrics import Overlap
 from CovidCTLib.models.card import count_of
 from CovidCTLib.training.labelled import LabelledImage, patients_of, read_images
 from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder
+from CovidCTLib.training.pictures import groups_notice
 
 _NEEDED: dict[TaskName, str] = {
     "lungs": "volumes with lung masks, calibrated pictures or slice archives",
@@ -285,6 +286,9 @@ class _Run:
                 f"The lung network that framed the lungs had seen {len(self.flattered)} of the judged patients in "
                 "training; that may flatter the figures a little."
             )
+        groups = groups_notice(case for case in self.folder.cases if serves(case, self.task))
+        if groups:
+            notices.append(groups)
         if self.task in ("lungs", "opacities") and "volume" in self.kinds.values():
             notices.append(SPACING_NOTICE)
         return tuple(notices)

@@ -132,6 +132,7 @@ def run(arguments: argparse.Namespace) -> int:
     from CovidCTLib.models.weights import save_network
     from CovidCTLib.training.architectures import with_architecture
     from CovidCTLib.training.loop import TrainingOptions, train
+    from CovidCTLib.training.pictures import groups_notice
     from CovidCTLib.training.run_card import card_of, command_line, count, thresholds_of
     from CovidCTLib.training.slices import load_slices
     from CovidCTLib.training.splits import validation_mask
@@ -165,8 +166,10 @@ def run(arguments: argparse.Namespace) -> int:
     framed = {"lungs_from": lungs_from} if lungs_from and _has_volumes_without_lungs(folder) else {}
     facts = {"--fold": _fold_in_words(arguments), "the lung network that frames": framed.get("lungs_from")}
     trained = train(task, training, validation, arguments.output, options, initial, say, facts)
+    groups = groups_notice(case for case in folder.cases if case.name in set(slices.case.tolist()))
     made = {
         "sources": arguments.sources,
+        **({"remark": groups} if groups else {}),
         "command": command_line(arguments),
         **framed,
         **{name: value for name, value in asdict(options).items() if name != "device"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +102,28 @@ def photograph_hu(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     if isinstance(references, str):
         return grey * ((NETWORK_HIGH_HU - NETWORK_LOW_HU) / 255) + NETWORK_LOW_HU
     return to_hu(grey, references)
+
+
+def groups_notice(cases: Iterable[TrainingCase]) -> str:
+    """Say of which photographs it is not known whose they are, and what counts as a patient there.
+
+    Parameters
+    ----------
+    cases
+        Cases of any kind.
+
+    Returns
+    -------
+    str
+        A sentence; empty where there are no such photographs.
+    """
+    names = [case.name for case in cases if case.kind == "photographs" and not case.slice_table]
+    if not names:
+        return ""
+    return (
+        f"Whose the photographs of {', '.join(names)} are is not known: those whose names differ in the last character "
+        "only count as one patient."
+    )
 
 
 def _pictures(case: TrainingCase) -> list[Path]:

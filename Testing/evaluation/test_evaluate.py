@@ -102,6 +102,15 @@ def test_healthy_lungs_are_a_group_of_their_own(opacities: Evaluation) -> None:
     assert row.undefined["infection_dice"] == "the truth is empty"
 
 
+def test_groups_that_count_as_patients_are_named(opacities: Evaluation, cases: Evaluation) -> None:
+    sentence = (
+        "Whose the photographs of photos are is not known: those whose names differ in the last character only count "
+        "as one patient."
+    )
+    assert sentence in opacities.notices
+    assert sentence not in cases.notices
+
+
 def test_only_volumes_have_a_scale(opacities: Evaluation) -> None:
     scales = {group: {example.has_scale for example in examples} for group, examples in opacities.worst.items()}
     assert scales == {"volumes": {True}, "calibrated": {False}, "photos": {False}}

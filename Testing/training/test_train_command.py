@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from made_slices import TINY_LUNGS, made_slices
-from training_folder import write_training_folder, write_volume
+from training_folder import write_pictures, write_training_folder, write_volume
 
 from CovidCTLib.cli.main import build_parser, main
 from CovidCTLib.models.bundle import read_card
@@ -66,6 +66,8 @@ def test_the_command_writes_weights_that_load(data: Path, tmp_path: Path, capsys
     )
     assert card.licence == "none"
     assert "patients" in card.training
+    # No photographs, no sentence on whose they are.
+    assert "remark" not in card.training
     assert not set(card.training["patients"]) & {"case_0", "case_1"} or "case_1" not in card.training["patients"]
     assert str(tmp_path) not in card.to_json()
     assert "Weights and card are in" in capsys.readouterr().out
@@ -157,6 +159,19 @@ def test_opacities_can_be_trained_on_the_plain_unet(
     card = read_card(run / "opacities")
     assert card.architecture == small
     assert ModelStore(run, device="cpu").opacities().run(torch.rand(1, 1, 352, 352)).shape == (1, 3, 352, 352)
+
+
+def test_the_card_says_which_patients_are_groups_of_photographs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_pictures(tmp_path / "data" / "photos", calibrated=False)
+    monkeypatch.setitem(ARCHITECTURES, "opacities", {"unet": {"kind": "unet", "channels": [4, 8], "outputs": 3}})
+    run, words = tmp_path / "run", ["--architecture", "unet", "--steps", "1"]
+    assert main(["train", "opacities", str(tmp_path / "data"), "-o", str(run), *SHORT, *words]) == 0
+    assert read_card(run / "opacities").training["remark"] == (
+        "Whose the photographs of photos are is not known: those whose names differ in the last character only count "
+        "as one patient."
+    )
 
 
 def test_a_run_is_not_continued_with_another_fold(
