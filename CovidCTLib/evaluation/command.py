@@ -29,7 +29,7 @@ OUT holds evaluation.html, evaluation.json and cases.csv; with --pdf also evalua
 
 examples:
   covidct evaluate lungs DATA -o judged
-  covidct evaluate opacities DATA -o judged --models runs/fold_0 --models runs/fold_1
+  covidct evaluate opacities DATA -o judged --models runs/fold_0 runs/fold_1 --lungs runs/lungs_0 runs/lungs_1
 """
 
 
@@ -56,6 +56,17 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         metavar="FOLDER",
         help="folders with trained models, such as the runs of a cross-validation (default: the shipped models)",
+    )
+    parser.add_argument(
+        "--lungs",
+        type=Path,
+        action="append",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="folders with lung networks, such as the runs of a cross-validation, that find the lungs for the models "
+        "that are judged; a patient's lungs are found by one that never saw the patient, where there is one (default: "
+        "the lung network beside the model, or the shipped one)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default %(default)s)")
     parser.add_argument(
@@ -88,9 +99,9 @@ def run(arguments: argparse.Namespace) -> int:
     from CovidCTLib.evaluation.output import write_evaluation
 
     folder = read_folder(arguments)
-    folders = [path for group in arguments.models for path in group]
+    folders, lungs = ([path for group in groups for path in group] for groups in (arguments.models, arguments.lungs))
     name: ModelName = "slices" if arguments.what == "cases" else arguments.what
-    judges = load_judges(folders, name, arguments.device)
+    judges = load_judges(folders, name, arguments.device, lungs)
     if name == "slices":
         for judge in judges:
             check_thresholds(judge.card)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from CovidCTLib.errors import ModelError
+from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.models.card import ModelCard, ModelName
-from CovidCTLib.models.store import ModelStore
+from CovidCTLib.models.store import LoadedNetwork, ModelStore
 from CovidCTLib.training.layout import TrainingCase, TrainingFolder
 
 SHIPPED_LABEL = "shipped"
@@ -46,7 +46,7 @@ class Judge:
         return "chosen_by" in self.card.validation and not once
 
 
-def load_judges(folders: Sequence[Path], name: ModelName, device: str) -> tuple[Judge, ...]:
+def load_judges(folders: Sequence[Path], name: ModelName, device: str, lungs: Sequence[Path] = ()) -> tuple[Judge, ...]:
     """Open the models of one name in several folders.
 
     Parameters
@@ -57,26 +57,65 @@ def load_judges(folders: Sequence[Path], name: ModelName, device: str) -> tuple[
         Which model is judged.
     device
         As in `CovidCTLib.models.store.ModelStore`.
+    lungs
+        Folders with lung networks, such as the runs of a cross-validation, for models that look for disease within the
+        lungs: every model judges with each of them. None takes the lung network in the model's folder, or the shipped
+        one.
 
     Raises
     ------
     ModelError
         If a folder lacks the model, or its card or weights are damaged.
     OptionsError
-        If the device does not exist.
+        If the device does not exist, or lung networks are given to judge lung networks.
     """
-    judges: list[Judge] = []
-    for folder in folders:
-        label = folder.resolve().name
-        same = sum(judge.label.split(" (")[0] == label for judge in judges)
-        judge = _open(ModelStore(folder, device), name, f"{label} ({same + 1})" if same else label)
-        if not judge.store.network(name).own:
-            raise ModelError(
-                f"The models folder {label!r} has no model for {name}, so there is nothing of it to judge. Give the "
-                f"folder of a run of 'covidct train {name}', or leave --models out to judge the shipped model."
-            )
-        judges.append(judge)
-    return tuple(judges) if judges else (_open(ModelStore(None, device), name, SHIPPED_LABEL),)
+    if lungs and name == "lungs":
+        raise OptionsError(
+            "--lungs names the networks that find the lungs for another model, but lung networks are judged here. Give "
+            "them by --models."
+        )
+    models = [(label, _store(path, name, label, device)) for label, path in _labelled(folders)]
+    finders = [(label, _store(path, "lungs", label, device)) for label, path in _labelled(lungs)]
+    judges = []
+    for label, store in models or [(SHIPPED_LABEL, ModelStore(None, device))]:
+        judges += [_open(_Framed(store, finder), name, f"{label}, lungs by {by}") for by, finder in finders]
+        judges += [] if finders else [_open(store, name, label)]
+    return tuple(judges)
+
+
+class _Framed(ModelStore):
+    """Networks of one folder, with the lung network of another."""
+
+    def __init__(self, models: ModelStore, lungs: ModelStore) -> None:
+        super().__init__()
+        self._models, self._lungs = models, lungs
+
+    def card(self, name: ModelName) -> ModelCard:
+        return (self._lungs if name == "lungs" else self._models).card(name)
+
+    def network(self, name: ModelName) -> LoadedNetwork:
+        return (self._lungs if name == "lungs" else self._models).network(name)
+
+
+def _labelled(folders: Sequence[Path]) -> list[tuple[str, Path]]:
+    """Name folders by their last part; one that comes again gets a number."""
+    names = [folder.resolve().name for folder in folders]
+    times = [names[:k].count(name) for k, name in enumerate(names)]
+    return [
+        (f"{name} ({before + 1})" if before else name, folder)
+        for name, before, folder in zip(names, times, folders, strict=True)
+    ]
+
+
+def _store(folder: Path, name: ModelName, label: str, device: str) -> ModelStore:
+    """Open a folder that was given for a model, and see that it has one."""
+    store = ModelStore(folder, device)
+    if not store.network(name).own:
+        raise ModelError(
+            f"The models folder {label!r} has no model for {name}, so there is nothing of it to judge. Give the "
+            f"folder of a run of 'covidct train {name}', or leave it out to take the shipped model."
+        )
+    return store
 
 
 def _open(store: ModelStore, name: ModelName, label: str) -> Judge:
@@ -111,8 +150,22 @@ def has_seen(card: ModelCard, case: TrainingCase, patient: str, folder: Training
 def choose_judge(
     judges: Sequence[Judge], case: TrainingCase, patient: str, folder: TrainingFolder
 ) -> tuple[Judge, bool]:
-    """Choose the first model that never saw a patient; where all did, the first, and true for seen."""
-    for judge in judges:
-        if not has_seen(judge.card, case, patient, folder):
-            return judge, False
-    return judges[0], True
+    """Choose the first model that never saw a patient, if there is one with lungs by a network that did not either.
+
+    Parameters
+    ----------
+    judges
+        At least one.
+    case, patient, folder
+        As in `has_seen`.
+
+    Returns
+    -------
+    judge, seen
+        Where all models saw the patient, the first of them, and true.
+    """
+    unseen = [judge for judge in judges if not has_seen(judge.card, case, patient, folder)]
+    if not unseen:
+        return judges[0], True
+    blind = (judge for judge in unseen if not has_seen(judge.store.card("lungs"), case, patient, folder))
+    return next(blind, unseen[0]), False

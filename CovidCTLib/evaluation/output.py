@@ -15,7 +15,8 @@ import numpy as np
 from CovidCTLib import __version__
 from CovidCTLib.evaluation.definitions import INTERVALS, quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation
-from CovidCTLib.evaluation.figures import Figure, Row, Value
+from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value
+from CovidCTLib.evaluation.judges import Judge
 from CovidCTLib.evaluation.published import NOT_THE_SAME_CASES, compare
 from CovidCTLib.evaluation.statistics import CONFIDENCE_PERCENT, DRAWS, SEED
 from CovidCTLib.results.folder import new_output_folder
@@ -74,7 +75,7 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
         "made_by": f"CovidCT {__version__}",
         "intended_use": "Research software, not a medical device.",
         "task": evaluation.task,
-        "models": [_model(judge.label, judge.card) for judge in evaluation.judges],
+        "models": [_model(judge, evaluation.task) for judge in evaluation.judges],
         "interval": {
             "percent": CONFIDENCE_PERCENT,
             "method": "as each figure names it",
@@ -108,15 +109,17 @@ def _names(evaluation: Evaluation) -> list[str]:
     return list(dict.fromkeys([*(figure.name for figure in evaluation.figures), *value_columns(evaluation)]))
 
 
-def _model(label: str, card: Any) -> dict[str, Any]:
+def _model(judge: Judge, task: TaskName) -> dict[str, Any]:
     """What is said of a model under judgement."""
+    card = judge.card
     return {
-        "label": label,
+        "label": judge.label,
         "name": card.name,
         "version": card.version,
         "sha256": card.sha256,
         "patients_in_training": list(card.training["patients"]) if "patients" in card.training else None,
         "cases_in_training": list(card.training["cases"]) if "cases" in card.training else None,
+        **({} if task == "lungs" else {"lungs_sha256": judge.store.card("lungs").sha256}),
     }
 
 

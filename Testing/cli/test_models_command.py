@@ -23,7 +23,8 @@ def record(task, models=1):
     """What covidct evaluate writes, as far as a card needs it."""
     figure = {"group": "volumes", "name": "dice", "label": "infection: volume error", "unit": "ml", "value": 1.5}
     figure |= {"low": None, "high": None, "count": 9, "counted": "cases", "patients": 7}
-    return json.dumps({"task": task, "models": [{"sha256": "ab" * 32}] * models, "figures": [figure]})
+    judges = [{"sha256": f"{0xAB + k:02x}" * 32} for k in range(models)]
+    return json.dumps({"task": task, "models": judges, "figures": [figure]})
 
 
 @pytest.fixture
@@ -150,6 +151,10 @@ def test_the_record_of_an_evaluation_is_put_into_words(own, tmp_path):
     card = read_card(own / "mine")
     evaluation.write_text(record("opacities", models=3))
     assert read_evaluation(evaluation, card) == ("cross_validation", {"folds": 3, "figures": [shown]})
+    with_lungs = json.loads(record("opacities", models=2))
+    # Each of two models judged with the lungs of two lung networks.
+    evaluation.write_text(json.dumps(with_lungs | {"models": 2 * with_lungs["models"]}))
+    assert read_evaluation(evaluation, card)[1]["folds"] == 2
     evaluation.write_text(record("opacities").replace("ab" * 32, card.sha256))
     assert read_evaluation(evaluation, card) == ("evaluation", {"figures": [shown]})
     evaluation.write_text(record("cases", models=2))

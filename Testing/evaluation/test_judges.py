@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from stand_ins import StandInStore, make_card, make_judge
 
-from CovidCTLib.errors import ModelError
+from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.evaluation import judges as module
 from CovidCTLib.evaluation.judges import choose_judge, has_seen, load_judges
 from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder
@@ -71,6 +71,41 @@ def test_a_folder_without_the_model_is_refused(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(module, "ModelStore", lambda folder, device: StandInStore(folder, own=("lungs",)))
     with pytest.raises(ModelError, match="'run' has no model for opacities, so there is nothing of it to judge"):
         load_judges([tmp_path / "run"], "opacities", "cpu")
+
+
+def test_lungs_are_found_by_a_network_that_never_saw_the_patient(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: TrainingFolder
+) -> None:
+    seen = {"run_0": ["case_02"], "run_1": ["p1"], "lungs_0": ["case_02", "p1"], "lungs_1": ["p2", "p1"]}
+    monkeypatch.setattr(
+        module, "ModelStore", lambda path, device: StandInStore(path, device, {"patients": seen[path.name]})
+    )
+    runs, finders = [tmp_path / "run_0", tmp_path / "run_1"], [tmp_path / "lungs_0", tmp_path / "lungs_1"]
+    judges = load_judges(runs, "opacities", "cpu", finders)
+    assert [judge.label for judge in judges] == [
+        "run_0, lungs by lungs_0",
+        "run_0, lungs by lungs_1",
+        "run_1, lungs by lungs_0",
+        "run_1, lungs by lungs_1",
+    ]
+    assert judges[1].store.card("lungs").training["patients"] == ["p2", "p1"]
+    assert judges[1].store.opacities().card.training["patients"] == ["case_02"]
+    pictures = folder.cases[2]
+    # Neither run_1 nor lungs_1 saw case 2; all lung networks saw p1, so the first one takes part.
+    assert choose_judge(judges, folder.cases[1], "case_02", folder) == (judges[3], False)
+    assert choose_judge(judges, pictures, "p1", folder) == (judges[0], False)
+    assert choose_judge(judges, pictures, "p2", folder) == (judges[0], False)
+
+
+def test_lung_networks_cannot_find_the_lungs_for_lung_networks(tmp_path: Path) -> None:
+    with pytest.raises(OptionsError, match=r"lung networks are judged here\. Give them by --models"):
+        load_judges([], "lungs", "cpu", [tmp_path])
+
+
+def test_a_folder_of_lungs_without_a_lung_network_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(module, "ModelStore", lambda folder, device: StandInStore(folder, own=("opacities",)))
+    with pytest.raises(ModelError, match="'finder' has no model for lungs"):
+        load_judges([tmp_path / "run"], "opacities", "cpu", [tmp_path / "finder"])
 
 
 def test_a_card_that_is_silent_is_known_as_such() -> None:

@@ -355,6 +355,7 @@ EVALUATE = (
     evaluate("evaluate-into-content", "an output folder with content", _filled_beside_data),
     evaluate("evaluate-one-name", "--same-patient with one name", _good, "--same-patient", "case"),
     evaluate("evaluate-no-models", "models that are not there", _good, "--models", "none"),
+    evaluate("evaluate-lungs-of-lungs", "--lungs where lungs are judged", _good, "--lungs", "runs"),
 )
 
 ROWS = (*ARGUMENTS, *OUTPUTS, *MODELS, *PHOTOS, *TRAIN, *EVALUATE)
