@@ -19,10 +19,12 @@ from CovidCTLib.phantom import make_chest_phantom  # noqa: E402
 LONGEST_S = 300
 """Seconds for one run on a machine with other work; about 10 on a quiet one."""
 
-LONGEST_STANDSTILL_S = 10.0
+LONGEST_STANDSTILL = 0.5
+"""Share of the run between two turns of the event loop, without unit: a panel that waits for the program stands still
+for nearly all of it, however busy the machine is."""
+
 LONGEST_WORK_S = 1.0
-"""Seconds between two turns of the event loop, import of the small results included, by the clock and of the processor:
-other work on the machine lengthens the first only."""
+"""Seconds of the processor between two turns of the event loop, import of the small results included."""
 
 MIDDLE = slice(14, 28)
 """Slices of the made-up chest that are analyzed, to save time."""
@@ -62,10 +64,11 @@ def test_a_small_chest_goes_the_whole_way_and_what_cannot_is_refused(application
         return not widget.controller.busy
 
     application.click(ui.analyzeButton)
+    begun = time.monotonic()
     application.until(ended, LONGEST_S)
     assert ui.messageLabel.text == ""
     assert set(STAGES) <= {text.strip(".") for text in texts}
-    assert longest[0] < LONGEST_STANDSTILL_S
+    assert longest[0] < LONGEST_STANDSTILL * (time.monotonic() - begun)
     assert longest[1] < LONGEST_WORK_S
     record = widget.controller._actions.record(volume.GetID())
     assert record["geometry"]["shape_zyx"] == [14, 80, 80]
