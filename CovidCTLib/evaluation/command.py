@@ -23,7 +23,8 @@ _FILE_WIDTH = 140
 _EXAMPLE = """\
 DATA is laid out as for 'covidct train'. A patient is judged by the first model that never saw it in training, so that
 the runs of a cross-validation, one --models each, judge all patients between them. Patients that every model saw are
-listed, but count in no mean. CTs whose name begins with 'cap' show another pneumonia and are listed apart.
+listed, but count in no mean. CTs whose name begins with 'cap' show another pneumonia: 'cases' lists them apart, and to
+the others their opacities and abnormal slices are like those of COVID-19.
 
 OUT holds evaluation.html, evaluation.json and cases.csv; with --pdf also evaluation.pdf.
 

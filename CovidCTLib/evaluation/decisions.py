@@ -15,6 +15,7 @@ from CovidCTLib.errors import ModelError
 from CovidCTLib.evaluation.examples import Contours, Example
 from CovidCTLib.evaluation.figures import (
     FEW_CASES,
+    NO_LUNGS,
     Figure,
     Row,
     Status,
@@ -36,7 +37,7 @@ from CovidCTLib.evaluation.statistics import (
     roc_curve,
     threshold_curve,
 )
-from CovidCTLib.evaluation.transferred import called_by_others
+from CovidCTLib.evaluation.transferred import TOO_FEW_OTHERS, called_by_others
 from CovidCTLib.models.card import ModelCard, count_of
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.slices.classifier import decide_case
@@ -153,11 +154,11 @@ def call_slices(image: LabelledImage, store: ModelStore) -> Decided:
         "probability_threshold": limit,
     }
     why = {"auc": ONE_CLASS_IN_CASE, "sensitivity": "no abnormal slice", "specificity": "no normal slice"}
-    undefined = {name: why.get(name, "no slice shows lung") for name, value in values.items() if value is None}
+    undefined = {name: why.get(name, NO_LUNGS) for name, value in values.items() if value is None}
     examples = tuple(
-        _slice_example(image, int(k), p, bool(is_abnormal))
-        for k, p, is_abnormal in zip(index, calls.probability, abnormal, strict=True)
-        if abs(p - is_abnormal) > 0.5
+        _slice_example(image, int(k), p, bool(is_abnormal), limit)
+        for k, p, is_abnormal, is_called in zip(index, calls.probability, abnormal, called, strict=True)
+        if is_called != is_abnormal
     )
     if len(index) == 0:
         return Decided(values, undefined, calls, (), "failed", "no slice with lung is known to be abnormal or normal")
@@ -180,14 +181,15 @@ def call_case(image: LabelledImage, case: TrainingCase, store: ModelStore) -> De
     share = decision.positive_fraction
     values: dict[str, Value] = {
         "diseased": diseased,
-        "called_positive": decision.positive,
+        # A diseased case on which nothing is decided was not found.
+        "called_positive": False if decision.positive is None and diseased else decision.positive,
         "called_slices_percent": None if share is None else 100 * share,
         "called_slices": decision.positive_slices,
         "lung_slices": decision.lung_slices,
         "probability_threshold": limit,
         "case_threshold": case_limit,
     }
-    undefined = {name: decision.reason or "not known" for name, value in values.items() if value is None}
+    undefined = {name: NO_LUNGS if decision.reason else "not known" for name, value in values.items() if value is None}
     probability = np.nan_to_num(probabilities(findings), nan=0.0)
     calls = SliceCalls(np.arange(0), np.zeros(0), np.zeros(0, bool), np.zeros(0, bool))
     status, reason = _standing(case, diseased, decision.reason)
@@ -207,13 +209,13 @@ def is_diseased(image: LabelledImage) -> bool | None:
 
 def _standing(case: TrainingCase, diseased: bool | None, no_decision: str | None) -> tuple[Status, str | None]:
     """Whether a case counts, and why not."""
-    if no_decision is not None:
-        return "failed", no_decision
     if diseased is None:
         return "listed apart", "neither known to be diseased nor to be without disease"
     if diseased and case.name.lower().startswith(OTHER_PNEUMONIA):
         return "listed apart", "pneumonia that is not COVID"
-    return "judged", None
+    if no_decision is not None and not diseased:
+        return "failed", no_decision
+    return "judged", no_decision
 
 
 def _share(called: NDArray[np.bool_]) -> float | None:
@@ -225,10 +227,11 @@ def _percent(called: NDArray[np.bool_]) -> float | None:
     return None if share is None else 100 * share
 
 
-def _slice_example(image: LabelledImage, k: int, probability: float, abnormal: bool) -> Example:
-    """A slice that was called wrongly."""
-    known = "abnormal" if abnormal else "normal"
-    return _example(image, k, abs(probability - abnormal), f"{known}, probability {probability:.2f}")
+def _slice_example(image: LabelledImage, k: int, probability: float, abnormal: bool, limit: float) -> Example:
+    """A slice that was called wrongly; the worse, the further from the threshold."""
+    known, called = ("abnormal", "not called") if abnormal else ("normal", "called")
+    caption = f"{known}, {called}: probability {probability:.2f}, threshold {limit:.2f}"
+    return _example(image, k, abs(probability - limit), caption)
 
 
 def _example(image: LabelledImage, k: int, badness: float, caption: str) -> Example:
@@ -262,10 +265,10 @@ def slice_figures(rows: Sequence[Row], calls: Sequence[SliceCalls | None]) -> tu
     patients = [row.patient for row, c in counting for _ in range(len(c.index))]
     why = why_none(rows, "slices")
 
-    def figure(name: str, estimate: Estimate, members: NDArray[np.bool_], remark: str = "") -> Figure:
-        owners = {p for p, is_member in zip(patients, members, strict=True) if is_member}
+    def figure(name: str, estimate: Estimate, members: NDArray[np.bool_]) -> Figure:
+        owners = len({p for p, is_member in zip(patients, members, strict=True) if is_member})
         return Figure(VOLUMES, "volume", name, _explained(estimate, patients, why), int(members.sum()), "slices",
-                      len(owners), remark)  # fmt: skip
+                      owners, few_remark(owners))  # fmt: skip
 
     everything = np.ones(len(probability), bool)
     right = called == abnormal
@@ -283,12 +286,13 @@ def slice_figures(rows: Sequence[Row], calls: Sequence[SliceCalls | None]) -> tu
         figures.append(figure("expected_calibration_error", estimate, everything))
     figures += _normal_control(rows)
     elsewhere = called_by_others(probability, abnormal, patients)
+    for name, members in (("transferred_sensitivity", abnormal), ("transferred_specificity", ~abnormal)):
+        estimate = Estimate(None, reason=TOO_FEW_OTHERS)
+        if elsewhere is not None:
+            estimate = rate(elsewhere == abnormal, members, patients)
+        figures.append(figure(name, estimate, members))
     if elsewhere is not None:
-        figures += [
-            figure("transferred_sensitivity", rate(elsewhere, abnormal, patients), abnormal),
-            figure("transferred_specificity", rate(~elsewhere, ~abnormal, patients), ~abnormal),
-            *_transferred_normal_control(counting, elsewhere),
-        ]
+        figures += _transferred_normal_control(counting, elsewhere)
     return figures, Curves(roc_curve(probability, abnormal), calibration)
 
 
@@ -317,7 +321,8 @@ def _within_case(rows: Sequence[Row]) -> Figure:
     estimate = bootstrap_mean([value for _, value in counting], patients)
     if not counting:
         estimate = Estimate(None, reason=why_none(rows, "auc"))
-    return Figure(VOLUMES, "volume", "auc_within_case", estimate, len(counting), "cases", len(set(patients)))
+    owners = len(set(patients))
+    return Figure(VOLUMES, "volume", "auc_within_case", estimate, len(counting), "cases", owners, few_remark(owners))
 
 
 def _normal_control(rows: Sequence[Row]) -> list[Figure]:

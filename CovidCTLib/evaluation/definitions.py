@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from CovidCTLib.evaluation.figures import Quantity
 from CovidCTLib.evaluation.metrics import SURFACE_TOLERANCE_MM
 from CovidCTLib.evaluation.statistics import BOOTSTRAP, CONFIDENCE_PERCENT, DRAWS, EXACT
+from CovidCTLib.evaluation.transferred import LEAST_NORMAL_SLICES, LEAST_PATIENTS
 from CovidCTLib.training.tasks import SPECIFICITY
 
 _DICE = (
@@ -26,8 +27,9 @@ _ML = "Volume found minus true volume; its mean is that of the absolute errors."
 _PERCENT = "Volume found minus true volume, as a share of the true volume; its mean is that of the absolute errors."
 _TRANSFERRED = (
     f"The threshold is the lowest that leaves {100 * SPECIFICITY:.0f} % of the normal slices of all other judged "
-    "patients uncalled, so that no patient has a part in the choice of the own threshold. Only where every patient has "
-    "such others."
+    "patients uncalled: no slice of a patient has a part in the own threshold. In a cross-validation, though, the "
+    "others' slices were scored by models that had learned from this patient. Only where every patient has "
+    f"{LEAST_NORMAL_SLICES} normal slices of {LEAST_PATIENTS} others."
 )
 
 REGION_NAMES: Mapping[str, str] = {
@@ -113,7 +115,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "transferred_called_slices_percent": Quantity(
         "share of lung slices called positive at the threshold of the other patients",
         "%",
-        f"Of the slices with enough lung to be judged. {_TRANSFERRED}",
+        f"Of the slices that count, which are those known to be normal. {_TRANSFERRED}",
     ),
     "accuracy": Quantity("accuracy", "", "Share of right calls at the model's own threshold."),
     "brier": Quantity(
@@ -157,6 +159,12 @@ QUANTITIES: Mapping[str, Quantity] = {
     "called_positive": Quantity("called positive", "", "Whether the case was called positive."),
 }
 """Figures and columns by name."""
+
+
+def label_of(name: str) -> str:
+    """Label of a figure; errors are summed up by their sizes."""
+    label = quantity_of(name).label
+    return f"{label}, mean absolute" if "_error_" in name and "calibration" not in name else label
 
 
 def quantity_of(name: str) -> Quantity:

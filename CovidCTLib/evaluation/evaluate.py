@@ -17,7 +17,7 @@ from CovidCTLib.evaluation.decisions import (
     slice_figures,
 )
 from CovidCTLib.evaluation.examples import Example, WorstExamples
-from CovidCTLib.evaluation.figures import SEEN_REASON, Figure, Row, TaskName, judged
+from CovidCTLib.evaluation.figures import NO_LUNGS, SEEN_REASON, Figure, Row, TaskName, judged
 from CovidCTLib.evaluation.judges import Judge, choose_judge, has_seen
 from CovidCTLib.evaluation.masks import (
     NORMAL_CONTROL,
@@ -31,7 +31,7 @@ from CovidCTLib.evaluation.masks import (
 )
 from CovidCTLib.evaluation.metrics import Overlap
 from CovidCTLib.models.card import count_of
-from CovidCTLib.training.labelled import LabelledImage, patients_of, read_images
+from CovidCTLib.training.labelled import LabelledImage, image_readers, patients_of
 from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder
 from CovidCTLib.training.pictures import groups_notice
 
@@ -41,6 +41,18 @@ _NEEDED: dict[TaskName, str] = {
     "slices": "volumes with opacity masks or a table of slices, or CTs whose name begins with 'normal'",
     "cases": "volumes with opacity masks or a table of slices, or CTs whose name begins with 'normal'",
 }
+
+_NAMED = 5
+"""Failed rows that a notice names."""
+
+NAMES_NOTICE = (
+    "Whether a model saw a patient is told by the names in its card: a case that was trained on under another name "
+    "counts as unseen here."
+)
+
+KINDS_NOTICE = (
+    "A network does not tell ground-glass opacity from consolidation; these are not judged where it took part."
+)
 
 SPACING_NOTICE = (
     "Surface distances and volumes in ml are as true as the spacing in the files; where that is nominal, compare them "
@@ -152,7 +164,7 @@ def _check_unseen(
     task: TaskName, cases: Sequence[TrainingCase], judges: Sequence[Judge], folder: TrainingFolder
 ) -> None:
     """Refuse data of which every patient was trained on, before hours of work."""
-    count = 0
+    count, first = 0, ""
     for case in cases:
         try:
             patients = patients_of(case)
@@ -160,13 +172,15 @@ def _check_unseen(
             # Its turn comes, and with it its row.
             continue
         count += len(patients)
+        first = first or patients[0]
         if not all(choose_judge(judges, case, patient, folder)[1] for patient in patients):
             return
     if count:
         raise TrainingDataError(
             f"All {count_of(count, 'patients')} that could judge {task} were seen in training by "
-            f"{'the model' if len(judges) == 1 else 'every model'}, so no figure would be honest. Give other data, or "
-            "the runs of a cross-validation with --models."
+            f"{'the model' if len(judges) == 1 else 'every model'}, so no figure would be honest (found by their names "
+            f"in its card, such as {first!r}; rename cases that are others). Give other data, or the runs of a "
+            "cross-validation with --models."
         )
 
 
@@ -189,8 +203,13 @@ class _Run:
         group = lung_group_of(case) if self.task == "lungs" else group_of(case)
         self.kinds.setdefault(group, case.kind)
         try:
-            for image in read_images(case):
-                self._judge(case, image, group)
+            for name, read in image_readers(case):
+                try:
+                    image = read()
+                except CovidCTError as error:
+                    self._add(Row(case.name, name, group, case.patient, "failed", "", str(error)))
+                else:
+                    self._judge(case, image, group)
         except CovidCTError as error:
             self._add(Row(case.name, "", group, case.patient, "failed", "", str(error)))
 
@@ -261,11 +280,20 @@ class _Run:
             )
         if by_status["failed"]:
             notices.append(
-                f"Failed: {count_of(len(by_status['failed']), 'rows')}; they are listed, but count in no mean."
+                f"Failed: {count_of(len(by_status['failed']), 'rows')} ({_some_names(by_status['failed'])}); they are "
+                "listed with the reason, but count in no mean."
+            )
+        lungless = [row for row in judged(self.rows) if NO_LUNGS in row.undefined.values()]
+        if lungless:
+            notices.append(
+                f"No lungs were found in {count_of(len(lungless), 'rows')} ({_some_names(lungless)}): an analysis "
+                "would be refused. What is true there counts as missed."
             )
         if by_status["listed apart"]:
             names = ", ".join(f"{row.case} ({row.reason})" for row in by_status["listed apart"])
             notices.append(f"Listed apart, and in no mean: {names}.")
+        if self.task == "opacities" and not all(judge.card.tells_kinds for judge in self.judges):
+            notices.append(KINDS_NOTICE)
         silent = [judge.label for judge in self.judges if not judge.knows_training]
         if silent:
             notices.append(
@@ -286,12 +314,21 @@ class _Run:
                 f"The lung network that framed the lungs had seen {len(self.flattered)} of the judged patients in "
                 "training; that may flatter the figures a little."
             )
+        if any(judge.knows_training for judge in self.judges):
+            notices.append(NAMES_NOTICE)
         groups = groups_notice(case for case in self.folder.cases if serves(case, self.task))
         if groups:
             notices.append(groups)
         if self.task in ("lungs", "opacities") and "volume" in self.kinds.values():
             notices.append(SPACING_NOTICE)
         return tuple(notices)
+
+
+def _some_names(rows: Sequence[Row]) -> str:
+    """Name the first rows."""
+    names = [f"{row.case} {row.image}".strip() for row in rows]
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _mask_task(task: TaskName) -> MaskTask:

@@ -17,6 +17,9 @@ Value = float | int | bool | str | None
 
 SEEN_REASON = "seen in training by every model"
 
+NO_LUNGS = "no lungs were found"
+"""Why a value is undefined where an analysis would be refused."""
+
 FEW_CASES = 10
 """Fewer cases of a kind than this make rates that no one should rely on."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.evaluation.examples import Contours, Example, slice_with_most
-from CovidCTLib.evaluation.figures import SEEN_REASON, Figure, Row, Value, few_remark, judged
+from CovidCTLib.evaluation.figures import NO_LUNGS, SEEN_REASON, Figure, Row, Value, few_remark, judged
 from CovidCTLib.evaluation.metrics import Mask, Overlap, overlap, surface_agreement
 from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
 from CovidCTLib.evaluation.statistics import Estimate, bootstrap_mean, bootstrap_ratio
@@ -55,13 +55,18 @@ class Measured:
 def group_of(case: TrainingCase) -> str:
     """Name what a case is averaged with."""
     if case.kind == "volume":
-        return NORMAL_CONTROL if case.all_normal and not case.opacities else VOLUMES
-    return case.name
+        return NORMAL_CONTROL if case.all_normal else VOLUMES
+    return _name_of_slices(case)
 
 
 def lung_group_of(case: TrainingCase) -> str:
     """The same where lungs are judged: normal lungs are volumes like others."""
-    return VOLUMES if case.kind == "volume" else case.name
+    return VOLUMES if case.kind == "volume" else _name_of_slices(case)
+
+
+def _name_of_slices(case: TrainingCase) -> str:
+    """Name of a case of single slices, which is not that of a group of volumes."""
+    return f"{case.name} (slices)" if case.name in (VOLUMES, NORMAL_CONTROL) else case.name
 
 
 def measure_image(task: MaskTask, image: LabelledImage, case: TrainingCase, store: ModelStore) -> Measured:
@@ -79,7 +84,7 @@ def measure_image(task: MaskTask, image: LabelledImage, case: TrainingCase, stor
         found = predict_opacities(image, case.kind, store)
         true = np.where(image.opacities == UNKNOWN, 0, image.opacities)
         regions = {"infection": (found.opacities > 0, true > 0)}
-        if case.kind != "calibrated pictures":
+        if case.kind != "calibrated pictures" and store.card("opacities").tells_kinds:
             regions["ggo"] = (found.opacities == OPACITY_GGO, true == OPACITY_GGO)
             regions["consolidation"] = (found.opacities == OPACITY_CONSOLIDATION, true == OPACITY_CONSOLIDATION)
         measured = _compare(regions, image, case.kind)
@@ -89,7 +94,7 @@ def measure_image(task: MaskTask, image: LabelledImage, case: TrainingCase, stor
         measured.values,
         measured.undefined,
         measured.overlaps,
-        _example(image, case, *regions[first], measured.values[f"{first}_dice"]),
+        _example(image, case, *regions[first], measured.overlaps[first]),
     )
 
 
@@ -129,7 +134,9 @@ def _add_shares(
     if kind != "volume" or lungs is None:
         return
     found = int(np.count_nonzero(opacity))
-    measured.values["opacity_of_lungs_percent"] = 100 * found / int(np.count_nonzero(lungs))
+    found_lungs = int(np.count_nonzero(lungs))
+    share = 100 * found / found_lungs if found_lungs else None
+    _put(measured, "opacity_of_lungs_percent", share, NO_LUNGS)
     true_lungs = int(np.count_nonzero(image.lungs == 1))
     error = found - measured.overlaps["infection"].truth
     _put(
@@ -147,17 +154,23 @@ def _put(measured: Measured, name: str, value: float | None, why_not: str) -> No
         measured.undefined[name] = why_not
 
 
-def _example(image: LabelledImage, case: TrainingCase, found: Mask, truth: Mask, dice: Value) -> Example | None:
-    """The slice in which found and true differ most; None where the Dice is undefined."""
-    if not isinstance(dice, float):
+def _example(image: LabelledImage, case: TrainingCase, found: Mask, truth: Mask, counts: Overlap) -> Example | None:
+    """The slice in which found and true differ most; None where nothing is true and nothing was found."""
+    if not counts.truth and not counts.found:
         return None
+    whole = " of the whole case" if case.kind == "volume" else ""
+    dice = counts.dice or 0.0
+    caption, badness = f"Dice {dice:.2f}{whole}", 1 - dice
+    if not counts.truth:
+        # All of it is wrong: the more, the worse, and worse than any Dice.
+        caption, badness = f"{counts.found} voxels found{whole}, none of them true", 1 + counts.found / found.size
     k = slice_with_most(found ^ truth)
     where = f", slice {k}" if case.kind == "volume" else ""
     name = case.name if case.kind == "volume" else f"{case.name} {image.name}"
     return Example(
-        badness=1 - dice,
+        badness=badness,
         title=f"{name}{where}",
-        caption=f"Dice {dice:.2f}" + (" of the whole case" if case.kind == "volume" else ""),
+        caption=caption,
         hu=np.array(image.hu[k]),
         contours=Contours(truth[k].copy(), found[k].copy()),
         pixel_mm=(image.spacing_zyx_mm[1], image.spacing_zyx_mm[2]),
@@ -210,18 +223,23 @@ def _mean(group: str, kind: Kind, name: str, rows: Sequence[Row]) -> Figure:
     values = [size(value) for _, value in counting]
     patients = [row.patient for row, _ in counting]
     estimate = bootstrap_mean(values, patients) if values else Estimate(None, reason=why_none(rows, name))
-    remark = few_remark(len(values)) if group == NORMAL_CONTROL else ""
-    return Figure(group, kind, name, estimate, len(values), _counted(kind), len(set(patients)), remark)
+    owners = len(set(patients))
+    return Figure(group, kind, name, estimate, len(values), _counted(kind), owners, few_remark(owners))
 
 
 def _pooled(group: str, kind: Kind, region: str, counting: Sequence[tuple[Row, dict[str, Overlap]]]) -> Figure:
     """Dice of all voxels of the judged rows of a group."""
-    patients = [row.patient for row, _ in counting]
-    counts = [by_region[region] for _, by_region in counting]
+    # An image with nothing true and nothing found adds nothing to either sum.
+    showing = [(row, c) for row, by_region in counting if (c := by_region[region]).found or c.truth]
+    patients = [row.patient for row, _ in showing]
+    counts = [c for _, c in showing]
     estimate = bootstrap_ratio([2 * c.both for c in counts], [c.found + c.truth for c in counts], patients)
-    if not counts:
+    if not counting:
         estimate = Estimate(None, reason=SEEN_REASON)
-    return Figure(group, kind, f"{region}_pooled_dice", estimate, len(counts), _counted(kind), len(set(patients)))
+    owners = len(set(patients))
+    return Figure(
+        group, kind, f"{region}_pooled_dice", estimate, len(counts), _counted(kind), owners, few_remark(owners)
+    )
 
 
 def _counted(kind: Kind) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from CovidCTLib import __version__
-from CovidCTLib.evaluation.definitions import INTERVALS, quantity_of
+from CovidCTLib.evaluation.definitions import INTERVALS, label_of, quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation
 from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value
 from CovidCTLib.evaluation.judges import Judge
@@ -135,7 +135,7 @@ def _figure(figure: Figure) -> dict[str, Any]:
         "group": figure.group,
         "kind": figure.kind,
         "name": figure.name,
-        "label": quantity.label,
+        "label": label_of(figure.name),
         "unit": quantity.unit,
         **numbers,
         "interval": estimate.method if None not in (numbers["low"], numbers["high"]) else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from CovidCTLib.evaluation.definitions import INTERVALS, quantity_of
+from CovidCTLib.evaluation.definitions import INTERVALS, label_of, quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation
 from CovidCTLib.evaluation.examples import FOUND_COLOUR, TRUTH_COLOUR, draw_example
 from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value
@@ -67,9 +67,7 @@ def figure_row(figure: Figure) -> FigureRow:
         interval += f", {EXACT}" if estimate.method == EXACT else ""
     remark = f" ({figure.remark})" if figure.remark else ""
     of = figure.of + remark if estimate.value is not None else "–"
-    is_error = "_error_" in figure.name and "calibration" not in figure.name
-    label = f"{quantity.label}, mean absolute" if is_error else quantity.label
-    return FigureRow(figure.group, label, value, interval, of)
+    return FigureRow(figure.group, label_of(figure.name), value, interval, of)
 
 
 def render_page(evaluation: Evaluation) -> str:

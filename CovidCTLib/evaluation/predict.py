@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 
 from CovidCTLib.analysis import SliceFinding
-from CovidCTLib.errors import ModelError, QualityError
+from CovidCTLib.errors import ModelError
 from CovidCTLib.framing import Frame, body_frame, find_body
 from CovidCTLib.lungs.network import CLEANUP as LUNG_CLEANUP
 from CovidCTLib.lungs.network import clean_lungs, segment_lungs_by_network
@@ -53,7 +53,7 @@ class FoundOpacities:
     opacities
         uint8, shape ``(z, y, x)``: 0 none, 1 GGO, 2 consolidation.
     lungs
-        uint8, same shape: 0 or a lung; None for photographs.
+        uint8, same shape: 0 or a lung, nowhere one if none were found; None for photographs.
     """
 
     opacities: Labels
@@ -109,14 +109,19 @@ def predict_opacities(image: LabelledImage, kind: Kind, store: ModelStore) -> Fo
 
     Raises
     ------
-    QualityError
-        If no lungs were found in a volume.
     ModelError
         If the network needs volumes and the image is a single slice.
+
+    Notes
+    -----
+    An analysis refuses a volume in which no lungs are found. Here nothing is found in it, so that true opacities count
+    as missed and the case does not leave the mean.
     """
     network = store.opacities()
     if kind == "volume":
-        lungs = _lungs_of_volume(image, store)
+        lungs = predict_lungs(image, "volume", store)
+        if not lungs.any():
+            return FoundOpacities(np.zeros_like(lungs), lungs)
         return _belonging(segment_opacities(image.hu, lungs, image.spacing_zyx_mm, network), lungs)
     everywhere = np.ones(image.hu.shape, np.uint8)
     if kind == "photographs":
@@ -135,23 +140,11 @@ def _belonging(opacities: Labels, lungs: Labels) -> FoundOpacities:
 def predict_slices(
     image: LabelledImage, store: ModelStore, slice_threshold: float
 ) -> tuple[tuple[SliceFinding, ...], Labels]:
-    """Judge each slice of a volume; also give the lungs that were found.
-
-    Raises
-    ------
-    QualityError
-        If no lungs were found.
-    """
-    lungs = _lungs_of_volume(image, store)
-    return classify_slices(image.hu, lungs, image.spacing_zyx_mm, store.slices(), slice_threshold), lungs
-
-
-def _lungs_of_volume(image: LabelledImage, store: ModelStore) -> Labels:
-    """Lungs of a volume, not empty."""
+    """Judge each slice of a volume; also give the lungs that were found. Where there are none, no slice is judged."""
     lungs = predict_lungs(image, "volume", store)
     if not lungs.any():
-        raise QualityError("The lung network finds no lungs in this scan, so it cannot be analyzed.")
-    return lungs
+        return (SliceFinding(None, False),) * len(lungs), lungs
+    return classify_slices(image.hu, lungs, image.spacing_zyx_mm, store.slices(), slice_threshold), lungs
 
 
 def _logits_of_slice(image: LabelledImage, frame: Frame, network: LoadedNetwork) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Thresholds that other patients give: what a threshold does to patients who had no part in its choice."""
+"""Thresholds that other patients give: what a threshold does to patients whose slices had no part in its choice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidCTLib.training.tasks import specific_point
+from CovidCTLib.training.tasks import SPECIFICITY, specific_point
+
+LEAST_NORMAL_SLICES = round(1 / (1 - SPECIFICITY))
+LEAST_PATIENTS = 2
+"""Fewer normal slices of the others, or such slices of fewer patients, give no threshold: of fewer slices not one may
+be called, so that the highest alone would decide."""
+
+TOO_FEW_OTHERS = (
+    f"some patient lacks {LEAST_NORMAL_SLICES} normal slices of {LEAST_PATIENTS} others, or abnormal ones of any"
+)
 
 
 def called_by_others(
@@ -26,14 +35,21 @@ def called_by_others(
     -------
     ndarray or None
         bool, shape ``(n,)``: whether the probability reaches the lowest threshold that leaves at least
-        `CovidCTLib.training.tasks.SPECIFICITY` of the others' normal slices uncalled. None where some patient is left
-        without others who have both normal and abnormal slices.
+        `CovidCTLib.training.tasks.SPECIFICITY` of the others' normal slices uncalled. None where some patient lacks
+        others with `LEAST_NORMAL_SLICES` normal slices of `LEAST_PATIENTS` patients and with abnormal slices.
+
+    Notes
+    -----
+    In a cross-validation the slices of the others are scored by models that learned from this patient. The threshold is
+    free of the patient's own slices, not of all that they taught.
     """
     whose = np.asarray(patients, dtype=str)
     called = np.zeros(len(probability), dtype=bool)
     for patient in np.unique(whose):
         own = whose == patient
-        if not abnormal[~own].any() or abnormal[~own].all():
+        normal = ~own & ~abnormal
+        enough = normal.sum() >= LEAST_NORMAL_SLICES and len(np.unique(whose[normal])) >= LEAST_PATIENTS
+        if not enough or not abnormal[~own].any():
             return None
         point = specific_point(probability[~own], abnormal[~own])
         called[own] = probability[own] >= point["specific_threshold"]

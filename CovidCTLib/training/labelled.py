@@ -5,16 +5,17 @@ Training frames and shrinks these slices; judging compares predictions with them
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 from CovidCTLib.training.archives import archive_patients, read_archive
 from CovidCTLib.training.images import INFECTION, UNKNOWN, LabelledImage
 from CovidCTLib.training.layout import TrainingCase
-from CovidCTLib.training.pictures import photograph_hu, picture_patients, read_pictures
+from CovidCTLib.training.pictures import photograph_hu, picture_patients, picture_readers
 from CovidCTLib.training.volumes import read_volume
 
-__all__ = ["INFECTION", "UNKNOWN", "LabelledImage", "patients_of", "photograph_hu", "read_images"]
+__all__ = ["INFECTION", "UNKNOWN", "LabelledImage", "image_readers", "patients_of", "photograph_hu", "read_images"]
 
 
 def patients_of(case: TrainingCase) -> tuple[str, ...]:
@@ -60,11 +61,46 @@ def read_images(case: TrainingCase) -> Iterator[LabelledImage]:
         If a file cannot be read, a mask has another grid than its image or labels out of range, a mask is empty, a
         table holds wrong values, or masks, tables and names contradict each other.
     """
+    for _, read in image_readers(case):
+        yield read()
+
+
+def image_readers(case: TrainingCase) -> Iterator[tuple[str, Callable[[], LabelledImage]]]:
+    """Say how each image of a case is read, so that one that cannot be does not keep the others from it.
+
+    Parameters
+    ----------
+    case
+        A case of `CovidCTLib.training.layout.find_cases`.
+
+    Yields
+    ------
+    name, read
+        Name of the picture, empty for volumes and archives, and what gives the image; it raises as `read_images` does.
+
+    Raises
+    ------
+    TrainingDataError
+        If the table of a case of pictures, or an archive, cannot be read or is wrong.
+    """
     if case.kind == "volume":
-        yield read_volume(case)
-        return
-    for image in read_archive(case) if case.kind == "slice archive" else read_pictures(case):
-        yield replace(image, patient=_owner(case, image.patient))
+        yield "", partial(read_volume, case)
+    elif case.kind == "slice archive":
+        for image in read_archive(case):
+            yield "", partial(_owned, case, image)
+    else:
+        for name, read in picture_readers(case):
+            yield name, partial(_read_owned, case, read)
+
+
+def _read_owned(case: TrainingCase, read: Callable[[], LabelledImage]) -> LabelledImage:
+    """Read a slice, with its patient as `_owned` does."""
+    return _owned(case, read())
+
+
+def _owned(case: TrainingCase, image: LabelledImage) -> LabelledImage:
+    """Give a slice the patient that all scans of the patient got."""
+    return replace(image, patient=_owner(case, image.patient))
 
 
 def _owner(case: TrainingCase, patient: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,29 +59,55 @@ def read_pictures(case: TrainingCase) -> Iterator[LabelledImage]:
         If a picture or the table cannot be read, a label has another shape than its picture or labels out of range, a
         label is empty or contradicts the picture's name, or the table lacks a picture or holds wrong values.
     """
+    for _, read in picture_readers(case):
+        yield read()
+
+
+def picture_readers(case: TrainingCase) -> list[tuple[str, Callable[[], LabelledImage]]]:
+    """Say how each picture of a case is read, so that one that cannot be does not keep the others from it.
+
+    Parameters
+    ----------
+    case
+        A case of the kind "calibrated pictures" or "photographs".
+
+    Returns
+    -------
+    list
+        The name of each picture, and what reads it; it raises as `read_pictures` does.
+
+    Raises
+    ------
+    TrainingDataError
+        If the table cannot be read, or holds wrong values.
+    """
     table = _table(case)
-    for path in _pictures(case):
-        grey = _read(path)
-        label = _read(case.image / "labels" / path.name)
-        if label.shape != grey.shape or label.max() > 2:
-            raise TrainingDataError(
-                f"The label {case.name}/labels/{path.name} must have the picture's shape {grey.shape} and values 0 "
-                f"to 2, but has {label.shape} and values up to {label.max()}. Correct the label."
-            )
-        patient = _patient(case, path.stem, table)
-        infection = label == 2 if case.kind == "calibrated pictures" else label > 0
-        _check_painted(case, path, label, bool(infection.any()))
-        if case.kind == "calibrated pictures":
-            air, tissue = _references(table[path.stem])
-            hu = (grey.astype(np.float32) - air) * ((SOFT_TISSUE_HU - AIR_HU) / (tissue - air)) + AIR_HU
-            lungs = (label > 0).astype(np.uint8)
-            opacities = np.where(infection, INFECTION, 0).astype(np.uint8)
-        else:
-            hu = photograph_hu(grey)
-            lungs = np.full(label.shape, UNKNOWN, np.uint8)
-            opacities = label
-        abnormal = np.asarray([infection.any()], np.int8)
-        yield LabelledImage(path.stem, patient, hu[None], lungs[None], opacities[None], abnormal, PICTURE_SPACING_MM)
+    return [(path.stem, partial(_read_labelled, case, path, table)) for path in _pictures(case)]
+
+
+def _read_labelled(case: TrainingCase, path: Path, table: Mapping[str, TableRow]) -> LabelledImage:
+    """Read one picture with its label."""
+    grey = _read(path)
+    label = _read(case.image / "labels" / path.name)
+    if label.shape != grey.shape or label.max() > 2:
+        raise TrainingDataError(
+            f"The label {case.name}/labels/{path.name} must have the picture's shape {grey.shape} and values 0 "
+            f"to 2, but has {label.shape} and values up to {label.max()}. Correct the label."
+        )
+    patient = _patient(case, path.stem, table)
+    infection = label == 2 if case.kind == "calibrated pictures" else label > 0
+    _check_painted(case, path, label, bool(infection.any()))
+    if case.kind == "calibrated pictures":
+        air, tissue = _references(table[path.stem])
+        hu = (grey.astype(np.float32) - air) * ((SOFT_TISSUE_HU - AIR_HU) / (tissue - air)) + AIR_HU
+        lungs = (label > 0).astype(np.uint8)
+        opacities = np.where(infection, INFECTION, 0).astype(np.uint8)
+    else:
+        hu = photograph_hu(grey)
+        lungs = np.full(label.shape, UNKNOWN, np.uint8)
+        opacities = label
+    abnormal = np.asarray([infection.any()], np.int8)
+    return LabelledImage(path.stem, patient, hu[None], lungs[None], opacities[None], abnormal, PICTURE_SPACING_MM)
 
 
 def photograph_hu(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -177,7 +204,7 @@ def _table(case: TrainingCase) -> dict[str, TableRow]:
     return table
 
 
-def _patient(case: TrainingCase, stem: str, table: dict[str, TableRow]) -> str:
+def _patient(case: TrainingCase, stem: str, table: Mapping[str, TableRow]) -> str:
     """Say whose a picture is."""
     if not case.slice_table:
         # Neighbours in number may be one patient: tens are kept together.

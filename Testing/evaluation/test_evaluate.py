@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from stand_ins import make_card, make_judge, write_clean_volume, write_judged_folder
-from training_folder import write_training_folder, write_volume
+from training_folder import write_pictures, write_training_folder, write_volume
 
-from CovidCTLib.errors import CovidCTError, ModelError, QualityError, TrainingDataError
+from CovidCTLib.errors import CovidCTError, ModelError, TrainingDataError
 from CovidCTLib.evaluation.decisions import case_figures, check_thresholds
 from CovidCTLib.evaluation.evaluate import Evaluation, evaluate
-from CovidCTLib.evaluation.figures import Figure, Row
+from CovidCTLib.evaluation.figures import Figure, Row, TaskName
 from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
 from CovidCTLib.training.labelled import patients_of, read_images
 from CovidCTLib.training.layout import TrainingFolder, find_cases
@@ -113,7 +114,15 @@ def test_groups_that_count_as_patients_are_named(opacities: Evaluation, cases: E
 
 def test_only_volumes_have_a_scale(opacities: Evaluation) -> None:
     scales = {group: {example.has_scale for example in examples} for group, examples in opacities.worst.items()}
-    assert scales == {"volumes": {True}, "calibrated": {False}, "photos": {False}}
+    assert scales == {"volumes": {True}, "normal control": {True}, "calibrated": {False}, "photos": {False}}
+
+
+def test_false_opacities_in_a_normal_ct_are_shown(opacities: Evaluation) -> None:
+    (example,) = opacities.worst["normal control"]
+    assert example.caption.endswith("voxels found of the whole case, none of them true")
+    assert example.badness > 1
+    assert example.contours.found is not None
+    assert example.contours.found.any()
 
 
 def test_opacities_in_volumes_and_calibrated_pictures_stay_in_the_lungs(folder: TrainingFolder) -> None:
@@ -125,7 +134,7 @@ def test_opacities_in_volumes_and_calibrated_pictures_stay_in_the_lungs(folder: 
         assert not found.opacities[found.lungs == 0].any()
 
 
-def test_without_any_lung_a_picture_is_not_clipped_but_a_volume_is_refused(folder: TrainingFolder) -> None:
+def test_without_any_lung_a_picture_is_not_clipped_and_a_volume_shows_nothing(folder: TrainingFolder) -> None:
     store = make_judge("opacities", blind=True).store
     picture = next(read_images(next(case for case in folder.cases if case.name == "calibrated")))
     found = predict_opacities(picture, "calibrated pictures", store)
@@ -133,8 +142,88 @@ def test_without_any_lung_a_picture_is_not_clipped_but_a_volume_is_refused(folde
     assert not found.lungs.any()
     assert found.opacities.any()
     volume = next(read_images(next(case for case in folder.cases if case.name == "case_0")))
-    with pytest.raises(QualityError, match="finds no lungs in this scan"):
-        predict_opacities(volume, "volume", store)
+    nothing = predict_opacities(volume, "volume", store)
+    assert nothing.lungs is not None
+    assert not nothing.lungs.any()
+    assert not nothing.opacities.any()
+
+
+@pytest.mark.parametrize(
+    ("task", "figures"),
+    [
+        ("opacities", {"infection_dice": 0.0, "infection_surface_dice": 0.0, "infection_pooled_dice": 0.0}),
+        ("slices", {"sensitivity": 0.0}),
+        ("cases", {"sensitivity": 0.0}),
+    ],
+)
+def test_a_case_without_found_lungs_counts_as_missed(tmp_path: Path, task: TaskName, figures: dict[str, float]) -> None:
+    write_volume(tmp_path, "case_0", 0)
+    write_clean_volume(tmp_path, "normal_0", 1)
+    found = evaluate(task, find_cases(tmp_path), [make_judge("slices" if task != "opacities" else task, blind=True)])
+    assert {name: value(found, "volumes", name) for name in figures} == figures
+    assert any(
+        notice.startswith("No lungs were found in ")
+        and "case_0" in notice
+        and "What is true there counts as missed" in notice
+        for notice in found.notices
+    )
+    # A CT without disease on which nothing is decided was not found to be without it.
+    if task != "opacities":
+        assert {row.case: row.status for row in found.rows} == {"case_0": "judged", "normal_0": "failed"}
+
+
+def test_one_bad_picture_does_not_keep_the_others_from_their_rows(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "photos", calibrated=False)
+    label = tmp_path / "photos" / "labels" / "010.png"
+    label.write_bytes(b"no picture")
+    found = evaluate("opacities", find_cases(tmp_path), [make_judge("opacities")])
+    assert [(row.image, row.status) for row in found.rows] == [
+        ("000", "judged"),
+        ("010", "failed"),
+        ("020", "judged"),
+        ("030", "judged"),
+    ]
+    assert "Failed: 1 row (photos 010); they are listed with the reason, but count in no mean." in found.notices
+
+
+def test_a_folder_of_pictures_named_like_a_group_of_volumes_stays_apart(tmp_path: Path) -> None:
+    write_volume(tmp_path, "case_0", 0)
+    write_pictures(tmp_path / "volumes", calibrated=True)
+    for task in ("lungs", "opacities"):
+        found = evaluate(task, find_cases(tmp_path), [make_judge(task)])
+        counts = {f.group: f.count for f in found.figures if f.name.endswith("s_dice") or f.name == "infection_dice"}
+        assert counts == {"volumes": 1, "volumes (slices)": 4}
+
+
+def test_a_normal_ct_with_an_empty_opacity_mask_stays_a_control(tmp_path: Path) -> None:
+    write_volume(tmp_path, "case_0", 0)
+    write_clean_volume(tmp_path, "normal_0", 1)
+    ct = sitk.ReadImage(str(tmp_path / "normal_0_ct.nii.gz"))
+    sitk.WriteImage(sitk.Cast(ct * 0, sitk.sitkUInt8), str(tmp_path / "normal_0_opacities.nii.gz"))
+    found = evaluate("opacities", find_cases(tmp_path), [make_judge("opacities")])
+    assert figure(found, "normal control", "opacity_of_lungs_percent").count == 1
+    assert figure(found, "volumes", "infection_volume_error_ml").count == 1
+
+
+def test_classes_are_not_judged_where_the_network_does_not_tell_them(folder: TrainingFolder) -> None:
+    judge = make_judge("opacities", channels=("none", "opacity"))
+    assert not judge.card.tells_kinds
+    found = evaluate("opacities", folder, [judge])
+    assert {f.name.split("_")[0] for f in found.figures} == {"infection", "opacity"}
+    assert any("does not tell ground-glass opacity from consolidation" in notice for notice in found.notices)
+
+
+def test_wrong_calls_are_shown_at_the_models_threshold(folder: TrainingFolder) -> None:
+    strict = make_judge("slices", thresholds={"slice": 1.0, "case": 0.2})
+    found = evaluate("slices", folder, [strict])
+    assert value(found, "volumes", "sensitivity") == 0
+    examples = found.worst["volumes"]
+    assert len(examples) == 6
+    assert all("abnormal, not called: probability" in example.caption for example in examples)
+    assert all(example.caption.endswith("threshold 1.00") for example in examples)
+    # The worst is the one furthest from the threshold.
+    distances = [example.badness for example in examples]
+    assert distances == sorted(distances, reverse=True)
 
 
 def test_a_network_of_volumes_cannot_judge_single_slices(folder: TrainingFolder) -> None:
@@ -152,11 +241,10 @@ def test_slices_are_judged_where_they_are_known(folder: TrainingFolder) -> None:
     assert figure(found, "volumes", "sensitivity").of == "6 slices of 2 patients"
     assert figure(found, "volumes", "specificity").count == 3 * 2 + 4
     assert value(found, "normal control", "called_slices_percent") == 0
-    # At thresholds that the other patients give, too: the normal CT has no part in its own.
-    assert value(found, "volumes", "transferred_sensitivity") == 1.0
-    # Just above the highest normal slice of the others: one of the normal CT is a little higher.
-    assert value(found, "volumes", "transferred_specificity") == 0.9
-    assert value(found, "normal control", "transferred_called_slices_percent") == 25
+    # Ten normal slices in all: too few of others for a threshold of theirs.
+    few = figure(found, "volumes", "transferred_specificity").estimate
+    assert few.value is None
+    assert few.reason == "some patient lacks 10 normal slices of 2 others, or abnormal ones of any"
     assert found.curves.roc is not None
     assert found.curves.calibration is not None
     assert 0 < value(found, "volumes", "brier") < 0.1
@@ -169,8 +257,6 @@ def test_an_abnormal_slice_without_found_lung_is_missed(tmp_path: Path) -> None:
     found = evaluate("slices", find_cases(tmp_path), [make_judge("slices")])
     assert found.rows[0].values["unjudged_abnormal_slices"] == 1
     assert value(found, "volumes", "sensitivity") == 0.5
-    # Of one patient alone, no other one can give a threshold.
-    assert not any(f.name.startswith("transferred") for f in found.figures)
     # The normal slice without lung is left out.
     assert figure(found, "volumes", "specificity").count == 1
     assert [example.title for example in found.worst["volumes"]] == ["case_0, slice 0"]
@@ -260,9 +346,9 @@ def test_a_broken_case_is_a_row_and_the_others_go_on(tmp_path: Path) -> None:
 
 
 def test_where_every_case_fails_the_first_reason_is_told(tmp_path: Path) -> None:
-    write_volume(tmp_path, "case_0", 0)
-    with pytest.raises(TrainingDataError, match="None of the cases could be judged for opacities"):
-        evaluate("opacities", find_cases(tmp_path), [make_judge("opacities", blind=True)])
+    write_clean_volume(tmp_path, "normal_0", 0)
+    with pytest.raises(TrainingDataError, match="None of the cases could be judged for cases"):
+        evaluate("cases", find_cases(tmp_path), [make_judge("slices", blind=True)])
 
 
 def test_a_classifier_without_operating_points_is_refused() -> None:
