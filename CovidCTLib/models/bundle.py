@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 
 from CovidCTLib.errors import ModelError
 from CovidCTLib.models.card import OWN_TARGET, ModelCard
+from CovidCTLib.models.card_check import check_figures, check_own_card, check_ranges, infinite_in, typed_fields
 from CovidCTLib.models.exchange import exchange
 from CovidCTLib.models.foreign_card import check_foreign_card, check_network_def
 from CovidCTLib.models.metadata import (
@@ -46,6 +46,11 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def named(folder: Path) -> Path:
+    """A folder by a path that ends in its name, which ``.`` and ``..`` do not have."""
+    return folder.resolve() if folder.name in ("", "..") else folder
+
+
 def is_bundle(folder: Path) -> bool:
     """Whether a folder claims to be a MONAI bundle."""
     return (folder / METADATA).is_file()
@@ -68,8 +73,9 @@ def read_card(folder: Path) -> ModelCard:
     Raises
     ------
     ModelError
-        If a file is missing or no JSON, lacks a field, or asks for a network that could run code.
+        If a file is missing or no JSON, lacks a field or has a wrong one, or asks for a network that could run code.
     """
+    folder = named(folder)
     metadata = _read_json(folder / METADATA, folder.name)
     definition = check_network_def(_read_json(folder / INFERENCE, folder.name).get("network_def"), folder.name)
     section = metadata.get(SECTION)
@@ -82,16 +88,24 @@ def read_card(folder: Path) -> ModelCard:
     try:
         fields = _foreign_fields(section, metadata) if foreign else {name: section[name] for name in SECTION_FIELDS}
         architecture = definition if foreign else definition["architecture"]
+        if place := infinite_in({"network_def": architecture}):
+            raise ValueError(f"{place} must be a finite number, not NaN or infinity")
         card = ModelCard(
-            name=str(metadata["name"]), version=str(metadata["version"]), architecture=architecture, **_tuples(fields)
+            name=str(metadata["name"]),
+            version=str(metadata["version"]),
+            architecture=architecture,
+            **typed_fields(fields),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"The model card of the bundle {folder.name} is incomplete or wrong ({error}). Compare {METADATA} with "
             "docs/models.md, or install CovidCT again if it is one of its own."
         ) from error
+    check_ranges(card)
     if foreign:
         check_foreign_card(card)
+    else:
+        check_own_card(card)
     return card
 
 
@@ -143,48 +157,13 @@ def _foreign_fields(section: Mapping[str, Any], metadata: Mapping[str, Any]) -> 
         "gives": section.get("gives", f"Logits of {', '.join(channels)}."),
         "sha256": section["sha256"],
         "window_hu": section["window_hu"],
+        # MONAI's own word on what goes into the network; it writes an empty list where that is not known.
         "value_range": section.get("value_range") or image.get("value_range") or (0.0, 1.0),
         "orientation": section["orientation"],
         "channels": channels,
         "licence": section.get("licence", str(metadata.get("copyright", "not stated"))),
         **optional,
     }
-
-
-_NUMBERS = {"window_hu": 2, "value_range": 2, "spacing_mm": 3, "patch": 3}
-"""Fields that hold so many numbers."""
-
-
-def _tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the types of a card's fields, and turn lists into tuples."""
-    typed = dict(fields)
-    for name, count in _NUMBERS.items():
-        values = fields.get(name)
-        if values is None:
-            continue
-        fits = isinstance(values, (list, tuple)) and len(values) == count and all(_is_number(v) for v in values)
-        if not fits or (name == "patch" and not all(isinstance(v, int) for v in values)):
-            raise ValueError(f"{name} must be {count} {'whole ' * (name == 'patch')}numbers, not {values}")
-        typed[name] = tuple(values)
-    for name in ("limits", "channels"):
-        values = fields.get(name, ())
-        if isinstance(values, str) or not all(isinstance(value, str) for value in values):
-            raise ValueError(f"{name} must be a list of texts")
-        typed[name] = tuple(values)
-    for name in ("role", "framing", "expects", "gives", "sha256", "orientation", "licence"):
-        if not isinstance(fields[name], str):
-            raise ValueError(f"{name} must be a text")
-    if not isinstance(fields["size"], int):
-        raise ValueError("size must be a whole number")
-    for name in ("thresholds", "training", "validation"):
-        if not isinstance(fields.get(name, {}), Mapping):
-            raise ValueError(f"{name} must be an object")
-    return typed
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a value is a finite number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def write_bundle(folder: Path, card: ModelCard, save_weights: Callable[[Path], None]) -> ModelCard:
@@ -224,7 +203,8 @@ def write_bundle(folder: Path, card: ModelCard, save_weights: Callable[[Path], N
 def with_validation(folder: Path, validation: Mapping[str, Any]) -> ModelCard:
     """Give a bundle other validation figures; its weights stay byte for byte.
 
-    What CovidCT itself says of a network of its own, in card and configuration, is written anew.
+    What CovidCT itself says of a network of its own, in card and configuration, is written anew. Metadata, which is
+    what CovidCT reads, comes last.
 
     Parameters
     ----------
@@ -241,57 +221,73 @@ def with_validation(folder: Path, validation: Mapping[str, Any]) -> ModelCard:
     Raises
     ------
     ModelError
-        If there is no readable bundle, or a figure lacks its name or value.
+        If there is no readable bundle, a figure lacks its name or value, a number is not finite, or the bundle cannot
+        be written.
     """
     check_figures(validation)
+    folder = folder.resolve()
     card = replace(read_card(folder), validation=dict(validation))
     metadata = rewritten(_read_json(folder / METADATA, folder.name), card)
-
-    def fill(part: Path) -> None:
-        shutil.copytree(folder, part, dirs_exist_ok=True)
-        _write_json(part / METADATA, metadata)
+    try:
+        texts = {METADATA: _json(metadata)}
         if not card.is_foreign:
-            _write_json(part / INFERENCE, inference_of(card))
-            (part / CARD).write_text(card.to_markdown(), encoding="utf-8", newline="\n")
-
-    _replace_folder(folder, fill)
+            texts = {CARD: card.to_markdown(), INFERENCE: _json(inference_of(card)), **texts}
+    except ValueError as error:
+        raise ModelError(
+            f"{METADATA} of the bundle {folder.name} would hold NaN or infinity, which JSON does not know. Write "
+            "null in the place of such numbers."
+        ) from error
+    _replace_files(folder, texts)
     return card
 
 
-def check_figures(validation: Mapping[str, Any]) -> None:
-    """Check every list of figures in a validation.
-
-    Raises
-    ------
-    ModelError
-        If a list ``figures`` holds anything but mappings with a ``name`` and numbers.
-    """
-    for key, value in validation.items():
-        if isinstance(value, Mapping):
-            check_figures(value)
-        elif key == "figures":
-            for entry in value if isinstance(value, (list, tuple)) else [value]:
-                if not isinstance(entry, Mapping) or not _is_figure(entry):
-                    raise ModelError(
-                        "Each validation figure must hold a 'name' and a finite 'value', with 'low' and 'high' where "
-                        f"it has an interval, but one is {str(entry)[:80]}. Use the JSON of covidct evaluate."
-                    )
-
-
-def _is_figure(entry: Mapping[str, Any]) -> bool:
-    """Whether a mapping is a figure: a name, a value, perhaps an interval."""
-    numbers = [entry.get(key) for key in ("value", "low", "high")]
-    return isinstance(entry.get("name"), str) and "value" in entry and all(n is None or _is_number(n) for n in numbers)
+def _json(content: Mapping[str, Any]) -> str:
+    """JSON for people and programs; a ValueError where a number is not finite."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON for people and programs."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+    """Write JSON."""
+    path.write_text(_json(content), encoding="utf-8", newline="\n")
+
+
+def _replace_files(folder: Path, texts: Mapping[str, str]) -> None:
+    """Replace text files of a bundle, each in one step once all are written.
+
+    The folder itself stays the one that it was: somebody may be working in it.
+    """
+    parts: dict[Path, Path] = {}
+    try:
+        for name, text in texts.items():
+            # Behind a link lies the file that is meant.
+            path = (folder / name).resolve()
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = parts[path] = path.with_name(f".{path.name}.{os.getpid()}.part")
+            with part.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, part in parts.items():
+            part.replace(path)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+def _cannot_write(folder: Path, error: OSError) -> ModelError:
+    """What is said where the disk is full or does not permit it."""
+    return ModelError(
+        f"The bundle {folder.name} cannot be written ({error.strerror or type(error).__name__}). Choose a folder that "
+        "can be written, with enough free space."
+    )
 
 
 def _replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     """Fill a folder beside another and put it in its place; the old one is kept until the new one stands."""
+    # What a link leads to changes, not the link.
+    folder = folder.resolve()
     if folder.exists() and not is_bundle(folder):
         raise ModelError(
             f"The folder {folder.name} is in the way of the bundle and is none itself. Move it, or write elsewhere."
@@ -307,10 +303,7 @@ def _replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
             folder.rename(old)
             part.rename(folder)
     except OSError as error:
-        raise ModelError(
-            f"The bundle {folder.name} cannot be written ({error.strerror or type(error).__name__}). Choose a folder "
-            "that can be written, with enough free space."
-        ) from error
+        raise _cannot_write(folder, error) from error
     finally:
         if old.exists() and not folder.exists():
             old.rename(folder)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from CovidCTLib.errors import ModelError
-from CovidCTLib.models.bundle import check_figures
 from CovidCTLib.models.card import CROSS_VALIDATION, ModelCard, count_of
+from CovidCTLib.models.card_check import check_figures, infinite_in
 
 _ROLE_OF: Mapping[str, str] = {"lungs": "lungs", "opacities": "opacities", "slices": "slices", "cases": "slices"}
 """Which model a task of ``covidct evaluate`` judges."""
@@ -34,7 +34,7 @@ def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
     path
         JSON with a list ``figures``. A figure has ``name``, ``value``, ``low``, ``high`` and ``n``, perhaps
         ``interval`` and ``remark``, or the parts of these that ``covidct evaluate`` writes. ``folds``, or several
-        ``models``, make it a cross-validation.
+        ``models`` that judged a case, make it a cross-validation.
     card
         Card of the model that the figures are for.
 
@@ -48,7 +48,8 @@ def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
     Raises
     ------
     ModelError
-        If the file cannot be read, holds no figures, or speaks of another model or other weights.
+        If the file cannot be read, holds no figures or what no evaluation holds, or speaks of another model or other
+        weights, or of these weights together with others.
     """
     content = _read(path)
     figures = content.get("figures")
@@ -56,7 +57,7 @@ def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
         raise ModelError(f"{path.name!r} holds no list of 'figures'. {_GIVE}")
     check_figures(content)
     task = content.get("task")
-    if task is not None and _ROLE_OF.get(task) != card.role:
+    if task is not None and (not isinstance(task, str) or _ROLE_OF.get(task) != card.role):
         raise ModelError(f"{path.name!r} judges {task}, but {card.name} is a model for {card.role}. {_GIVE}")
     folds = _folds(path, content, card)
     key = CROSS_VALIDATION if folds else "evaluation"
@@ -83,31 +84,60 @@ def _read(path: Path) -> dict[str, Any]:
         raise ModelError(f"There is no file {path.name!r}. {_GIVE}") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path.name!r} cannot be read as JSON ({type(error).__name__}). {_GIVE}") from error
-    return content if isinstance(content, dict) else {}
+    if place := infinite_in(content):
+        raise ModelError(f"{path.name!r} holds NaN or infinity in {place}, where JSON has numbers or null. {_GIVE}")
+    if not isinstance(content, dict):
+        return {}
+    for name in ("models", "cases"):
+        entries = content.get(name) or []
+        if not isinstance(entries, list):
+            raise ModelError(f"{path.name!r} must hold a list as {name!r}, not {str(entries)[:80]}. {_GIVE}")
+        # Mere names, as others may write them, say nothing of who was judged by whom.
+        content[name] = [entry for entry in entries if isinstance(entry, dict)]
+    return content
 
 
 def _folds(path: Path, content: Mapping[str, Any], card: ModelCard) -> int:
     """Number of models that were cross-validated; 0 where this very model was judged."""
+    models = content["models"]
+    # One model that judges with the lungs of several lung networks is one still.
+    checksums = [str(entry.get("sha256") or f"none ({k})") for k, entry in enumerate(models)]
+    if card.sha256 in checksums and len(set(checksums)) > 1:
+        raise ModelError(
+            f"{path.name!r} judges the weights of {card.name} together with others, so its figures are neither those "
+            "of these weights nor those of other runs. Run covidct evaluate on this model alone, or on the runs of the "
+            "cross-validation alone."
+        )
     if isinstance(content.get("folds"), int):
         return int(content["folds"])
-    models = [entry for entry in content.get("models") or () if isinstance(entry, Mapping)]
-    # One model that judges with the lungs of several lung networks is one still.
-    different = {entry.get("sha256") or k for k, entry in enumerate(models)}
-    if len(different) > 1:
-        return len(different)
-    if models and models[0].get("sha256") != card.sha256:
-        found = str(models[0].get("sha256"))
+    judged = {checksum for checksum, entry in zip(checksums, models, strict=True) if _judged(entry, content)}
+    if models and not judged:
+        raise ModelError(f"{path.name!r} holds no case that one of its models judged. {_GIVE}")
+    if len(judged) > 1:
+        return len(judged)
+    if judged and judged != {card.sha256}:
         raise ModelError(
-            f"{path.name!r} judges other weights than those of {card.name} (checksum {found[:12]}..., expected "
+            f"{path.name!r} judges other weights than those of {card.name} (checksum {judged.pop()[:12]}..., expected "
             f"{card.sha256[:12]}...). Run covidct evaluate on these weights."
         )
     return 0
 
 
+def _judged(model: Mapping[str, Any], content: Mapping[str, Any]) -> bool:
+    """Whether a model judged a case: it may have been there for nothing, as it saw all patients.
+
+    Where the cases do not say who judged them, each model counts.
+    """
+    cases = [row for row in content["cases"] if isinstance(row.get("model"), str)]
+    if not cases:
+        return True
+    return any(row["model"] == model.get("label") and row.get("status") == "judged" for row in cases)
+
+
 def _called_elsewhere(content: Mapping[str, Any], card: ModelCard) -> bool:
     """Whether any judged case was called at another threshold than the card's."""
-    for row in content.get("cases") or ():
-        values = row.get("values") if isinstance(row, Mapping) and row.get("status") == "judged" else None
+    for row in content["cases"]:
+        values = row.get("values") if row.get("status") == "judged" else None
         if not isinstance(values, Mapping):
             continue
         for name, key in (("slice", "probability_threshold"), ("case", "case_threshold")):

@@ -99,7 +99,7 @@ def check_foreign_card(card: ModelCard) -> None:
     Raises
     ------
     ModelError
-        If role, channels, framing, window, orientation, spacing or patch are missing or contradict each other.
+        If role, channels, framing, size, orientation, spacing or patch are missing or contradict each other.
     """
     if card.role not in WANTED:
         raise ModelError(
@@ -107,11 +107,6 @@ def check_foreign_card(card: ModelCard) -> None:
             "can be replaced by one of 'covidct train slices' only."
         )
     _check_channels(card)
-    low, high = card.window_hu
-    if not low < high:
-        raise ModelError(
-            f"window_hu of the bundle {card.name} must be [low, high] in HU, not [{low:g}, {high:g}]. Correct it."
-        )
     if card.patch is not None:
         _check_volume(card)
     elif card.framing not in FRAMINGS or (card.role == "lungs" and card.framing != "body"):

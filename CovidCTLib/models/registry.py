@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from CovidCTLib.errors import ModelError
-from CovidCTLib.models.bundle import METADATA, is_bundle, read_card
+from CovidCTLib.models.bundle import METADATA, is_bundle, named, read_card
 from CovidCTLib.models.card import MODEL_NAMES, ModelCard
 
 SHIPPED = Path(__file__).parent / "files"
@@ -60,7 +60,7 @@ def find_own(folders: Sequence[Path]) -> dict[str, Entry]:
         If a folder holds no bundle, a bundle cannot be read, or one folder has two models of one role.
     """
     found: dict[str, Entry] = {}
-    for folder in folders:
+    for folder in map(named, folders):
         here: dict[str, Entry] = {}
         for bundle in _bundles_in(folder):
             card = read_card(bundle)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from CovidCTLib.analysis import ModelUsed
+from CovidCTLib.errors import ModelError
 from CovidCTLib.framing import Frame
 from CovidCTLib.models.card import MODEL_NAMES, ModelCard, ModelName
 from CovidCTLib.models.device import choose_device, choose_dtype
@@ -55,11 +56,24 @@ class LoadedNetwork:
         return ModelUsed(self.card.name, self.card.version, self.card.sha256, self.card.role, self.own)
 
     def run(self, images: torch.Tensor) -> torch.Tensor:
-        """Run images ``(n, 1, size, size)`` or patches ``(n, 1, z, y, x)`` in [0, 1]; float32 on the CPU."""
+        """Run images ``(n, 1, size, size)`` or patches ``(n, 1, z, y, x)`` in [0, 1]; float32 on the CPU.
+
+        Raises
+        ------
+        ModelError
+            If an output is not finite.
+        """
         with torch.inference_mode(), torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             batch = images.to(self.device).contiguous(memory_format=_memory_format(images.ndim))
             output: torch.Tensor = self.network(batch)
-        return output.float().cpu()
+        values = output.float().cpu()
+        if not bool(torch.isfinite(values).all()):
+            # NaN is neither over nor under any threshold, so that it would count as healthy.
+            raise ModelError(
+                f"The network of {self.card.name} gave NaN or infinity for a part of this scan, so nothing can be said "
+                "of it. Use other weights, or another device."
+            )
+        return values
 
     def run_slices(
         self, hu: NDArray[np.int16], frame: Frame, slices: NDArray[np.intp]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import os
-import pickle
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,18 +34,22 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
         If the file is missing, damaged, or holds anything but named tensors.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # PyTorch warns of foreign pickles, with a path of its own, before it refuses them.
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise ModelError(
             f"There are no weights {path.name} in {path.parent}. Correct the path to the file of weights."
         ) from error
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, KeyError) as error:
+    except Exception as error:
+        # A file that is no pickle can bring its reader to raise nearly anything.
         raise ModelError(
             f"The weights {path.name} are damaged or hold more than tensors. Expected a state dict of tensors, as "
             "covidct train writes it."
         ) from error
     entries = state.items() if isinstance(state, dict) else ()
-    wrong = [name for name, value in entries if not isinstance(name, str) or not isinstance(value, torch.Tensor)]
+    wrong = [name for name, value in entries if not isinstance(name, str) or not _is_plain(value)]
     if not entries or wrong:
         found = f"{type(state).__name__} whose entry {str(wrong[0])[:40]!r} is none" if wrong else type(state).__name__
         raise ModelError(
@@ -52,6 +57,15 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
             "them."
         )
     return state
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is a tensor of real numbers that all stand there one by one, none of them left out or packed."""
+    return (
+        isinstance(value, torch.Tensor)
+        and value.layout is torch.strided
+        and not (value.is_nested or value.is_quantized or value.is_complex())
+    )
 
 
 def write_state(path: Path, state: Mapping[str, Any]) -> None:
@@ -76,7 +90,7 @@ def fit_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name:
     Raises
     ------
     ModelError
-        If names or shapes differ.
+        If names or shapes differ, or a weight is NaN or infinite.
     """
     own = network.state_dict()
     wrong = [key for key in own if key not in state or state[key].shape != own[key].shape]
@@ -86,7 +100,18 @@ def fit_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name:
             f"The weights of {name} belong to another architecture: {len(wrong)} of {len(own)} tensors are missing or "
             f"of another shape, {len(extra)} are unknown (first: {(wrong + extra)[0]}). Use weights with their card."
         )
-    network.load_state_dict({key: value.to(own[key].dtype) for key, value in state.items()})
+    fitting = {key: value.to(own[key].dtype) for key, value in state.items()}
+    if key := _not_finite(fitting):
+        raise ModelError(
+            f"The weights of {name} must be finite numbers, but {key} holds NaN or infinity: the training failed, or "
+            "the file is damaged. Train again, or give other weights."
+        )
+    network.load_state_dict(fitting)
+
+
+def _not_finite(state: Mapping[str, torch.Tensor]) -> str | None:
+    """Name of the first tensor with a number that is NaN or infinite."""
+    return next((key for key, value in state.items() if not bool(torch.isfinite(value).all())), None)
 
 
 def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
@@ -128,7 +153,9 @@ def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
 
 
 def try_network(network: torch.nn.Module, card: ModelCard) -> None:
-    """Run an empty image or patch through a network, so that what does not fit shows before any work.
+    """Run an image or patch through a network, so that what does not fit shows before any work.
+
+    It goes evenly from the lowest to the highest value that the network takes.
 
     Parameters
     ----------
@@ -140,14 +167,15 @@ def try_network(network: torch.nn.Module, card: ModelCard) -> None:
     Raises
     ------
     ModelError
-        If the input does not fit, or the output has another shape than the card says.
+        If the input does not fit, or the output has another shape than the card says or is not finite.
     """
     inner = network.network if isinstance(network, RoleAdapter) else network
     shape = card.patch or (card.size, card.size)
     channels = len(card.channels) if card.is_foreign else _OUTPUTS.get(card.role)
     try:
         with torch.inference_mode():
-            output = first_output(inner(torch.zeros(1, 1, *shape)))
+            values = torch.linspace(*card.value_range, math.prod(shape))
+            output = first_output(inner(values.reshape(1, 1, *shape)))
     except _RUN_ERRORS as error:
         raise ModelError(
             f"An input of one channel and {' x '.join(map(str, shape))} does not go through the network of {card.name} "
@@ -158,6 +186,11 @@ def try_network(network: torch.nn.Module, card: ModelCard) -> None:
         raise ModelError(
             f"The network of {card.name} gives an output of shape {tuple(output.shape)}, but its card makes it "
             f"{expected}. Correct role, channels, and size or patch in the card."
+        )
+    if not bool(torch.isfinite(output).all()):
+        raise ModelError(
+            f"The network of {card.name} must give finite numbers, but gives NaN or infinity for a plain input. Train "
+            "it again, or correct window_hu and value_range in its card."
         )
 
 
@@ -181,10 +214,15 @@ def save_network(network: torch.nn.Module, card: ModelCard, folder: Path) -> Mod
     Raises
     ------
     ModelError
-        If the bundle cannot be written.
+        If the bundle cannot be written, or a weight is NaN, or beyond what half precision holds.
     """
     state = {
         key: value.detach().cpu().half() if value.is_floating_point() else value.detach().cpu()
         for key, value in network.state_dict().items()
     }
+    if key := _not_finite(state):
+        raise ModelError(
+            f"The weights of {card.name} must be numbers of at most {torch.finfo(torch.half).max:g}, the highest in "
+            f"half precision, but {key} holds NaN or numbers beyond it. Train again, with a lower learning rate."
+        )
     return write_bundle(folder / card.name, card, lambda path: write_state(path, state))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -62,12 +63,21 @@ def read_mask(path: Path, like: Geometry, highest: int) -> NDArray[np.uint8]:
         raise TrainingDataError(f"The mask {path.name}: {error}") from error
     _check_grid(path, geometry, like)
     labels = sitk.GetArrayFromImage(image)
-    if labels.min() < 0 or labels.max() > highest or not np.array_equal(labels, np.rint(labels)):
+    if found := _wrong_labels(labels, highest):
         raise TrainingDataError(
-            f"The mask {path.name} must hold whole numbers from 0 to {highest}, but goes from {labels.min()} to "
-            f"{labels.max()}. Correct the mask."
+            f"The mask {path.name} must hold whole numbers from 0 to {highest}, but {found}. Correct the mask."
         )
     return np.ascontiguousarray(CanonicalGrid(geometry).take(labels.astype(np.uint8), 0, labels=True))
+
+
+def _wrong_labels(labels: NDArray[Any], highest: int) -> str:
+    """Say what is wrong with labels; empty where nothing is."""
+    if labels.dtype.kind == "f":
+        broken = labels != np.rint(labels)
+        if broken.any():
+            return f"holds {labels.flat[broken.argmax()]:g}"
+    low, high = labels.min(), labels.max()
+    return f"goes from {low:g} to {high:g}" if low < 0 or high > highest else ""
 
 
 def _check_grid(path: Path, found: Geometry, expected: Geometry) -> None:

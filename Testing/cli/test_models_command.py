@@ -12,6 +12,7 @@ from bundle_maker import VOLUME, VOLUME_SECTION, make_bundle
 
 from CovidCTLib.cli.main import main
 from CovidCTLib.cli.models import facts_of, main_figures, validation_words
+from CovidCTLib.errors import ModelError
 from CovidCTLib.models.bundle import WEIGHTS, read_card
 from CovidCTLib.models.evaluation_record import read_evaluation
 from CovidCTLib.models.registry import shipped_entry
@@ -20,11 +21,16 @@ FIGURE = {"name": "infection Dice", "value": 0.8123, "low": 0.77, "high": 0.83, 
 
 
 def record(task, models=1):
-    """What covidct evaluate writes, as far as a card needs it."""
+    """What covidct evaluate wrote before its cases said who judged them, as far as a card needs it."""
     figure = {"group": "volumes", "name": "dice", "label": "infection: volume error", "unit": "ml", "value": 1.5}
     figure |= {"low": None, "high": None, "count": 9, "counted": "cases", "patients": 7}
     judges = [{"sha256": f"{0xAB + k:02x}" * 32} for k in range(models)]
     return json.dumps({"task": task, "models": judges, "figures": [figure]})
+
+
+def changed(**entries):
+    """An evaluation of one model with other entries."""
+    return json.dumps({**json.loads(record("opacities")), **entries})
 
 
 @pytest.fixture
@@ -129,6 +135,25 @@ def test_an_evaluation_goes_into_the_card_beside_what_was_there(own, tmp_path, c
         (["mine", "--models", "OWN"], '{"figures": [{"name": 1}]}', 1, "must hold a 'name' and a finite 'value'"),
         (["mine", "--models", "OWN"], record("lungs"), 1, "judges lungs, but mine is a model for opacities"),
         (["mine", "--models", "OWN"], record("heart"), 1, "judges heart, but mine is a model for opacities"),
+        (
+            ["mine", "--models", "OWN"],
+            '{"figures": [{"name": "a", "value": NaN}]}',
+            1,
+            "NaN or infinity in figures.0.value",
+        ),
+        (
+            ["mine", "--models", "OWN"],
+            changed(task=["lungs"]),
+            1,
+            "judges ['lungs'], but mine is a model for opacities",
+        ),
+        (["mine", "--models", "OWN"], changed(models=5), 1, "must hold a list as 'models', not 5. Give the"),
+        (
+            ["mine", "--models", "OWN"],
+            changed(cases=True),
+            1,
+            "must hold a list as 'cases', not True. Give",
+        ),
         (["mine", "--models", "OWN"], record("opacities"), 1, "judges other weights than those of mine (checksum abab"),
     ],
 )
@@ -160,6 +185,97 @@ def test_the_record_of_an_evaluation_is_put_into_words(own, tmp_path):
     evaluation.write_text(record("cases", models=2))
     slices = shipped_entry("slices").card
     assert read_evaluation(evaluation, slices)[0] == "cross_validation_of_cases"
+
+
+def judged_by(rows, *models):
+    """An evaluation whose cases say who judged them, or did not; models are labels with a checksum."""
+    judges = [{"label": label, "sha256": sha256} for label, sha256 in models]
+    cases = [{"case": f"case_{k}", "model": label, "status": status} for k, (label, status) in enumerate(rows)]
+    return changed(models=judges, cases=cases)
+
+
+def test_the_cards_own_weights_among_others_are_no_cross_validation(own, tmp_path, capsys):
+    evaluation = tmp_path / "evaluation.json"
+    mine = read_card(own / "mine").sha256
+    rows = [("mine", "judged"), ("fold_1", "judged")]
+    for content in (judged_by(rows, ("mine", mine), ("fold_1", "ab" * 32)), changed(models=[{"sha256": mine}, {}])):
+        evaluation.write_text(content)
+        assert main(["models", "mine", "--models", str(own), "--add-validation", str(evaluation)]) == 1
+        error = capsys.readouterr().err
+        assert "'evaluation.json' judges the weights of mine together with others, so its figures" in error
+        assert "on this model alone, or on the runs of the cross-validation alone.\n" in error
+        assert error.count("\n") == 1
+    assert read_card(own / "mine").validation == {}
+
+
+def test_only_models_that_judged_a_case_are_folds(own, tmp_path):
+    evaluation = tmp_path / "evaluation.json"
+    card = read_card(own / "mine")
+    folds = [(f"fold_{k}", f"{k}" * 64) for k in range(3)]
+    rows = [
+        ("fold_0", "judged"),
+        ("fold_1", "judged"),
+        ("fold_2", "failed"),
+        ("fold_2", "seen in training"),
+        ("", "failed"),
+    ]
+    evaluation.write_text(judged_by(rows, *folds))
+    assert read_evaluation(evaluation, card)[1]["folds"] == 2
+    by_two_lungs = [(f"{label}, lungs by {k}", sha256) for label, sha256 in folds for k in range(2)]
+    rows = [(label, "judged") for label, _ in by_two_lungs[:5]]
+    evaluation.write_text(judged_by(rows, *by_two_lungs))
+    assert read_evaluation(evaluation, card)[1]["folds"] == 3
+    twice = [("mine, lungs by a", card.sha256), ("mine, lungs by b", card.sha256)]
+    evaluation.write_text(judged_by([("mine, lungs by a", "judged")], *twice))
+    assert read_evaluation(evaluation, card)[0] == "evaluation"
+    evaluation.write_text(judged_by([("fold_1", "judged"), ("fold_2", "failed")], *folds))
+    with pytest.raises(ModelError, match=r"judges other weights than those of mine \(checksum 111111111111\.\.\., exp"):
+        read_evaluation(evaluation, card)
+    evaluation.write_text(judged_by([("mine", "seen in training"), ("", "failed")], ("mine", card.sha256)))
+    with pytest.raises(ModelError, match=r"'evaluation\.json' holds no case that one of its models judged\. Give the"):
+        read_evaluation(evaluation, card)
+
+
+@pytest.mark.parametrize(("where", "folder"), [("mine", "."), (".", "."), ("mine/configs", ".."), (".", "link")])
+def test_figures_are_added_from_within_the_folder_and_through_a_link(own, monkeypatch, capsys, where, folder):
+    evaluation = own.parent / "evaluation.json"
+    evaluation.write_text(json.dumps({"figures": [FIGURE]}))
+    home = own / "home"
+    home.mkdir()
+    (own / "mine").rename(home / "mine")
+    (home / "link").symlink_to("mine")
+    if folder != "link":
+        (home / "link").unlink()
+    monkeypatch.chdir(home / where)
+    line = ["models", "opacities", "--models", folder]
+    assert main([*line, "--add-validation", str(evaluation)]) == 0
+    assert capsys.readouterr().out == "1 figure is now in the card of mine.\n"
+    # The folder that one works in is still there.
+    assert main(line) == 0
+    assert read_card(home / "mine").validation == {"evaluation": {"figures": [FIGURE]}}
+    assert (home / "link").is_symlink() == (folder == "link")
+    assert not [path for path in home.rglob("*") if path.name.startswith(".")]
+
+
+def test_a_message_names_the_folder_that_one_works_in(own, monkeypatch, capsys):
+    (own / "mine" / "configs" / "inference.json").unlink()
+    monkeypatch.chdir(own / "mine")
+    assert main(["models", "--models", "."]) == 1
+    assert "There is no configs/inference.json in the bundle mine." in capsys.readouterr().err
+
+
+def test_figures_that_cannot_be_written_change_nothing(own, tmp_path, monkeypatch, capsys):
+    evaluation = tmp_path / "evaluation.json"
+    evaluation.write_text(json.dumps({"figures": [FIGURE]}))
+    before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert main(["models", "mine", "--models", str(own), "--add-validation", str(evaluation)]) == 1
+    assert "The bundle mine cannot be written (No space left on device). Choose a" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
 
 
 def test_intervals_remarks_and_notices_of_an_evaluation_go_along(own, tmp_path):

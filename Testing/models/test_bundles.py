@@ -204,6 +204,16 @@ def test_a_second_save_takes_the_place_of_the_first_whole(written: Path, card: M
     assert [path.name for path in written.parent.iterdir()] == ["lungs"]
 
 
+def test_a_save_through_a_link_changes_what_the_link_leads_to(tmp_path: Path, card: ModelCard) -> None:
+    save_network(build_network(TINY), card, tmp_path / "kept")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "lungs").symlink_to(tmp_path / "kept" / "lungs")
+    new = save_network(build_network({**TINY, "channels": [4, 16]}), card, tmp_path / "run")
+    assert (tmp_path / "run" / "lungs").is_symlink()
+    assert read_card(tmp_path / "kept" / "lungs").sha256 == new.sha256
+    assert [path.name for folder in ("run", "kept") for path in (tmp_path / folder).iterdir()] == ["lungs", "lungs"]
+
+
 @pytest.mark.parametrize("broken", ["save_weights", "the card"])
 def test_a_save_that_fails_keeps_the_old_bundle(
     written: Path, card: ModelCard, monkeypatch: pytest.MonkeyPatch, broken: str
@@ -319,7 +329,7 @@ def test_the_card_says_on_which_grid_the_training_judged(card: ModelCard) -> Non
 
 def test_new_figures_bring_what_the_bundle_says_of_its_tensors_up_to_date(tmp_path: Path) -> None:
     architecture = {"kind": "resnet", "layers": [1, 1, 1, 1], "widths": [2, 2, 2, 2]}
-    card = ModelCard("slices", "1", architecture, 32, "lungs", "HU", "logit", "")
+    card = ModelCard("slices", "1", architecture, 32, "lungs", "HU", "logit", "", {"slice": 0.5, "case": 0.1})
     save_network(build_network(architecture), card, tmp_path)
     folder = tmp_path / "slices"
     before = contents(folder)

@@ -142,6 +142,13 @@ def test_a_network_that_would_fetch_weights_is_told_not_to(monkeypatch: pytest.M
         ({"channels": ["background", "ggo"]}, "either opacity, or ggo and consolidation, not ggo"),
         ({"window_hu": [400, -1000]}, r"window_hu of the bundle mine must be \[low, high\] in HU, not \[400, -1000\]"),
         ({"window_hu": [400]}, r"window_hu must be 2 numbers, not \[400\]"),
+        ({"value_range": [1, 1]}, r"value_range of the bundle mine must be \[low, high\], .*, not \[1, 1\]\. Correct"),
+        (
+            {"value_range": [1, -1]},
+            r"value_range of the bundle mine must be \[low, high\], .*, not \[1, -1\]\. Correct",
+        ),
+        ({"value_range": [0, float("nan")]}, r"value_range\.1 must be a finite number, not NaN or infinity"),
+        ({"training": {"cases": 60}}, r"training\.cases must be a list of names, not 60"),
         ({"patch": [32, 32.5, 16]}, "patch must be 3 whole numbers"),
         ({"patch": [32, 0, 16]}, "patch of the bundle mine must be three positive numbers of voxels"),
         ({"spacing_mm": ...}, "spacing_mm of the bundle mine must be three positive numbers in mm"),
@@ -171,6 +178,38 @@ def test_channel_counts_must_agree_with_the_data_format(tmp_path: Path, key: str
     formats = {key: {"image": {"num_channels": count}}}
     make_bundle(tmp_path / "mine", VOLUME, VOLUME_SECTION, network_data_format=formats)
     assert f"network_data_format says {count} {key[:-1]} channels, but" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("said", "by_monai", "expected"),
+    [
+        (..., ..., (0.0, 1.0)),
+        (..., [], (0.0, 1.0)),
+        (..., [-1, 1], (-1, 1)),
+        (..., [-1000, 400], (-1000, 400)),
+        ([0, 1], [-1000, 400], (0, 1)),
+    ],
+)
+def test_the_window_becomes_what_the_card_says_or_else_monais_data_format(
+    tmp_path: Path, said: Any, by_monai: Any, expected: tuple[float, float]
+) -> None:
+    image = {"num_channels": 1} if by_monai is ... else {"num_channels": 1, "value_range": by_monai}
+    make_bundle(
+        tmp_path / "mine",
+        VOLUME,
+        {**VOLUME_SECTION, "value_range": said},
+        network_data_format={"inputs": {"image": image}},
+    )
+    card = read_card(tmp_path / "mine")
+    assert card.value_range == expected
+    assert f"-1000 to 400 HU, scaled to {expected[0]:g} to {expected[1]:g}" in card.to_markdown()
+
+
+def test_a_range_of_monais_data_format_must_go_from_low_to_high(tmp_path: Path) -> None:
+    make_bundle(
+        tmp_path / "mine", VOLUME, VOLUME_SECTION, network_data_format={"inputs": {"image": {"value_range": [1, 0]}}}
+    )
+    assert "or in network_data_format if it stands there" in refusal(tmp_path)
 
 
 def test_weights_must_be_there_and_the_ones_of_the_card(tmp_path: Path) -> None:

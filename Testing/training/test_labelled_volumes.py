@@ -13,7 +13,7 @@ from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.training.labelled import LabelledImage, read_images
 from CovidCTLib.training.layout import find_cases
-from CovidCTLib.training.masks import GRID_TOLERANCE_VOXELS, corner_distance_voxels
+from CovidCTLib.training.masks import GRID_TOLERANCE_VOXELS, corner_distance_voxels, read_mask
 
 
 def read_only(folder: Path, **options: list[str]) -> LabelledImage:
@@ -112,10 +112,26 @@ def test_a_mask_with_an_impossible_header_is_refused_by_its_name(
         return image
 
     monkeypatch.setattr("CovidCTLib.training.masks.sitk.ReadImage", sheared)
-    from CovidCTLib.training.masks import read_mask
-
     with pytest.raises(TrainingDataError, match=r"^The mask ward_lungs\.nii\.gz: The direction matrix must hold"):
         read_mask(tmp_path / "ward_lungs.nii.gz", Geometry(SHAPE), 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [(0.5, "holds 0.5"), (3.0, "goes from 0 to 3"), (-1.0, "goes from -1 to 2")],
+)
+def test_labels_that_are_none_are_named(tmp_path: Path, value: float, found: str) -> None:
+    write_volume(tmp_path, "ward", 1)
+    path = tmp_path / "ward_lungs.nii.gz"
+    image = sitk.ReadImage(str(path))
+    labels = sitk.GetArrayFromImage(image).astype(np.float32)
+    labels[1, 2, 3], labels[-1, -1, -1] = value, 2
+    spoiled = sitk.GetImageFromArray(labels)
+    spoiled.CopyInformation(image)
+    sitk.WriteImage(spoiled, str(path))
+    message = rf"^The mask ward_lungs\.nii\.gz must hold whole numbers from 0 to 2, but {found}\. Correct the mask\.$"
+    with pytest.raises(TrainingDataError, match=message):
+        read_mask(path, Geometry.from_image(image), 2)
 
 
 def test_a_normal_ct_may_show_no_opacities(tmp_path: Path) -> None:
