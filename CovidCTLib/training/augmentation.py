@@ -38,6 +38,10 @@ LUNG_NOISE_MEAN = 0.0
 LUNG_NOISE_SD = 0.8
 """Noise inside the lungs: 0.1 times a normal distribution of mean 0 and SD 0.8, on images in [0, 1] (B3)."""
 
+CONDENSED_FOR_LUNGS = 0.25
+"""Chance that known opacities become dense for the lung network: consolidation at the pleura is as bright as the chest
+wall, and must count as lung all the same."""
+
 ROTATION_RAD = 0.26
 """Largest rotation, 15 degrees."""
 
@@ -138,7 +142,8 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1, strength
     size
         Side of the crops in pixels; samples come in a little larger.
     framing
-        Around the body: the lung network, which gets noise inside the lungs, so that it takes diseased lung for lung.
+        Around the body: the lung network, which gets noise inside the lungs, and opacities that are condensed or made
+        up, so that it takes diseased lung for lung.
         Around the lungs: networks that look for disease, to which such noise would be disease; they get rims, and
         opacities that are faded, condensed or made up, instead.
     pasted
@@ -171,7 +176,7 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1, strength
                 padding_mode="zeros",
             ),
             *(
-                [RandLungNoised()]
+                [RandLungNoised(), RandOpacityCondensedd(CONDENSED_FOR_LUNGS), RandOpacityPastedd(pasted)]
                 if framing == "body"
                 else [faded, RandOpacityCondensedd(), RandOpacityPastedd(pasted), RandRimd()]
             ),

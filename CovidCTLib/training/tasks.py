@@ -235,6 +235,8 @@ LUNGS = Task(
     weights=lambda s: balanced_weights(s.source, {"volume": 1.0, "calibrated pictures": 0.6, "slice archive": 0.8}),
     loss=lambda network, images, batch: lung_loss(network(images), batch["label"][:, LABEL_LUNGS]),
     judge=_judge_lungs,
+    # Half of them dense and at the pleura, which else is taken for the chest wall.
+    pasted=0.3,
     expects=_SHARED_INPUT + "a square around the body, 256 x 256.",
     gives="One logit a pixel: lung, diseased lung included; trachea and main bronchi excluded.",
     limits=(

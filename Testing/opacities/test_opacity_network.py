@@ -84,12 +84,12 @@ def test_mirrored_slices_change_nothing_where_the_network_sees_each_pixel_alone(
 
 def test_opacity_at_the_pleura_reaches_beyond_the_lungs_that_were_found(network: LoadedNetwork) -> None:
     hu, lungs = a_chest()
-    # The chest wall is as bright as consolidation; two pixels of 3 mm of it are within reach.
+    # The chest wall is as bright as consolidation; five pixels of 3 mm of it are within reach.
     opacities = segment_opacities(hu, lungs, SPACING, network)
     beyond = (opacities > 0) & (lungs == 0)
-    assert beyond[2, 30, 6:8].all()
-    assert not beyond[:, :, :5].any()
-    assert not beyond[:, :, 75:].any()
+    assert beyond[2, 30, 4:8].all()
+    assert not beyond[:, :, :3].any()
+    assert not beyond[:, :, 77:].any()
     assert not beyond[[0, 5]].any()
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
+from CovidCTLib.training.augmentation import make_augmentation
 from CovidCTLib.training.lesions import (
     DENSE,
     MIN_CARRIED_PIXELS,
@@ -142,3 +144,27 @@ def test_only_clear_slices_get_lesions_of_others_and_are_abnormal_then() -> None
             assert (area > 0) == bool(expected)
             # The lesion of the second slice lies where it lay, not twice.
             assert area < 2 * 40 * 40
+
+
+def test_the_lung_network_is_shown_dense_opacities_as_lung() -> None:
+    lungs = np.zeros((96, 96), np.float32)
+    lungs[20:76, 16:44] = lungs[20:76, 52:80] = 1
+    sample = {
+        "image": np.where(lungs > 0, 0.13, 0.9).astype(np.float32)[None],
+        "label": np.stack([lungs, np.zeros_like(lungs)]),
+    }
+
+    def dense_shares(pasted: float) -> list[float]:
+        """Share of the lungs that is nearly as bright as the chest wall, sample by sample."""
+        augmentation = make_augmentation(96, "body", pasted)
+        shares = []
+        for seed in range(40):
+            augmentation.set_random_state(seed=seed)
+            made = augmentation({name: values.copy() for name, values in sample.items()})
+            # The rim of the lungs is blurred by the turning.
+            inside = ndimage.binary_erosion(np.asarray(made["label"][0]) == 1, iterations=3)
+            shares.append(float((np.asarray(made["image"][0])[inside] > 0.6).mean()))
+        return shares
+
+    assert sum(share > 0.01 for share in dense_shares(1.0)) >= 5
+    assert max(dense_shares(0.0)) < 0.01
