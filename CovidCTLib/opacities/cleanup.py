@@ -17,9 +17,9 @@ from CovidCTLib.errors import OptionsError
 BEYOND_LUNGS_MM = 15.0
 """How far opacity may reach beyond the lungs that were found, in mm: the lung network misses consolidation at the
 pleura. Judged with networks of which none had seen the patient, the lung network one that had learned no dense
-opacities: 0, 6, 10, 15 and 20 mm give cases 2 and 3, whose consolidation lies at the base, Dice of 0.70, 0.83, 0.87, 0.88,
-0.89 and 0.58, 0.72, 0.75, 0.77, 0.77; the other cases, case 6 and the normal CT stay as they are from 6 mm on. With
-lungs by the training that ships, 0 mm give 0.81 and 0.69, and 6 mm and more the same."""
+opacities: 0, 6, 10, 15 and 20 mm give cases 2 and 3, whose consolidation lies at the base, Dice of 0.70, 0.83, 0.87,
+0.88, 0.89 and 0.58, 0.72, 0.75, 0.77, 0.77; the other cases, case 6 and the normal CT stay as they are from 6 mm on.
+With lungs by the training that ships, 0 mm give 0.81 and 0.69, and 6 mm and more the same."""
 
 SUPPORT_LOGIT = 2.0
 """A logit loses what it exceeds the best one of its neighbouring slices by, beyond this allowance, without unit. The
