@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -45,24 +45,6 @@ def picture_patients(case: TrainingCase) -> set[str]:
     return {_patient(case, path.stem, table) for path in _pictures(case)}
 
 
-def read_pictures(case: TrainingCase) -> Iterator[LabelledImage]:
-    """Read single pictures, calibrated or not.
-
-    Parameters
-    ----------
-    case
-        A case of the kind "calibrated pictures" or "photographs".
-
-    Raises
-    ------
-    TrainingDataError
-        If a picture or the table cannot be read, a label has another shape than its picture or labels out of range, a
-        label is empty or contradicts the picture's name, or the table lacks a picture or holds wrong values.
-    """
-    for _, read in picture_readers(case):
-        yield read()
-
-
 def picture_readers(case: TrainingCase) -> list[tuple[str, Callable[[], LabelledImage]]]:
     """Say how each picture of a case is read, so that one that cannot be does not keep the others from it.
 
@@ -74,12 +56,14 @@ def picture_readers(case: TrainingCase) -> list[tuple[str, Callable[[], Labelled
     Returns
     -------
     list
-        The name of each picture, and what reads it; it raises as `read_pictures` does.
+        The name of each picture, and what reads it. It raises `TrainingDataError` if the picture or its label cannot be
+        read, the label has another shape than its picture or labels out of range, is empty or contradicts the picture's
+        name, or the table lacks the picture or holds wrong values for it.
 
     Raises
     ------
     TrainingDataError
-        If the table cannot be read, or holds wrong values.
+        If the table cannot be read, or names a picture twice.
     """
     table = _table(case)
     return [(path.stem, partial(_read_labelled, case, path, table)) for path in _pictures(case)]

@@ -11,6 +11,8 @@ import SimpleITK as sitk
 import torch
 from training_folder import chest, write_pictures, write_volume
 
+from CovidCTLib.evaluation.evaluate import Evaluation
+from CovidCTLib.evaluation.figures import Figure
 from CovidCTLib.evaluation.judges import Judge
 from CovidCTLib.models.card import ModelCard, ModelName
 from CovidCTLib.models.store import LoadedNetwork
@@ -117,3 +119,16 @@ def write_judged_folder(root: Path) -> Path:
     write_pictures(root / "calibrated", True, 3)
     write_pictures(root / "photos", False, 2)
     return root
+
+
+def figure(evaluation: Evaluation, group: str, name: str) -> Figure:
+    """A figure of an evaluation."""
+    return next(f for f in evaluation.figures if (f.group, f.name) == (group, name))
+
+
+def value(evaluation: Evaluation, group: str, name: str) -> float:
+    """Value of a figure that must be defined."""
+    found = figure(evaluation, group, name).estimate.value
+    if found is None:
+        raise AssertionError(f"{name} of {group} is undefined")
+    return found

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
-from stand_ins import make_card, make_judge, write_clean_volume, write_judged_folder
-from training_folder import write_pictures, write_training_folder, write_volume
+from stand_ins import figure, make_card, make_judge, value, write_clean_volume, write_judged_folder
+from training_folder import write_training_folder, write_volume
 
 from CovidCTLib.errors import CovidCTError, ModelError, TrainingDataError
 from CovidCTLib.evaluation.decisions import case_figures, check_thresholds
 from CovidCTLib.evaluation.evaluate import Evaluation, evaluate
-from CovidCTLib.evaluation.figures import Figure, Row, TaskName
+from CovidCTLib.evaluation.figures import Row
 from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
 from CovidCTLib.training.labelled import patients_of, read_images
 from CovidCTLib.training.layout import TrainingFolder, find_cases
@@ -33,17 +32,6 @@ def opacities(folder: TrainingFolder) -> Evaluation:
 @pytest.fixture(scope="module")
 def cases(folder: TrainingFolder) -> Evaluation:
     return evaluate("cases", folder, [make_judge("slices")])
-
-
-def figure(evaluation: Evaluation, group: str, name: str) -> Figure:
-    return next(f for f in evaluation.figures if (f.group, f.name) == (group, name))
-
-
-def value(evaluation: Evaluation, group: str, name: str) -> float:
-    found = figure(evaluation, group, name).estimate.value
-    if found is None:
-        raise AssertionError(f"{name} of {group} is undefined")
-    return found
 
 
 def test_patients_are_known_without_reading_the_images(tmp_path: Path) -> None:
@@ -146,63 +134,6 @@ def test_without_any_lung_a_picture_is_not_clipped_and_a_volume_shows_nothing(fo
     assert nothing.lungs is not None
     assert not nothing.lungs.any()
     assert not nothing.opacities.any()
-
-
-@pytest.mark.parametrize(
-    ("task", "figures"),
-    [
-        ("opacities", {"infection_dice": 0.0, "infection_surface_dice": 0.0, "infection_pooled_dice": 0.0}),
-        ("slices", {"sensitivity": 0.0}),
-        ("cases", {"sensitivity": 0.0}),
-    ],
-)
-def test_a_case_without_found_lungs_counts_as_missed(tmp_path: Path, task: TaskName, figures: dict[str, float]) -> None:
-    write_volume(tmp_path, "case_0", 0)
-    write_clean_volume(tmp_path, "normal_0", 1)
-    found = evaluate(task, find_cases(tmp_path), [make_judge("slices" if task != "opacities" else task, blind=True)])
-    assert {name: value(found, "volumes", name) for name in figures} == figures
-    assert any(
-        notice.startswith("No lungs were found in ")
-        and "case_0" in notice
-        and "What is true there counts as missed" in notice
-        for notice in found.notices
-    )
-    # A CT without disease on which nothing is decided was not found to be without it.
-    if task != "opacities":
-        assert {row.case: row.status for row in found.rows} == {"case_0": "judged", "normal_0": "failed"}
-
-
-def test_one_bad_picture_does_not_keep_the_others_from_their_rows(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "photos", calibrated=False)
-    label = tmp_path / "photos" / "labels" / "010.png"
-    label.write_bytes(b"no picture")
-    found = evaluate("opacities", find_cases(tmp_path), [make_judge("opacities")])
-    assert [(row.image, row.status) for row in found.rows] == [
-        ("000", "judged"),
-        ("010", "failed"),
-        ("020", "judged"),
-        ("030", "judged"),
-    ]
-    assert "Failed: 1 row (photos 010); they are listed with the reason, but count in no mean." in found.notices
-
-
-def test_a_folder_of_pictures_named_like_a_group_of_volumes_stays_apart(tmp_path: Path) -> None:
-    write_volume(tmp_path, "case_0", 0)
-    write_pictures(tmp_path / "volumes", calibrated=True)
-    for task in ("lungs", "opacities"):
-        found = evaluate(task, find_cases(tmp_path), [make_judge(task)])
-        counts = {f.group: f.count for f in found.figures if f.name.endswith("s_dice") or f.name == "infection_dice"}
-        assert counts == {"volumes": 1, "volumes (slices)": 4}
-
-
-def test_a_normal_ct_with_an_empty_opacity_mask_stays_a_control(tmp_path: Path) -> None:
-    write_volume(tmp_path, "case_0", 0)
-    write_clean_volume(tmp_path, "normal_0", 1)
-    ct = sitk.ReadImage(str(tmp_path / "normal_0_ct.nii.gz"))
-    sitk.WriteImage(sitk.Cast(ct * 0, sitk.sitkUInt8), str(tmp_path / "normal_0_opacities.nii.gz"))
-    found = evaluate("opacities", find_cases(tmp_path), [make_judge("opacities")])
-    assert figure(found, "normal control", "opacity_of_lungs_percent").count == 1
-    assert figure(found, "volumes", "infection_volume_error_ml").count == 1
 
 
 def test_classes_are_not_judged_where_the_network_does_not_tell_them(folder: TrainingFolder) -> None:
