@@ -17,7 +17,7 @@ from CovidCTLib.evaluation.decisions import (
     slice_figures,
 )
 from CovidCTLib.evaluation.examples import Example, WorstExamples
-from CovidCTLib.evaluation.figures import NO_LUNGS, SEEN_REASON, Figure, Row, TaskName, judged
+from CovidCTLib.evaluation.figures import NO_LUNGS, SEEN_REASON, TWIN_REASON, Figure, Row, TaskName, judged
 from CovidCTLib.evaluation.judges import Judge, choose_judge, has_seen
 from CovidCTLib.evaluation.masks import (
     NORMAL_CONTROL,
@@ -34,6 +34,7 @@ from CovidCTLib.models.card import count_of
 from CovidCTLib.training.labelled import LabelledImage, image_readers, patients_of
 from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder
 from CovidCTLib.training.pictures import groups_notice
+from CovidCTLib.training.slice_checksums import known_checksums, slice_checksums
 
 _NEEDED: dict[TaskName, str] = {
     "lungs": "volumes with lung masks, calibrated pictures or slice archives",
@@ -45,9 +46,14 @@ _NEEDED: dict[TaskName, str] = {
 _NAMED = 5
 """Failed rows that a notice names."""
 
+SLICES_NOTICE = (
+    "Whether a model saw a patient is told by the names and the checksums of slices in its card: a case that was "
+    "trained on under another name and with other pixels, such as resampled ones, counts as unseen here."
+)
+
 NAMES_NOTICE = (
-    "Whether a model saw a patient is told by the names in its card: a case that was trained on under another name "
-    "counts as unseen here."
+    "Whether a model saw a patient is told by the names alone where its card has no checksums of slices ({models}): a "
+    "case that was trained on under another name counts as unseen there."
 )
 
 KINDS_NOTICE = (
@@ -152,6 +158,9 @@ def evaluate(
         report(f"{case.name}: {count_of(len(done), 'rows')}{note}")
     if not judged(run.rows):
         reason = next((row.reason for row in run.rows if row.status in ("failed", "listed apart")), None)
+        if reason is None:
+            found = "by the checksums of their slices"
+            raise _all_seen(task, len({row.patient for row in run.rows}), judges, found)
         raise TrainingDataError(f"None of the cases could be judged for {task}. The first one: {reason}")
     figures, curves = run.sum_up()
     return Evaluation(
@@ -176,12 +185,17 @@ def _check_unseen(
         if not all(choose_judge(judges, case, patient, folder)[1] for patient in patients):
             return
     if count:
-        raise TrainingDataError(
-            f"All {count_of(count, 'patients')} that could judge {task} were seen in training by "
-            f"{'the model' if len(judges) == 1 else 'every model'}, so no figure would be honest (found by their names "
-            f"in its card, such as {first!r}; rename cases that are others). Give other data, or the runs of a "
-            "cross-validation with --models."
-        )
+        found = f"by their names in its card, such as {first!r}; rename cases that are others"
+        raise _all_seen(task, count, judges, found)
+
+
+def _all_seen(task: TaskName, count: int, judges: Sequence[Judge], found: str) -> TrainingDataError:
+    """What is said where nobody is left to judge by."""
+    return TrainingDataError(
+        f"All {count_of(count, 'patients')} that could judge {task} were seen in training by "
+        f"{'the model' if len(judges) == 1 else 'every model'}, so no figure would be honest (found {found}). Give "
+        "other data, or the runs of a cross-validation with --models."
+    )
 
 
 class _Run:
@@ -197,6 +211,7 @@ class _Run:
         self.kinds: dict[str, Kind] = {}
         self.worst = WorstExamples()
         self.flattered: set[str] = set()
+        self.owners: dict[str, tuple[str, str]] = {}
 
     def take(self, case: TrainingCase) -> None:
         """Judge one case."""
@@ -215,17 +230,31 @@ class _Run:
 
     def _judge(self, case: TrainingCase, image: LabelledImage, group: str) -> None:
         """Judge one image."""
-        judge, seen = choose_judge(self.judges, case, image.patient, self.folder)
+        checksums = slice_checksums(image.hu)
+        judge, seen = choose_judge(self.judges, case, image.patient, self.folder, checksums)
         name = "" if case.kind == "volume" else image.name
         row = Row(case.name, name, group, image.patient, "judged", judge.label)
+        twin = self._twin(case, image.patient, checksums)
         if seen:
             row = replace(row, status="seen in training", reason=SEEN_REASON)
+        elif twin:
+            row = replace(row, status="listed apart", reason=TWIN_REASON.format(case=twin))
         try:
-            self._measure(row, case, image, judge)
+            self._measure(row, case, image, judge, checksums)
         except CovidCTError as error:
             self._add(replace(row, status="failed", reason=str(error)))
 
-    def _measure(self, row: Row, case: TrainingCase, image: LabelledImage, judge: Judge) -> None:
+    def _twin(self, case: TrainingCase, patient: str, checksums: Sequence[str]) -> str:
+        """The case of another patient in which one of these slices stood before; empty if there is none."""
+        found = ""
+        for checksum in known_checksums(checksums):
+            first = self.owners.setdefault(checksum, (patient, case.name))
+            found = first[1] if first[0] != patient else found
+        return found
+
+    def _measure(
+        self, row: Row, case: TrainingCase, image: LabelledImage, judge: Judge, checksums: Sequence[str]
+    ) -> None:
         """Predict one image and add its row."""
         if self.task in ("lungs", "opacities"):
             measured = measure_image(_mask_task(self.task), image, case, judge.store)
@@ -245,7 +274,7 @@ class _Run:
             self.worst.add(row.group, example)
         if self.task != "lungs" and case.kind != "photographs":
             lungs = judge.store.card("lungs")
-            if has_seen(lungs, case, image.patient, self.folder):
+            if has_seen(lungs, case, image.patient, self.folder, checksums):
                 self.flattered.add(image.patient)
 
     def _add(self, row: Row, overlaps: dict[str, Overlap] | None = None, calls: SliceCalls | None = None) -> None:
@@ -290,7 +319,8 @@ class _Run:
                 "would be refused. What is true there counts as missed."
             )
         if by_status["listed apart"]:
-            names = ", ".join(f"{row.case} ({row.reason})" for row in by_status["listed apart"])
+            apart = dict.fromkeys(f"{row.case} ({row.reason})" for row in by_status["listed apart"])
+            names = ", ".join(apart)
             notices.append(f"Listed apart, and in no mean: {names}.")
         if self.task == "opacities" and not all(judge.card.tells_kinds for judge in self.judges):
             notices.append(KINDS_NOTICE)
@@ -314,8 +344,11 @@ class _Run:
                 f"The lung network that framed the lungs had seen {len(self.flattered)} of the judged patients in "
                 "training; that may flatter the figures a little."
             )
-        if any(judge.knows_training for judge in self.judges):
-            notices.append(NAMES_NOTICE)
+        if any(judge.knows_slices for judge in self.judges):
+            notices.append(SLICES_NOTICE)
+        by_names = [judge.label for judge in self.judges if judge.knows_training and not judge.knows_slices]
+        if by_names:
+            notices.append(NAMES_NOTICE.format(models=", ".join(by_names)))
         groups = groups_notice(case for case in self.folder.cases if serves(case, self.task))
         if groups:
             notices.append(groups)

@@ -17,6 +17,9 @@ Value = float | int | bool | str | None
 
 SEEN_REASON = "seen in training by every model"
 
+TWIN_REASON = "the same slices as {case}, under another patient's name"
+"""Why a case does not count a second time; ``{case}`` is the one that counts."""
+
 NO_LUNGS = "no lungs were found"
 """Why a value is undefined where an analysis would be refused."""
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from CovidCTLib.errors import ModelError, OptionsError
-from CovidCTLib.models.card import ModelCard, ModelName
+from CovidCTLib.models.card import SLICE_CHECKSUMS, ModelCard, ModelName
 from CovidCTLib.models.store import LoadedNetwork, ModelStore
 from CovidCTLib.training.layout import TrainingCase, TrainingFolder
+from CovidCTLib.training.slice_checksums import known_checksums
 
 SHIPPED_LABEL = "shipped"
 """Label of the models that come with CovidCT."""
@@ -37,6 +38,11 @@ class Judge:
     def knows_training(self) -> bool:
         """Whether the card says what the model was trained on."""
         return "patients" in self.card.training or "cases" in self.card.training
+
+    @property
+    def knows_slices(self) -> bool:
+        """Whether the card tells slices that the model was trained on by more than the names of their cases."""
+        return bool(self.card.training.get(SLICE_CHECKSUMS))
 
     @property
     def chose_its_step(self) -> bool:
@@ -123,8 +129,10 @@ def _open(store: ModelStore, name: ModelName, label: str) -> Judge:
     return Judge(label, store, store.network(name).card)
 
 
-def has_seen(card: ModelCard, case: TrainingCase, patient: str, folder: TrainingFolder) -> bool:
-    """Tell whether a model was trained on a patient.
+def has_seen(
+    card: ModelCard, case: TrainingCase, patient: str, folder: TrainingFolder, checksums: Sequence[str] = ()
+) -> bool:
+    """Tell whether a model was trained on a patient, by names or by slices.
 
     Parameters
     ----------
@@ -135,7 +143,12 @@ def has_seen(card: ModelCard, case: TrainingCase, patient: str, folder: Training
         A patient, and the case that its images come from.
     folder
         All cases; scans of one patient stand for each other.
+    checksums
+        Those of the slices, see `CovidCTLib.training.slice_checksums`: a slice that was trained on was, whatever its
+        name. None are needed to ask for the names alone.
     """
+    if known_checksums(card.training.get(SLICE_CHECKSUMS, ())) & known_checksums(checksums):
+        return True
     cases = {str(name) for name in card.training.get("cases", ())}
     patients = {str(name) for name in card.training.get("patients", ())}
     if case.kind == "volume":
@@ -148,7 +161,11 @@ def has_seen(card: ModelCard, case: TrainingCase, patient: str, folder: Training
 
 
 def choose_judge(
-    judges: Sequence[Judge], case: TrainingCase, patient: str, folder: TrainingFolder
+    judges: Sequence[Judge],
+    case: TrainingCase,
+    patient: str,
+    folder: TrainingFolder,
+    checksums: Sequence[str] = (),
 ) -> tuple[Judge, bool]:
     """Choose the first model that never saw a patient, if there is one with lungs by a network that did not either.
 
@@ -156,7 +173,7 @@ def choose_judge(
     ----------
     judges
         At least one.
-    case, patient, folder
+    case, patient, folder, checksums
         As in `has_seen`.
 
     Returns
@@ -164,8 +181,8 @@ def choose_judge(
     judge, seen
         Where all models saw the patient, the first of them, and true.
     """
-    unseen = [judge for judge in judges if not has_seen(judge.card, case, patient, folder)]
+    unseen = [judge for judge in judges if not has_seen(judge.card, case, patient, folder, checksums)]
     if not unseen:
         return judges[0], True
-    blind = (judge for judge in unseen if not has_seen(judge.store.card("lungs"), case, patient, folder))
+    blind = (j for j in unseen if not has_seen(j.store.card("lungs"), case, patient, folder, checksums))
     return next(blind, unseen[0]), False

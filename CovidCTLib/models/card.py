@@ -107,7 +107,7 @@ class ModelCard:
         """Text of the card for people."""
         lines = [f"# {self.name} {self.version}", "", f"**Expects** {self.expects}", "", f"**Gives** {self.gives}", ""]
         lines += ["## Input", "", *_table(("what", "value"), self._input_rows()), ""]
-        for title, table in (("Thresholds", self.thresholds), ("Training", self.training)):
+        for title, table in (("Thresholds", self.thresholds), ("Training", self._training_entries())):
             if table:
                 lines += _section(title, table, 2)
         lines += self._validation_lines()
@@ -116,6 +116,15 @@ class ModelCard:
         lines += [f"Architecture: `{json.dumps(self.architecture)}`", ""]
         lines += [f"SHA-256 of `models/model.pt`: `{self.sha256}`", "", f"Licence of the weights: {self.licence}", ""]
         return "\n".join(lines)
+
+    def _training_entries(self) -> dict[str, Any]:
+        """What a reader wants to know of the training."""
+        entries = dict(self.training)
+        if checksums := entries.get(SLICE_CHECKSUMS):
+            entries[SLICE_CHECKSUMS] = (
+                f"{len(checksums)}, in configs/metadata.json: they tell slices whatever their names"
+            )
+        return entries
 
     def _validation_lines(self) -> list[str]:
         """Figures of these very weights, then those of other runs of the same training."""
@@ -160,6 +169,9 @@ CROSS_VALIDATION = "cross_validation"
 """Begin of the keys in a validation under which other weights than the card's were judged."""
 
 CROSS_VALIDATION_WORDS = "Cross-validation of the same training"
+
+SLICE_CHECKSUMS = "slice_checksums"
+"""Key of the checksums of the slices of a training; thousands, so a card for people only counts them."""
 
 NOTICES = "notices"
 """Key of the sentences that a reader of figures must know."""

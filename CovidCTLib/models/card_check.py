@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from CovidCTLib.errors import ModelError
-from CovidCTLib.models.card import ModelCard
+from CovidCTLib.models.card import SLICE_CHECKSUMS, ModelCard
 from CovidCTLib.models.foreign_card import FRAMINGS
 
 _COUNTS: Mapping[str, int] = {"window_hu": 2, "value_range": 2, "spacing_mm": 3, "patch": 3}
@@ -23,6 +23,7 @@ _NAMES_IN_TRAINING: Mapping[str, tuple[type, ...]] = {
     "patients": (str, int),
     "cases": (str, int),
     "kinds_of_data": (str,),
+    SLICE_CHECKSUMS: (str,),
 }
 _NUMBERS_IN_TRAINING = ("steps", "judge_every")
 """Entries of a card's training that CovidCT itself reads; names that look like numbers may stand as such."""

@@ -90,7 +90,8 @@ def card_of(
     """
     import torch
 
-    from CovidCTLib.models.card import ModelCard
+    from CovidCTLib.models.card import SLICE_CHECKSUMS, ModelCard
+    from CovidCTLib.training.slice_checksums import known_checksums
 
     return ModelCard(
         name=task.name,
@@ -107,6 +108,7 @@ def card_of(
             "cases": sorted({str(case) for case in training.case}),
             "patients": sorted({str(patient) for patient in training.patient}),
             "slices_and_patients": count(training),
+            SLICE_CHECKSUMS: sorted(known_checksums(training.checksum)),
             "torch": torch.__version__,
             **made,
         },

@@ -22,6 +22,7 @@ from CovidCTLib.framing import Frame, body_frame, find_body, lung_frame
 from CovidCTLib.scan import Scan
 from CovidCTLib.training.labelled import INFECTION, UNKNOWN, LabelledImage, read_images
 from CovidCTLib.training.layout import TrainingCase, TrainingFolder
+from CovidCTLib.training.slice_checksums import check_patients_differ, slice_checksums
 
 __all__ = ["INFECTION", "SIDE", "UNKNOWN", "Framing", "LungFinder", "SliceSet", "load_slices", "whole_picture"]
 
@@ -30,7 +31,7 @@ Framing = Literal["body", "lungs"]
 SIDE = 288
 """Side of a stored slice in pixels, where a task names no other; a little more than the crops that are trained on."""
 
-_CACHE_VERSION = 5
+_CACHE_VERSION = 6
 """Raised whenever slices are cut, labelled or checked in another way, so that no older ones are taken."""
 
 
@@ -50,6 +51,8 @@ class SliceSet:
         int8, shape ``(n,)``: 1, 0, or -1 where not known.
     patient, case, source
         Text, shape ``(n,)``. ``source`` is the kind of the case, and tells sampling what to balance.
+    checksum
+        Text, shape ``(n,)``, see `CovidCTLib.training.slice_checksums`.
     """
 
     image: NDArray[np.float16]
@@ -59,6 +62,7 @@ class SliceSet:
     patient: NDArray[np.str_]
     case: NDArray[np.str_]
     source: NDArray[np.str_]
+    checksum: NDArray[np.str_]
 
     def __len__(self) -> int:
         return len(self.image)
@@ -108,7 +112,8 @@ def load_slices(
     Raises
     ------
     TrainingDataError
-        If a file cannot be read, a mask has another grid than its image or labels out of range, or a mask is empty.
+        If a file cannot be read, a mask has another grid than its image or labels out of range, a mask is empty,
+        or a slice stands under two patients.
     """
     key = hashlib.sha256()
     key.update(f"{_CACHE_VERSION} {framing} {side} {lungs_from}".encode())
@@ -131,6 +136,7 @@ def load_slices(
     if not parts:
         raise TrainingDataError(f"None of the {len(folder.cases)} cases below {folder.root} can be used here.")
     slices = SliceSet.joined(parts)
+    check_patients_differ(slices)
     if stored:
         stored.parent.mkdir(parents=True, exist_ok=True)
         # Runs that share a cache folder may write at once, each a file of its own.
@@ -225,4 +231,5 @@ def _make(case: TrainingCase, frame: Frame, labelled: LabelledImage, side: int) 
         np.asarray([labelled.patient] * count),
         np.asarray([case.name] * count),
         np.asarray([case.kind] * count),
+        np.asarray(slice_checksums(hu)),
     )

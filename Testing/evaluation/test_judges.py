@@ -49,6 +49,21 @@ def test_a_forgotten_pair_of_scans_does_not_make_a_seen_scan_unseen() -> None:
     assert has_seen(card, other, "case_03", TrainingFolder(Path(), (other,)))
 
 
+def test_a_slice_that_was_trained_on_is_seen_under_any_name(folder: TrainingFolder) -> None:
+    judges = [
+        make_judge("lungs", {"patients": ["p1"], "slice_checksums": ["aa", "bb"]}, "first"),
+        make_judge("lungs", {"patients": ["p1"], "slice_checksums": ["cc", ""]}, "second"),
+    ]
+    case, patient = folder.cases[2], "p2"
+    assert has_seen(judges[0].card, case, patient, folder, ["xx", "bb"])
+    # Blank slices are the same in all CTs.
+    assert not has_seen(judges[1].card, case, patient, folder, ["xx", ""])
+    assert choose_judge(judges, case, patient, folder, ["bb"]) == (judges[1], False)
+    assert choose_judge(judges[:1], case, patient, folder, ["bb"]) == (judges[0], True)
+    assert judges[0].knows_slices
+    assert not make_judge("lungs", {"patients": ["p1"]}).knows_slices
+
+
 def test_the_first_model_that_never_saw_the_patient_judges(folder: TrainingFolder) -> None:
     judges = [
         make_judge("lungs", {"patients": ["case_02", "p1"]}, "first"),

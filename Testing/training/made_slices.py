@@ -9,6 +9,7 @@ import numpy as np
 from training_folder import chest
 
 from CovidCTLib.models.networks import SLICE_ARCHITECTURE
+from CovidCTLib.training.slice_checksums import slice_checksums
 from CovidCTLib.training.slices import SliceSet
 from CovidCTLib.training.tasks import LUNGS, OPACITIES, SLICES, Task
 
@@ -40,6 +41,7 @@ def made_slices(patients: int = 4) -> SliceSet:
                 np.asarray([f"Smith_{k}"] * 2),
                 np.asarray([f"case_{k}"] * 2),
                 np.asarray(["volume"] * 2),
+                np.asarray(slice_checksums(hu)),
             )
         )
     return SliceSet.joined(parts)

@@ -25,6 +25,7 @@ def steps() -> SliceSet:
         cases,
         cases,
         np.asarray(["volume"] * 3),
+        np.asarray([""] * 3),
     )
 
 
