@@ -49,7 +49,7 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
             "covidct train writes it."
         ) from error
     entries = state.items() if isinstance(state, dict) else ()
-    wrong = [name for name, value in entries if not isinstance(name, str) or not _is_plain(value)]
+    wrong = [name for name, value in entries if not isinstance(name, str) or not is_plain(value)]
     if not entries or wrong:
         found = f"{type(state).__name__} whose entry {str(wrong[0])[:40]!r} is none" if wrong else type(state).__name__
         raise ModelError(
@@ -59,7 +59,7 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     return state
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether a value is a tensor of real numbers that all stand there one by one, none of them left out or packed."""
     return (
         isinstance(value, torch.Tensor)
@@ -101,7 +101,7 @@ def fit_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name:
             f"of another shape, {len(extra)} are unknown (first: {(wrong + extra)[0]}). Use weights with their card."
         )
     fitting = {key: value.to(own[key].dtype) for key, value in state.items()}
-    if key := _not_finite(fitting):
+    if key := not_finite(fitting):
         raise ModelError(
             f"The weights of {name} must be finite numbers, but {key} holds NaN or infinity: the training failed, or "
             "the file is damaged. Train again, or give other weights."
@@ -109,7 +109,7 @@ def fit_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name:
     network.load_state_dict(fitting)
 
 
-def _not_finite(state: Mapping[str, torch.Tensor]) -> str | None:
+def not_finite(state: Mapping[str, torch.Tensor]) -> str | None:
     """Name of the first tensor with a number that is NaN or infinite."""
     return next((key for key, value in state.items() if not bool(torch.isfinite(value).all())), None)
 
@@ -220,7 +220,7 @@ def save_network(network: torch.nn.Module, card: ModelCard, folder: Path) -> Mod
         key: value.detach().cpu().half() if value.is_floating_point() else value.detach().cpu()
         for key, value in network.state_dict().items()
     }
-    if key := _not_finite(state):
+    if key := not_finite(state):
         raise ModelError(
             f"The weights of {card.name} must be numbers of at most {torch.finfo(torch.half).max:g}, the highest in "
             f"half precision, but {key} holds NaN or numbers beyond it. Train again, with a lower learning rate."

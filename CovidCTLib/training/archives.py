@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,9 +15,13 @@ from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.reading.plausibility import HIGHEST_AIR_HU
 from CovidCTLib.training.images import UNKNOWN, LabelledImage
 from CovidCTLib.training.layout import TrainingCase
+from CovidCTLib.training.tables import one_form
 
 ARCHIVE_SPACING_MM = (1.0, 1.4, 1.4)
 """Nominal spacing of archive slices, whose true one is not known: 256 pixels across a field of view of 360 mm."""
+
+_SLICE_ID = re.compile(r"(?P<patient>.*)(_Z_.+|_Z[+-]?\d[\d.]*)", re.DOTALL)
+"""A patient and the number of a slice. The last ``_Z_`` counts, as a name may hold one, too."""
 
 
 def archive_patients(case: TrainingCase) -> set[str]:
@@ -47,7 +52,7 @@ def read_archive(case: TrainingCase) -> Iterator[LabelledImage]:
     ------
     TrainingDataError
         If the archive cannot be read, lacks one of its arrays, their shapes disagree, HU are not finite numbers or hold
-        no air, lungs are not 0 or 1 or nowhere 1, or a slice has no name.
+        no air, lungs are not 0 or 1 or nowhere 1, or a slice does not say whose it is.
     """
     hu, lungs, names = _open(case)
     unknown = np.full((1, *hu.shape[1:]), UNKNOWN, np.uint8)
@@ -88,12 +93,20 @@ def _open(case: TrainingCase) -> tuple[NDArray[Any], NDArray[np.uint8], list[str
         raise TrainingDataError(f"{name}: lungs must hold 0 and 1 (lung) only, but holds {found}. Correct the masks.")
     if not lungs.any():
         raise TrainingDataError(f"{name}: lungs must mark lung in some slice, but is empty. Leave the archive out.")
-    texts = [str(text) for text in names]
+    texts = [one_form(str(text)) for text in names]
+    unclear = next((text for text in texts if not _SLICE_ID.fullmatch(text)), None)
+    if unclear is not None:
+        # Each slice would be a patient of its own, and one person on both sides of a split.
+        raise TrainingDataError(
+            f"{name}: slice_id must be PATIENT_Z_NUMBER, but one is {unclear!r}. Write the patient, _Z_ (capital Z) "
+            "and the number of the slice."
+        )
     if not all(_patient(text) for text in texts):
         raise TrainingDataError(f"{name}: slice_id must begin with a patient, but one is empty. Name its patient.")
     return hu, lungs.astype(np.uint8), texts
 
 
 def _patient(name: str) -> str:
-    """Say whose a slice of an archive is."""
-    return name.split("_Z")[0]
+    """Say whose a slice of an archive is; empty where it does not tell."""
+    found = _SLICE_ID.fullmatch(name)
+    return found["patient"] if found else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +33,12 @@ example:
 """
 
 
+_CANCELLED = (
+    "Cancelled. What was learned up to the last checkpoint is kept: the same command goes on from there; with another "
+    "-o it begins anew."
+)
+
+
 def add_parser(subparsers: Any) -> None:
     """Add ``train`` to the command line's subparsers."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
@@ -51,7 +56,12 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--steps", type=int, default=1500, help="optimizer steps (default %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="slices a step (default %(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="highest learning rate (default %(default)s)")
-    parser.add_argument("--judge-every", type=int, default=150, help="steps between validations (default %(default)s)")
+    parser.add_argument(
+        "--judge-every",
+        type=int,
+        default=150,
+        help="steps between validations; after eight without a better score the training ends (default %(default)s)",
+    )
     parser.add_argument("--folds", type=int, default=5, help="number of patient-wise folds (default %(default)s)")
     parser.add_argument(
         "--fold",
@@ -121,36 +131,47 @@ def add_parser(subparsers: Any) -> None:
         metavar="TEXT",
         help="licence of the weights, for the model card (default: %(default)s)",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, cancelled=_CANCELLED)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out ``covidct train``."""
+    from CovidCTLib.training.architectures import with_architecture
+    from CovidCTLib.training.run_folder import RunFolder
+    from CovidCTLib.training.tasks import TASKS
+
+    _check_numbers(arguments)
+    task = with_architecture(TASKS[arguments.what], arguments.architecture)
+    with RunFolder(arguments.output) as run_folder:
+        run_folder.check_unfinished(task.name)
+        return _train(arguments, task, run_folder.say)
+
+
+def _train(arguments: argparse.Namespace, task: Task, say: Callable[[str], None]) -> int:
+    """Train a network and write it with its card."""
     from dataclasses import asdict
 
     from CovidCTLib.models.device import choose_device
     from CovidCTLib.models.weights import save_network
-    from CovidCTLib.training.architectures import with_architecture
     from CovidCTLib.training.loop import TrainingOptions, train
     from CovidCTLib.training.pictures import groups_notice
     from CovidCTLib.training.run_card import card_of, command_line, count, thresholds_of
     from CovidCTLib.training.slices import load_slices
     from CovidCTLib.training.splits import validation_mask
-    from CovidCTLib.training.tasks import TASKS
+    from CovidCTLib.training.sufficiency import check_sides, check_usable
 
-    _check_numbers(arguments)
-    say = _speaker(arguments.output)
-    task = with_architecture(TASKS[arguments.what], arguments.architecture)
     device = choose_device(arguments.device)
     initial = _initial(arguments, task)
     folder = read_folder(arguments)
     find_lungs, lungs_from = (None, "") if task.framing == "body" else _lung_finder(arguments.models)
     slices = load_slices(folder, task.framing, find_lungs, arguments.output / "cache", lungs_from, say, task.side)
     slices = slices.only(task.usable(slices))
+    check_usable(task.name, slices)
     training, validation = slices, None
     if arguments.fold is not None:
         held_out = validation_mask(slices, arguments.fold, arguments.folds)
         training, validation = slices.only(~held_out), slices.only(held_out)
+    check_sides(task.name, training, validation)
     say(f"{count(training)} to train on, {count(validation) if validation else 'none'} held out")
     options = TrainingOptions(
         steps=arguments.steps,
@@ -174,8 +195,10 @@ def run(arguments: argparse.Namespace) -> int:
         **framed,
         **{name: value for name, value in asdict(options).items() if name != "device"},
         "best_step": trained.step,
+        **({"steps_done": trained.steps_done} if trained.steps_done < options.steps else {}),
     }
-    thresholds = thresholds_of(task, trained.figures, arguments)
+    thresholds, chosen = thresholds_of(task, trained.figures, arguments)
+    made |= {"thresholds": chosen} if chosen else {}
     card = card_of(task, training, validation, trained.figures, made, arguments.licence, thresholds)
     save_network(trained.network, card, arguments.output)
     say(f"Weights and card are in {arguments.output}")
@@ -204,6 +227,9 @@ def _has_volumes_without_lungs(folder: TrainingFolder) -> bool:
     return any(case.kind == "volume" and case.lungs is None for case in folder.cases)
 
 
+_HIGHEST_SEED = 2**63 - 1
+"""What the random numbers of torch take."""
+
 _LEAST = {"steps": 1, "batch": 2, "judge_every": 1, "folds": 2, "workers": 0, "freeze": 0}
 """Smallest value of each number."""
 
@@ -216,6 +242,13 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
         found = getattr(arguments, name)
         if found < least:
             raise OptionsError(f"--{name.replace('_', '-')} must be at least {least}, but is {found}. Correct it.")
+    if not 0 <= arguments.seed <= _HIGHEST_SEED:
+        raise OptionsError(f"--seed must lie within 0 and {_HIGHEST_SEED}, but is {arguments.seed}. Correct it.")
+    if arguments.fold is not None and not 0 <= arguments.fold < arguments.folds:
+        raise OptionsError(
+            f"--fold must lie within 0 and {arguments.folds - 1}, as there are {arguments.folds} --folds, or be "
+            f"'none', but is {arguments.fold}. Correct it."
+        )
     if not 0 < arguments.learning_rate < math.inf:
         raise OptionsError(f"--learning-rate must be a positive number, but is {arguments.learning_rate}. Correct it.")
     if not 0 <= arguments.thick_slices <= 1:
@@ -240,34 +273,20 @@ def _fold(text: str) -> int | None:
         raise argparse.ArgumentTypeError(f"the number of a fold or 'none' was expected, not {text!r}") from error
 
 
-def _speaker(folder: Path) -> Callable[[str], None]:
-    """Say lines on the terminal and keep them in the run's log."""
-    from CovidCTLib.errors import OutputError
-
-    if any(part.exists() and not part.is_dir() for part in (folder, *folder.parents)):
-        raise OutputError(
-            "The run must be a folder, but a file is at its path or at part of it. Choose another folder with -o."
-        )
-
-    def say(line: str) -> None:
-        # Not before: a training that cannot begin leaves nothing behind.
-        folder.mkdir(parents=True, exist_ok=True)
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-        with (folder / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-
-    return say
-
-
 def _lung_finder(models: Path | None) -> tuple[LungFinder, str]:
     """Find lungs by the lung network, for volumes without lung masks; and the checksum of its weights."""
+    from CovidCTLib.errors import ModelError
     from CovidCTLib.geometry import CanonicalGrid
     from CovidCTLib.hu import LOWEST_HU
     from CovidCTLib.lungs.network import segment_lungs_by_network
     from CovidCTLib.models.store import ModelStore
 
     network = ModelStore(models).lungs()
+    if models is not None and not network.own:
+        raise ModelError(
+            f"--models must name a folder with a lung network, but {models.resolve().name!r} has none. Give the "
+            "folder of a run of covidct train lungs, or leave it out to take the shipped lung network."
+        )
 
     def find(scan: CovidCTLib.Scan) -> Any:
         grid = CanonicalGrid(scan.geometry)

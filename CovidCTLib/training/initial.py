@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import warnings
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import torch
 
 from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.models.efficientnet import EfficientEncoder
+from CovidCTLib.models.weights import is_plain, not_finite
 
 _PREFIXES = ("_orig_mod.", "module.", "model.", "network.", "net.", "encoder.", "backbone.", "features.")
 """What other programs put before the names of layers."""
@@ -52,7 +52,8 @@ def read_initial(path: Path) -> dict[str, torch.Tensor]:
     Raises
     ------
     ModelError
-        If there is no such file, it cannot be read as tensors alone, or holds no state dict.
+        If there is no such file, it cannot be read as tensors alone, holds no state dict, or numbers that are not
+        finite.
     """
     if not path.is_file():
         found = "a folder" if path.is_dir() else "nothing"
@@ -65,17 +66,23 @@ def read_initial(path: Path) -> dict[str, torch.Tensor]:
             # Remarks on the protocol of a file that is refused anyhow.
             warnings.simplefilter("ignore")
             content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
+    except Exception as error:
+        # A file that is cut off or no pickle can bring its reader to raise nearly anything.
         raise ModelError(
             f"--init must name a file of PyTorch that holds tensors, but {path.name!r} is damaged, of another kind, or "
             "holds objects that could run code. In the program that made it, write the tensors alone: "
             "torch.save(network.state_dict(), FILE)."
         ) from error
     state = _unwrapped(content)
-    if not state or not all(isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()):
+    if not state or not all(isinstance(k, str) and is_plain(v) for k, v in state.items()):
         raise ModelError(
             f"--init must name a state dict, that is tensors by their names, but {path.name!r} holds "
             f"{_contents(content)}. In the program that made it, write torch.save(network.state_dict(), FILE)."
+        )
+    if name := not_finite(state):
+        raise ModelError(
+            f"--init must hold finite numbers, but {name[:_LONGEST_NAME]} of {path.name!r} holds NaN or infinity: its "
+            "training failed, or the file is damaged. Give other weights."
         )
     return state
 
@@ -123,10 +130,25 @@ def start_from(network: torch.nn.Module, state: Mapping[str, torch.Tensor], free
     encoder = next((m for m in network.modules() if isinstance(m, EfficientEncoder)), None)
     if freeze and encoder is None:
         raise OptionsError("Only an EfficientNet has stages to freeze: leave --freeze out for this network.")
+    if encoder is not None and freeze > len(encoder.stages):
+        raise OptionsError(f"--freeze must be at most {len(encoder.stages)}, the number of stages, but is {freeze}.")
     said = initialize(network, state)
     if encoder is not None:
-        encoder.freeze(freeze)
+        _freeze(network, encoder, freeze, set(_fitting(network.state_dict(), state)[0]))
     return said
+
+
+def _freeze(network: torch.nn.Module, encoder: EfficientEncoder, stages: int, filled: set[str]) -> None:
+    """Freeze what was given, and refuse to freeze what starts at random: it would never learn."""
+    before = {name for name, p in network.named_parameters() if p.requires_grad}
+    encoder.freeze(stages)
+    frozen = [name for name, p in network.named_parameters() if name in before and not p.requires_grad]
+    lacking = [name for name in frozen if name not in filled]
+    if lacking:
+        raise ModelError(
+            f"What is frozen must come from the given weights, but {_some(lacking)} of the stem and the first "
+            f"{stages} stages are not in them. Give weights that hold them, or lower --freeze."
+        )
 
 
 def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> str:
@@ -151,19 +173,7 @@ def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> s
         If nothing fits, or less than `LEAST_SHARE` of the convolutions.
     """
     own = network.state_dict()
-    by_core = {_core(name): name for name in own}
-    fitting: dict[str, torch.Tensor] = {}
-    strange, misshapen = [], []
-    for name, tensor in state.items():
-        home = name if name in own else by_core.get(_core(name))
-        if home is None:
-            strange.append(name)
-            continue
-        value = _as_grey(tensor, own[home])
-        if value.shape == own[home].shape:
-            fitting[home] = value.to(own[home].dtype)
-        else:
-            misshapen.append(name)
+    fitting, strange, misshapen = _fitting(own, state)
     if not fitting:
         raise ModelError(
             f"None of the {len(state)} given tensors fits this network by name and shape (first given: "
@@ -182,6 +192,26 @@ def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> s
         f"{len(fitting)} of {len(own)} tensors taken from the given weights; {_some(missing)} start at random; "
         f"of the given ones {_some(misshapen)} have another shape and {_some(strange)} have no place here."
     )
+
+
+def _fitting(
+    own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
+) -> tuple[dict[str, torch.Tensor], list[str], list[str]]:
+    """Find the given tensors that fit, by the names of this network; and those of no place, and of another shape."""
+    by_core = {_core(name): name for name in own}
+    fitting: dict[str, torch.Tensor] = {}
+    strange, misshapen = [], []
+    for name, tensor in state.items():
+        home = name if name in own else by_core.get(_core(name))
+        if home is None:
+            strange.append(name)
+            continue
+        value = _as_grey(tensor, own[home])
+        if value.shape == own[home].shape:
+            fitting[home] = value.to(own[home].dtype)
+        else:
+            misshapen.append(name)
+    return fitting, strange, misshapen
 
 
 def _in_convolutions(state: Mapping[str, torch.Tensor]) -> int:

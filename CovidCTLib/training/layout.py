@@ -11,27 +11,31 @@ Anywhere below the folder, in any number:
     the grey values are calibrated and the labels are 1 lung, 2 infection; without it, or with ``slice,patient`` alone,
     they are 1 GGO, 2 consolidation, in pictures of unknown contrast.
 ``*.npz`` with ``image_hu``, ``lungs``, ``slice_id``
-    Single axial slices in HU with lung masks; the patient is ``slice_id`` up to ``_Z``.
+    Single axial slices in HU with lung masks; the patient is ``slice_id`` up to the last ``_Z_``.
 
 For users it is described in ``docs/training.md``.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.near_misses import refuse_near_misses, visible
-from CovidCTLib.training.tables import columns_of
+from CovidCTLib.training.near_misses import refuse_broken_links, refuse_near_misses, visible
+from CovidCTLib.training.tables import columns_of, one_form
 
 PATIENT_COLUMNS = ("slice", "patient")
 """Columns of the table of photographs; it has no others."""
 
 CALIBRATION_COLUMNS = (*PATIENT_COLUMNS, "air_value", "soft_tissue_value")
 """Columns that the table of calibrated pictures must have."""
+
+_OF_A_RUN = re.compile(r"slices-(body|lungs)-[0-9a-f]{16}(\.\d+\.part)?\.npz")
+"""Slices that a run of ``covidct train`` keeps in its folder ``cache/``; they are no case, wherever the run stands."""
 
 Kind = Literal["volume", "calibrated pictures", "photographs", "slice archive"]
 
@@ -98,13 +102,17 @@ def find_cases(
     Raises
     ------
     TrainingDataError
-        If the folder is missing, holds nothing of the layout or what is almost of it, a CT has no labels, a picture has
-        no label, two cases have one name, or `same_patient` or `reversed_tables` names no such volume.
+        If the folder is missing, holds nothing of the layout or what is almost of it, a link leads nowhere, a CT has no
+        labels, a picture has no label, two cases have one name, or `same_patient` or `reversed_tables` names no such
+        volume.
     """
     if not root.is_dir():
         raise TrainingDataError(
             f"A folder of cases was expected at {root}, but there is none. Give the folder that holds them."
         )
+    refuse_broken_links(root)
+    same_patient = [(one_form(first), one_form(second)) for first, second in same_patient]
+    reversed_tables = [one_form(name) for name in reversed_tables]
     volumes = [*_volumes(root), *_dicom_folders(root)]
     used = {path for c in volumes for path in (c.image, c.lungs, c.opacities, c.slice_table) if path}
     refuse_near_misses(root, used, {(c.image.parent, c.name) for c in volumes if c.image.is_file()})
@@ -164,16 +172,17 @@ def _volumes(root: Path) -> list[TrainingCase]:
     """NIfTI volumes with their masks."""
     cases = []
     for image in visible(root, "*_ct.nii.gz"):
-        name = image.name.removesuffix("_ct.nii.gz")
+        stem = image.name.removesuffix("_ct.nii.gz")
+        name = one_form(stem)
         cases.append(
             TrainingCase(
                 name,
                 "volume",
                 image,
                 name,
-                lungs=_if_there(image.with_name(f"{name}_lungs.nii.gz")),
-                opacities=_if_there(image.with_name(f"{name}_opacities.nii.gz")),
-                slice_table=_if_there(image.with_name(f"{name}_slices.csv")),
+                lungs=_if_there(image.with_name(f"{stem}_lungs.nii.gz")),
+                opacities=_if_there(image.with_name(f"{stem}_opacities.nii.gz")),
+                slice_table=_if_there(image.with_name(f"{stem}_slices.csv")),
                 all_normal=says_normal(name),
             )
         )
@@ -195,9 +204,10 @@ def _dicom_folders(root: Path) -> list[TrainingCase]:
     """DICOM folders whose slices are labelled by a table beside them."""
     cases = []
     for table in visible(root, "*_slices.csv"):
-        folder = table.with_name(table.name.removesuffix("_slices.csv"))
-        if folder.is_dir():
-            cases.append(TrainingCase(folder.name, "volume", folder, folder.name, slice_table=table))
+        folder = _if_there(table.with_name(table.name.removesuffix("_slices.csv")))
+        if folder and folder.is_dir():
+            name = one_form(folder.name)
+            cases.append(TrainingCase(name, "volume", folder, name, slice_table=table))
     return cases
 
 
@@ -207,12 +217,16 @@ def _picture_folders(root: Path) -> list[TrainingCase]:
     for images in (p for p in visible(root, "images") if p.is_dir()):
         folder = images.parent
         image_names, label_names = ({p.name for p in pictures_in(folder / d)} for d in ("images", "labels"))
+        if not image_names | label_names:
+            # A folder as any other, of CTs perhaps.
+            continue
         for name in sorted(image_names ^ label_names):
             has, lacks = ("image", "label") if name in image_names else ("label", "image")
             raise TrainingDataError(f"The {has} {folder.relative_to(root)}/.../{name} has no {lacks} of the same name.")
         table = _if_there(folder / "slices.csv")
         kind = _kind_of_pictures(folder, table)
-        cases.append(TrainingCase(folder.name, kind, folder, folder.name, slice_table=table))
+        name = one_form(folder.name)
+        cases.append(TrainingCase(name, kind, folder, name, slice_table=table))
     return cases
 
 
@@ -236,8 +250,17 @@ def _kind_of_pictures(folder: Path, table: Path | None) -> Kind:
 
 def _archives(root: Path) -> list[TrainingCase]:
     """Archives of slices in HU."""
-    return [TrainingCase(path.stem, "slice archive", path, path.stem, lungs=path) for path in visible(root, "*.npz")]
+    paths = [
+        path for path in visible(root, "*.npz") if not (path.parent.name == "cache" and _OF_A_RUN.fullmatch(path.name))
+    ]
+    return [TrainingCase(one_form(path.stem), "slice archive", path, one_form(path.stem), lungs=path) for path in paths]
 
 
 def _if_there(path: Path) -> Path | None:
-    return path if path.exists() else None
+    """Find a file or folder, in whichever Unicode form its name is written."""
+    if path.exists():
+        return path
+    if path.name.isascii():
+        return None
+    same = sorted(other for other in path.parent.iterdir() if one_form(other.name) == one_form(path.name))
+    return same[0] if same else None

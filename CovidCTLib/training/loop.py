@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,11 +74,12 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class Trained:
-    """The best network of a run, its figures on the validation patients, and the step that it comes from."""
+    """The best network of a run, its figures on the validation patients, its step, and how many steps there were."""
 
     network: torch.nn.Module
     figures: dict[str, float]
     step: int
+    steps_done: int
 
 
 def train(
@@ -152,7 +153,7 @@ def train(
     # Making the iterator draws a random number, which an uninterrupted run does only once.
     state.restore_chance()
     while state.step < options.steps and state.waited < options.patience:
-        state.losses.append(learner.learn(next(batches), state.step + 1))
+        state.losses.append(learner.learn(_next(batches), state.step + 1))
         state.step += 1
         if state.step % options.judge_every == 0 or state.step == options.steps:
             line = _judge(learner, state, validation, run)
@@ -164,7 +165,21 @@ def train(
         report(f"No better score in {options.patience} validations: stopped early.")
     best = build_network(task.architecture)
     best.load_state_dict(state.best)
-    return Trained(best.eval(), state.figures, state.best_step)
+    return Trained(best.eval(), state.figures, state.best_step, state.step)
+
+
+def _next(batches: Iterator[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Take the next batch from the processes that augment."""
+    try:
+        return next(batches)
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        # Killed for want of memory, mostly of the shared one, which is small in containers.
+        raise TrainingDataError(
+            "A process that augments slices must live as long as the training, but the system ended it, as it does "
+            "where memory runs out. Give the same command with --workers 0: the run goes on from its last checkpoint."
+        ) from error
 
 
 class _Learner:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -107,7 +106,8 @@ class Progress:
             kept = dict(torch.load(self.path, map_location="cpu", weights_only=True))
             identity = kept["identity"]
             missing = [name for name in (*_KEPT, "chance", "learning") if name not in kept]
-        except (RuntimeError, ValueError, EOFError, LookupError, TypeError, pickle.UnpicklingError) as error:
+        except Exception as error:
+            # A file that is cut off or no pickle can bring its reader to raise nearly anything.
             raise ModelError(
                 f"A checkpoint of covidct train was expected in {self.path.parent}, but {self.path.name} is damaged. "
                 "Remove it to begin the run again, or give another --output folder."

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import CovidCTLib
+from CovidCTLib.models.card import count_of
 
 if TYPE_CHECKING:
     from CovidCTLib.models.card import ModelCard
@@ -21,7 +23,7 @@ _NOT_OF_THE_TRAINING = ("what", "data", "output", "run", "debug", "cancelled")
 
 def count(slices: SliceSet) -> str:
     """Count slices and patients in words."""
-    return f"{len(slices)} slices of {len(set(slices.patient.tolist()))} patients"
+    return f"{count_of(len(slices), 'slices')} of {count_of(len(set(slices.patient.tolist())), 'patients')}"
 
 
 def command_line(arguments: argparse.Namespace) -> str:
@@ -53,13 +55,31 @@ def _word(option: str, value: Any) -> str:
     return shlex.quote(f"{option}={text}") if text.startswith("-") else f"{option} {shlex.quote(text)}"
 
 
-def thresholds_of(task: Task, figures: Mapping[str, float], arguments: argparse.Namespace) -> dict[str, float]:
-    """Operating points of a card: those given, else the slice threshold is the specific one of the held-out slices."""
+def thresholds_of(
+    task: Task, figures: Mapping[str, float], arguments: argparse.Namespace
+) -> tuple[dict[str, float], str]:
+    """Operating points of a card: those given, else the slice threshold is the specific one of the held-out slices.
+
+    Returns
+    -------
+    thresholds, chosen
+        The operating points, and how they were chosen, as a sentence; empty where there are none.
+    """
     chosen = dict(task.thresholds)
+    how = dict.fromkeys(chosen, "the default, not validated")
     if "slice" in chosen and "specific_threshold" in figures:
-        chosen["slice"] = round(figures["specific_threshold"], 3)
+        chosen["slice"] = _rounded_up(figures["specific_threshold"])
+        how["slice"] = "from the held-out slices"
     given = {"slice": arguments.slice_threshold, "case": arguments.case_threshold}
-    return {**chosen, **{name: value for name, value in given.items() if value is not None}}
+    for name, value in given.items():
+        if value is not None:
+            chosen[name], how[name] = value, "given"
+    return chosen, "; ".join(f"{name}: {words}" for name, words in how.items())
+
+
+def _rounded_up(threshold: float) -> float:
+    """Round to three digits, never down, so that no more normal slices are called, and never to 0 or 1."""
+    return min(max(math.ceil(threshold * 1000) / 1000, 0.001), 0.999)
 
 
 def card_of(

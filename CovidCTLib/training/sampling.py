@@ -106,6 +106,8 @@ class SampledSlices(Dataset[dict[str, Any]]):
             # Slices of one volume share their frame; pictures of one patient do not.
             return
         one_volume = self.slices.case[beside] == self.slices.case[k]
+        # Slices of which nothing is known are left out, and their neighbours lie further apart.
+        one_volume &= abs(int(self.slices.number[beside]) - int(self.slices.number[k])) == 1
         # A normal slice with a part of an abnormal one would be neither.
         if one_volume and self.slices.abnormal[beside] == self.slices.abnormal[k]:
             image += share * (self.slices.image[beside][None].astype(np.float32) - image)

@@ -9,7 +9,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.framing import Frame, body_frame, find_body, lung_frame
+from CovidCTLib.models.card import count_of
 from CovidCTLib.scan import Scan
 from CovidCTLib.training.labelled import INFECTION, UNKNOWN, LabelledImage, read_images
 from CovidCTLib.training.layout import TrainingCase, TrainingFolder
@@ -28,10 +29,16 @@ __all__ = ["INFECTION", "SIDE", "UNKNOWN", "Framing", "LungFinder", "SliceSet", 
 
 Framing = Literal["body", "lungs"]
 
+_NEEDED: Mapping[Framing, str] = {
+    "body": "CTs with lung masks (NAME_lungs.nii.gz), calibrated pictures or slice archives",
+    "lungs": "CTs or pictures",
+}
+"""What can be framed so."""
+
 SIDE = 288
 """Side of a stored slice in pixels, where a task names no other; a little more than the crops that are trained on."""
 
-_CACHE_VERSION = 6
+_CACHE_VERSION = 7
 """Raised whenever slices are cut, labelled or checked in another way, so that no older ones are taken."""
 
 
@@ -51,6 +58,8 @@ class SliceSet:
         int8, shape ``(n,)``: 1, 0, or -1 where not known.
     patient, case, source
         Text, shape ``(n,)``. ``source`` is the kind of the case, and tells sampling what to balance.
+    number
+        int32, shape ``(n,)``: number of the slice in its image, from the feet; 0 in cases of single slices.
     checksum
         Text, shape ``(n,)``, see `CovidCTLib.training.slice_checksums`.
     """
@@ -62,6 +71,7 @@ class SliceSet:
     patient: NDArray[np.str_]
     case: NDArray[np.str_]
     source: NDArray[np.str_]
+    number: NDArray[np.int32]
     checksum: NDArray[np.str_]
 
     def __len__(self) -> int:
@@ -101,7 +111,7 @@ def load_slices(
     find_lungs
         Finds lungs where no mask is given; None leaves such volumes out.
     cache
-        Folder in which the slices are kept for the next run.
+        Folder in which the slices are kept for the next run, each case in a file of its own.
     lungs_from
         Checksum of what finds the lungs; slices that another one framed are not taken from the cache.
     report
@@ -115,46 +125,58 @@ def load_slices(
         If a file cannot be read, a mask has another grid than its image or labels out of range, a mask is empty,
         or a slice stands under two patients.
     """
-    key = hashlib.sha256()
-    key.update(f"{_CACHE_VERSION} {framing} {side} {lungs_from}".encode())
-    for case in folder.cases:
-        key.update(f"{case.name} {case.patient}{' reversed' if case.table_reversed else ''}".encode())
-        for path in (case.image, case.lungs, case.opacities, case.slice_table):
-            key.update(_stamp(path).encode())
-    stored = cache / f"slices-{framing}-{key.hexdigest()[:16]}.npz" if cache else None
-    kept = _read_cache(stored) if stored and stored.exists() else None
-    if kept is not None:
-        return kept
-    if stored and stored.exists():
-        report("The stored slices cannot be read, so they are made again.")
     parts = []
     for case in folder.cases:
-        part = _slices_of(case, framing, find_lungs, side)
-        report(f"{case.name}: {0 if part is None else len(part)} slices")
+        stored = cache and cache / f"slices-{framing}-{_key(case, framing, lungs_from, side)}.npz"
+        part = _read_cache(stored, report) if stored else None
+        if part is None:
+            part = _slices_of(case, framing, find_lungs, side)
+            report(f"{case.name}: {count_of(0 if part is None else len(part), 'slices')}")
+            if stored and part is not None:
+                # Now, and not with the others: whatever ends the command, this case need not be cut again.
+                _write_cache(stored, part)
         if part is not None:
             parts.append(part)
     if not parts:
-        raise TrainingDataError(f"None of the {len(folder.cases)} cases below {folder.root} can be used here.")
+        raise TrainingDataError(
+            f"No case below {folder.root} can be used here ({len(folder.cases)} found): {_NEEDED[framing]} were "
+            "expected. Add them; docs/training.md shows an example of each."
+        )
     slices = SliceSet.joined(parts)
     check_patients_differ(slices)
-    if stored:
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        # Runs that share a cache folder may write at once, each a file of its own.
-        temporary = stored.with_suffix(f".{os.getpid()}.part.npz")
-        try:
-            np.savez(temporary, **{name: getattr(slices, name) for name in SliceSet.__dataclass_fields__})
-            temporary.replace(stored)
-        finally:
-            temporary.unlink(missing_ok=True)
     return slices
 
 
-def _read_cache(stored: Path) -> SliceSet | None:
-    """Read slices that were cut before; None where the file is cut off or damaged."""
+def _key(case: TrainingCase, framing: Framing, lungs_from: str, side: int) -> str:
+    """Name what the slices of a case depend on."""
+    finder = "" if case.lungs else lungs_from
+    words = [f"{_CACHE_VERSION} {framing} {side} {finder}"]
+    words += [f"{case.name} {case.patient}{' reversed' if case.table_reversed else ''} {case.aliases}"]
+    words += [_stamp(path) for path in (case.image, case.lungs, case.opacities, case.slice_table)]
+    return hashlib.sha256("".join(words).encode()).hexdigest()[:16]
+
+
+def _write_cache(stored: Path, slices: SliceSet) -> None:
+    """Keep slices under a temporary name, then move them into place."""
+    stored.parent.mkdir(parents=True, exist_ok=True)
+    # Runs that share a cache folder may write at once, each a file of its own.
+    temporary = stored.with_suffix(f".{os.getpid()}.part.npz")
+    try:
+        np.savez(temporary, **{name: getattr(slices, name) for name in SliceSet.__dataclass_fields__})
+        temporary.replace(stored)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_cache(stored: Path, report: Callable[[str], None]) -> SliceSet | None:
+    """Read slices that were cut before; None where there are none, or the file is cut off or damaged."""
+    if not stored.exists():
+        return None
     try:
         with np.load(stored) as archive:
             return SliceSet(**{name: archive[name] for name in SliceSet.__dataclass_fields__})
     except (zipfile.BadZipFile, zlib.error, EOFError, LookupError, ValueError, OSError, RuntimeError):
+        report("Stored slices cannot be read, so they are made again.")
         return None
 
 
@@ -163,7 +185,9 @@ def _stamp(path: Path | None) -> str:
     if path is None:
         return "none"
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return " ".join(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
+    # Hidden links that lead nowhere are no part of a case.
+    there = ((file, file.stat()) for file in files if file.exists())
+    return " ".join(f"{file} {status.st_size} {status.st_mtime_ns}" for file, status in there)
 
 
 def _frame_labels(frame: Frame, labels: NDArray[np.uint8], outside: int, side: int) -> NDArray[np.uint8]:
@@ -231,5 +255,6 @@ def _make(case: TrainingCase, frame: Frame, labelled: LabelledImage, side: int) 
         np.asarray([labelled.patient] * count),
         np.asarray([case.name] * count),
         np.asarray([case.kind] * count),
+        np.arange(count, dtype=np.int32),
         np.asarray(slice_checksums(hu)),
     )

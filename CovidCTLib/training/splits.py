@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import TrainingDataError
+from CovidCTLib.models.card import count_of
 from CovidCTLib.training.slices import SliceSet
 
 
@@ -31,15 +32,17 @@ def validation_mask(slices: SliceSet, fold: int, folds: int) -> NDArray[np.bool_
         If the fold's number is off, or a side has no slices.
     """
     if not 0 <= fold < folds:
-        raise TrainingDataError(f"The fold must lie within 0 and {folds - 1}, not {fold}.")
+        raise TrainingDataError(f"The fold must lie within 0 and {folds - 1}, not {fold}. Correct it.")
     chosen: set[str] = set()
     for source in np.unique(slices.source):
         patients = np.unique(slices.patient[slices.source == source])
         chosen.update(str(p) for p in patients[fold::folds])
     mask = np.isin(slices.patient, sorted(chosen))
     if mask.all() or not mask.any():
+        left, owners = count_of(int((~mask).sum()), "slices"), count_of(len(np.unique(slices.patient)), "patients")
         raise TrainingDataError(
-            f"Fold {fold} of {folds} leaves {int((~mask).sum())} slices to train on and {int(mask.sum())} to validate "
-            f"on ({len(np.unique(slices.patient))} patients). Add patients or lower --folds."
+            f"Both sides of a split need patients, but fold {fold} of {folds} leaves {left} to train on and "
+            f"{int(mask.sum())} to validate on ({owners}). "
+            "Add patients, choose another --fold, lower --folds, or train on all with --fold none."
         )
     return mask

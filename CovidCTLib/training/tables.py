@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,21 @@ from CovidCTLib.errors import TrainingDataError
 
 SEPARATORS = ",;\t"
 """What may stand between the values of a line; spreadsheets choose it by the language of the computer."""
+
+FILE_COLUMN = "slice"
+"""Column that names files."""
+
+_SEPARATOR_LINE = "sep="
+"""How the line begins by which Excel is told what separates the values; it is none of the table."""
+
+
+def one_form(name: str) -> str:
+    """Write the name of a case or patient in one of its Unicode forms (NFC).
+
+    ``ü`` is one character in most tables, but two in the names of files that come from macOS: without this they would
+    be two patients.
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True)
@@ -34,7 +50,7 @@ class TableRow:
     decimal_comma: bool = False
 
     def text(self, column: str) -> str:
-        """Give the text of a column.
+        """Give the text of a column; names of patients as `one_form` writes them.
 
         Raises
         ------
@@ -44,7 +60,8 @@ class TableRow:
         found = self.cells.get(column, "")
         if not found:
             raise TrainingDataError(f"{self.place}: a value was expected for {column}, but there is none. Fill it in.")
-        return found
+        # Names of pictures are kept, as files are found by them.
+        return found if column == FILE_COLUMN else one_form(found)
 
     def number(self, column: str) -> float:
         """Give the number of a column.
@@ -108,7 +125,7 @@ def read_table(path: Path, needed: Sequence[str], name: str = "") -> list[TableR
     ----------
     path
         UTF-8 with or without a byte order mark; values separated by commas, semicolons or tabs. Lines without any value
-        are skipped.
+        are skipped, and so is Excel's line ``sep=;`` before the columns.
     needed
         Columns that it must have; others may be there.
     name
@@ -117,8 +134,8 @@ def read_table(path: Path, needed: Sequence[str], name: str = "") -> list[TableR
     Raises
     ------
     TrainingDataError
-        If the file cannot be read, is not UTF-8, lacks a needed column or any row, or a line has more values than there
-        are columns.
+        If the file cannot be read, is not UTF-8, lacks a needed column or any row, has a needed column twice, or a line
+        has more values than there are columns.
     """
     columns, lines, separator = _parse(path)
     name = name or path.name
@@ -127,6 +144,11 @@ def read_table(path: Path, needed: Sequence[str], name: str = "") -> list[TableR
         raise TrainingDataError(
             f"{name} must have the columns {', '.join(needed)} in its first line, but lacks {', '.join(missing)}. Name "
             "its columns so."
+        )
+    twice = [column for column in needed if columns.count(column) > 1]
+    if twice:
+        raise TrainingDataError(
+            f"{name} must have each column once, but has {twice[0]} {columns.count(twice[0])} times. Leave one of them."
         )
     rows = []
     for number, values in lines:
@@ -151,7 +173,7 @@ def _parse(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]], st
     try:
         # Excel begins UTF-8 with a byte order mark, which is no part of the first column's name.
         text = path.read_bytes().decode("utf-8-sig")
-        separator = max(SEPARATORS, key=text.partition("\n")[0].count)
+        separator = max(SEPARATORS, key=_heading(text).count)
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         lines = [(reader.line_num, [value.strip() for value in values]) for values in reader]
     except UnicodeDecodeError as error:
@@ -162,5 +184,18 @@ def _parse(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]], st
         raise TrainingDataError(
             f"{path.name} must be a table of comma-separated values, but cannot be read as one. Save it as 'CSV UTF-8'."
         ) from error
+    while lines and _is_before_the_heading(lines[0][1]):
+        lines.pop(0)
     columns = tuple(name.lower() for name in lines[0][1]) if lines else ()
     return columns, lines[1:], separator
+
+
+def _heading(text: str) -> str:
+    """Find the line that names the columns, which tells what separates the values."""
+    lines = (line for line in io.StringIO(text) if not _is_before_the_heading([line.strip(f'{SEPARATORS} "\r\n')]))
+    return next(lines, "")
+
+
+def _is_before_the_heading(values: Sequence[str]) -> bool:
+    """Whether a line stands before the names of the columns: one without any value, or one for Excel."""
+    return not any(values) or values[0].lower().startswith(_SEPARATOR_LINE)

@@ -15,6 +15,7 @@ from CovidCTLib.models.card import ModelName
 from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, SliceClassifier
 from CovidCTLib.slices.lung_crop import keep_lungs
 from CovidCTLib.training.augmentation import GENTLE, USUAL, Strength
+from CovidCTLib.training.layout import says_normal
 from CovidCTLib.training.lesions import LABEL_LUNGS, LABEL_OPACITIES
 from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, spot_loss
 from CovidCTLib.training.sampling import balanced_weights
@@ -148,7 +149,7 @@ def _judge_opacities(outputs: torch.Tensor, slices: SliceSet) -> dict[str, float
     for value, name in ((1, "ggo"), (2, "consolidation")):
         other = _mean_dice(name, inside & (label == value), truth == value, slices, photographs)
         figures.update({key: v for key, v in other.items() if key != "score"})
-    normal = np.char.startswith(slices.case.astype(str), "normal")
+    normal = np.asarray([says_normal(str(case)) for case in slices.case])
     if normal.any() and lungs[normal].any():
         figures["normal_opacity_percent"] = 100 * float(inside[normal].sum() / lungs[normal].sum())
     return figures
@@ -240,8 +241,8 @@ LUNGS = Task(
     expects=_SHARED_INPUT + "a square around the body, 256 x 256.",
     gives="One logit a pixel: lung, diseased lung included; trachea and main bronchi excluded.",
     limits=(
-        "Children, one lung alone, large effusions and pneumothorax were not in the training data.",
-        "Slices thicker than 8 mm were not seen.",
+        "Children, one lung alone, large effusions and pneumothorax: trust it only if its training data show them.",
+        "Slices thicker than those of its training data were not seen.",
     ),
 )
 
@@ -260,9 +261,9 @@ OPACITIES = Task(
             "infected volume": 0.8,
             "clear volume": 1.0,
             "infected calibrated pictures": 2.2,
-            "clear calibrated pictures": 0.02,
+            "clear calibrated pictures": 0.5,
             "infected photographs": 0.6,
-            "clear photographs": 0.02,
+            "clear photographs": 0.3,
         },
     ),
     loss=lambda network, images, batch: opacity_loss(network(images), batch["label"][:, LABEL_OPACITIES]),
@@ -274,7 +275,7 @@ OPACITIES = Task(
     expects=_SHARED_INPUT + "a square around both lungs, 352 x 352.",
     gives="Three logits a pixel: none, ground-glass opacity, consolidation.",
     limits=(
-        "Pleural effusion is not predicted: no training case shows it labelled.",
+        "Pleural effusion is not predicted: it is none of the labels.",
         "Fibrosis, tumours, atelectasis and other pneumonias may be called opacity: it tells where, not why.",
         "Ground glass and consolidation are told apart less reliably than opacity from lung.",
     ),
@@ -290,7 +291,7 @@ SLICES = Task(
     usable=lambda s: s.abnormal >= 0,
     weights=lambda s: balanced_weights(
         _slice_groups(s),
-        {"abnormal volume": 1.0, "normal volume": 1.4, "abnormal picture": 0.4, "normal picture": 0.02},
+        {"abnormal volume": 1.0, "normal volume": 1.4, "abnormal picture": 0.4, "normal picture": 0.4},
     ),
     prepare=lambda images, lungs: keep_lungs(images, lungs > 0),
     # Disease on the CTs of people without it teaches that the scanner says nothing.
@@ -302,10 +303,11 @@ SLICES = Task(
     expects=_SHARED_INPUT + "a square around both lungs, 224 x 224, black outside the lungs but for a rim of 3 pixels.",
     gives="One logit a slice: abnormal (opacity) against normal.",
     limits=(
-        "Few patients with normal slices were seen; bacterial pneumonia and other lung disease count as abnormal too.",
+        "Bacterial pneumonia and other lung disease count as abnormal too.",
+        "Where few patients with normal slices were trained on, those of other scanners may be called abnormal.",
         "The probability is not calibrated for populations with rare disease.",
         "In thick slices the dome of the diaphragm may be taken for disease.",
-        "The case threshold rests on nine CTs, of which one is normal and one shows next to no disease.",
+        "The case threshold is as good as the number of cases that it was chosen on, with and without disease.",
     ),
 )
 

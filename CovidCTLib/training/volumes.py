@@ -9,7 +9,7 @@ from CovidCTLib.errors import CovidCTError, TrainingDataError
 from CovidCTLib.geometry import CanonicalGrid
 from CovidCTLib.hu import NETWORK_LOW_HU
 from CovidCTLib.training.images import UNKNOWN, LabelledImage
-from CovidCTLib.training.layout import TrainingCase
+from CovidCTLib.training.layout import TrainingCase, says_normal
 from CovidCTLib.training.masks import read_mask
 from CovidCTLib.training.tables import TableRow, columns_of, read_table
 
@@ -81,7 +81,7 @@ def _check_painted(case: TrainingCase, opacities: NDArray[np.uint8]) -> None:
 def _check_agreement(case: TrainingCase, abnormal: NDArray[np.int8], opacities: NDArray[np.uint8]) -> None:
     """Refuse a table that contradicts the name of the CT or what is painted."""
     table = case.slice_table.name if case.slice_table else ""
-    if case.all_normal and (abnormal == 1).any():
+    if says_normal(case.name) and (abnormal == 1).any():
         raise TrainingDataError(
             f"{table} must call no slice abnormal, as a name that begins with 'normal' says that the CT shows no "
             f"disease, but it does so for {np.count_nonzero(abnormal == 1)}. Rename the CT and its files, or correct "
@@ -108,10 +108,22 @@ def _by_table(case: TrainingCase, grid: CanonicalGrid) -> NDArray[np.int8]:
     # Where it has neither column, the one that is easier to write is asked for.
     by_location = "slice_location_mm" in columns and "slice_index" not in columns
     abnormal = _by_location(case, grid) if by_location else _by_index(case, grid)
-    if case.table_reversed:
-        told = np.flatnonzero(abnormal >= 0)
-        abnormal[told] = abnormal[told[::-1]]
-    return abnormal
+    if not case.table_reversed:
+        return abnormal
+    if by_location:
+        _check_complete(case, abnormal)
+    return abnormal[::-1].copy()
+
+
+def _check_complete(case: TrainingCase, abnormal: NDArray[np.int8]) -> None:
+    """Refuse to turn heights of a part of the scan: the heights, or the labels beside them, may be in wrong order."""
+    told = int(np.count_nonzero(abnormal >= 0))
+    if told < len(abnormal) and case.slice_table:
+        raise TrainingDataError(
+            f"{case.slice_table.name} must name every slice to be turned by --reversed-table, as it names slices by "
+            f"slice_location_mm, but names {told} of {len(abnormal)}. Add the others, or correct the table and take "
+            "--reversed-table back."
+        )
 
 
 def _by_index(case: TrainingCase, grid: CanonicalGrid) -> NDArray[np.int8]:

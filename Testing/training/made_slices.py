@@ -41,6 +41,7 @@ def made_slices(patients: int = 4) -> SliceSet:
                 np.asarray([f"Smith_{k}"] * 2),
                 np.asarray([f"case_{k}"] * 2),
                 np.asarray(["volume"] * 2),
+                np.arange(2, dtype=np.int32),
                 np.asarray(slice_checksums(hu)),
             )
         )

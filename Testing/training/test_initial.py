@@ -10,11 +10,11 @@ import pytest
 import torch
 from monai.networks.nets import EfficientNet, UNet, resnet50
 
-from CovidCTLib.errors import ModelError
+from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.models.efficientnet import _BLOCKS
 from CovidCTLib.models.networks import OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, build_network
 from CovidCTLib.training.architectures import ARCHITECTURES, RESNET50
-from CovidCTLib.training.initial import initialize, read_initial
+from CovidCTLib.training.initial import initialize, read_initial, start_from
 
 HEAD = ("spots_28", "spots_14", "out")
 RESNET = {"kind": "resnet", "layers": [1, 1, 1, 1], "widths": [4, 8, 16, 32]}
@@ -189,6 +189,44 @@ def test_files_that_are_not_of_pytorch_are_refused(tmp_path: Path, content: byte
     (tmp_path / "w.pt").write_bytes(content)
     with pytest.raises(ModelError, match=r"'w\.pt' is damaged, of another kind, or holds objects that could run code"):
         read_initial(tmp_path / "w.pt")
+
+
+def test_files_of_old_pytorch_that_are_cut_off_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.pt"
+    torch.save({"a": torch.zeros(40, 3)}, path, _use_new_zipfile_serialization=False)
+    content = path.read_bytes()
+    for left in range(0, len(content), 7):
+        path.write_bytes(content[:left])
+        with pytest.raises(ModelError, match=r"--init must name a "):
+            read_initial(path)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_given_weights_that_are_not_finite_are_refused(tmp_path: Path, wrong: float) -> None:
+    torch.save({"fine": torch.zeros(2), "broken": torch.tensor([0.0, wrong])}, tmp_path / "w.pt")
+    with pytest.raises(ModelError, match=r"finite numbers, but broken of 'w\.pt' holds NaN or infinity"):
+        read_initial(tmp_path / "w.pt")
+
+
+@pytest.mark.parametrize("packed", [torch.eye(3).to_sparse(), torch.zeros(2, dtype=torch.complex64)])
+def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path: Path, packed: torch.Tensor) -> None:
+    torch.save({"a": packed}, tmp_path / "w.pt")
+    with pytest.raises(ModelError, match="must name a state dict, that is tensors by their names"):
+        read_initial(tmp_path / "w.pt")
+
+
+def test_only_what_was_given_is_frozen() -> None:
+    given = build_network(SLICE_ARCHITECTURE).state_dict()
+    network = build_network(SLICE_ARCHITECTURE)
+    start_from(network, given, 2)
+    frozen = {name.split(".")[1] + name.split(".")[2] for name, p in network.named_parameters() if not p.requires_grad}
+    assert {name for name in frozen if name.startswith("stages")} == {"stages0", "stages1"}
+    without = {name: tensor for name, tensor in given.items() if ".stages.1." not in name}
+    with pytest.raises(ModelError, match=r"frozen must come from the given weights, but \d+ \(backbone\.stages\.1"):
+        start_from(build_network(SLICE_ARCHITECTURE), without, 2)
+    start_from(build_network(SLICE_ARCHITECTURE), without, 1)
+    with pytest.raises(OptionsError, match=r"--freeze must be at most 5, the number of stages, but is 6\."):
+        start_from(build_network(SLICE_ARCHITECTURE), given, 6)
 
 
 def test_a_missing_file_and_a_folder_are_no_weights(tmp_path: Path) -> None:

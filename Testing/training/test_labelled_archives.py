@@ -57,9 +57,16 @@ def test_lungs_may_be_of_any_type_as_long_as_they_are_zeros_and_ones(tmp_path: P
         ({"slice_id": NAMES[:2]}, r"and \(2,\)\. Write it again"),
         ({"image_hu": HU[:0], "lungs": LUNGS[:0], "slice_id": NAMES[:0]}, "must agree"),
         (
-            {"slice_id": np.asarray(["a", "_Z_1", "b"])},
+            {"slice_id": np.asarray(["a_Z_1", "_Z_1", "b_Z_1"])},
             r"^a\.npz: slice_id must begin with a patient, but one is empty",
         ),
+        (
+            {"slice_id": np.asarray(["ID_0_Z_1", "smith_z0", "smith_z1"])},
+            r"^a\.npz: slice_id must be PATIENT_Z_NUMBER, but one is 'smith_z0'\. Write the patient, _Z_ \(cap",
+        ),
+        ({"slice_id": np.arange(3)}, "but one is '0'"),
+        ({"slice_id": np.asarray(["MR_ZHANG_1", "MR_ZHANG_2", "MR_ZHANG_3"])}, "but one is 'MR_ZHANG_1'"),
+        ({"slice_id": np.asarray(["ID_0_Z_", "ID_0_Z_1", "ID_0_Z_2"])}, "but one is 'ID_0_Z_'"),
     ],
 )
 def test_wrong_arrays_are_refused(tmp_path: Path, wrong: dict[str, Any], message: str) -> None:
@@ -87,3 +94,22 @@ def test_archives_that_are_none_are_refused(tmp_path: Path) -> None:
             TrainingDataError, match=r"must hold image_hu, lungs and slice_id, but cannot be read\. Wri"
         ):
             patients_of(case)
+
+
+@pytest.mark.parametrize(
+    ("names", "patients"),
+    [
+        (["MR_ZHANG_1_Z_3", "MR_ZHANG_1_Z_4", "MR_ZHANG_2_Z_1"], ["MR_ZHANG_1", "MR_ZHANG_1", "MR_ZHANG_2"]),
+        (["A_Z_B_Z_1", "A_Z_B_Z_2", "A_Z_C_Z_1"], ["A_Z_B", "A_Z_B", "A_Z_C"]),
+        (["p_Z1", "p_Z12", "q_Z-1.5"], ["p", "p", "q"]),
+        (["Mu\u0308ller_Z_1", "M\u00fcller_Z_2", "q_Z_1"], ["M\u00fcller", "M\u00fcller", "q"]),
+    ],
+    ids=["name-with-Z", "name-with-Z-between", "number-at-once", "unicode-forms"],
+)
+def test_what_stands_before_the_number_of_the_slice_is_the_patient(
+    tmp_path: Path, names: list[str], patients: list[str]
+) -> None:
+    np.savez(tmp_path / "a.npz", **{**GOOD, "slice_id": np.asarray(names)})
+    (case,) = find_cases(tmp_path).cases
+    assert [image.patient for image in read_images(case)] == patients
+    assert patients_of(case) == tuple(sorted(set(patients)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from training_folder import SHAPE, write_volume
+from training_folder import SHAPE, chest, write_volume
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.geometry import Geometry
@@ -231,3 +231,74 @@ def test_a_table_of_slices_that_are_not_axial_is_refused(tmp_path: Path) -> None
     turn(tmp_path, 20)
     with pytest.raises(TrainingDataError, match=r"those of ward are turned by 20 degrees\. Give masks instead"):
         read_only(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("rows", "turned"),
+    [
+        ("0,0\n1,1\n", [-1, -1, -1, -1, 1, 0]),
+        ("0,0\n2,1\n3,0\n", [-1, -1, 0, 1, -1, 0]),
+        ("0,0\n1,1\n2,1\n3,1\n4,0\n5,0\n", [0, 0, 1, 1, 1, 0]),
+    ],
+    ids=["begin", "gaps", "complete"],
+)
+@pytest.mark.parametrize("from_the_head", [False, True])
+def test_a_reversed_table_counts_from_the_other_end_of_the_scan(
+    tmp_path: Path, rows: str, turned: list[int], from_the_head: bool
+) -> None:
+    write_volume(tmp_path, "ward", 1, opacities=False)
+    for part in ("ct", "lungs"):
+        path = str(tmp_path / f"ward_{part}.nii.gz")
+        sitk.WriteImage(sitk.Flip(sitk.ReadImage(path), (False, False, from_the_head)), path)
+    write_table(tmp_path, "ward", rows)
+    expected = turned[::-1] if from_the_head else turned
+    assert read_only(tmp_path, reversed_tables=["ward"]).abnormal.tolist() == expected
+
+
+def test_a_reversed_table_of_heights_must_name_every_slice(tmp_path: Path) -> None:
+    write_volume(tmp_path, "ward", 1, opacities=False)
+    heights = [f"{5 * k},{int(k in (1, 2))}\n" for k in range(SHAPE[0])]
+    write_table(tmp_path, "ward", "".join(heights), "slice_location_mm,abnormal")
+    assert read_only(tmp_path, reversed_tables=["ward"]).abnormal.tolist() == [0, 0, 0, 1, 1, 0]
+    write_table(tmp_path, "ward", "".join(heights[:4]), "slice_location_mm,abnormal")
+    assert read_only(tmp_path).abnormal.tolist() == [0, 1, 1, 0, -1, -1]
+    with pytest.raises(
+        TrainingDataError,
+        match=r"^ward_slices\.csv must name every slice to be turned by --reversed-table, .* but names 4 of 6\. Add",
+    ):
+        read_only(tmp_path, reversed_tables=["ward"])
+
+
+def write_dicom(folder: Path) -> None:
+    """Write a CT of six slices, 5 mm apart from the height 0, as DICOM files."""
+    folder.mkdir()
+    writer = sitk.ImageFileWriter()
+    writer.KeepOriginalImageUIDOn()
+    for k, plane in enumerate(chest(1)[0]):
+        image = sitk.GetImageFromArray(plane)
+        image.SetSpacing((4.0, 4.0))
+        tags = {
+            "0008|0060": "CT",
+            "0008|0016": "1.2.840.10008.5.1.4.1.1.2",
+            "0008|0018": f"1.2.3.{k + 1}",
+            "0020|000d": "1.2.4",
+            "0020|000e": "1.2.5",
+            "0020|0032": f"0\\0\\{5 * k}",
+            "0020|0037": "1\\0\\0\\0\\1\\0",
+        }
+        for tag, value in tags.items():
+            image.SetMetaData(tag, value)
+        writer.SetFileName(str(folder / f"{k}.dcm"))
+        writer.Execute(image)
+
+
+@pytest.mark.parametrize("name", ["normal_1", "Normal_1", "NORMAL_1"])
+def test_a_normal_dicom_folder_may_have_no_abnormal_slices(tmp_path: Path, name: str) -> None:
+    write_dicom(tmp_path / name)
+    write_table(tmp_path, name, "0,0\n5,1\n", "slice_location_mm,abnormal")
+    with pytest.raises(
+        TrainingDataError, match=rf"^{name}_slices\.csv must call no slice abnormal, .* so for 1\. Rename"
+    ):
+        read_only(tmp_path)
+    write_table(tmp_path, name, "0,0\n5,0\n", "slice_location_mm,abnormal")
+    assert read_only(tmp_path).abnormal.tolist() == [0, 0, -1, -1, -1, -1]

@@ -133,6 +133,7 @@ def test_only_clear_slices_get_lesions_of_others_and_are_abnormal_then() -> None
         patient=np.asarray(["a", "b"]),
         case=np.asarray(["a", "b"]),
         source=np.asarray(["volume", "volume"]),
+        number=np.zeros(2, np.int32),
         checksum=np.asarray(["", ""]),
     )
     slices.opacities[1, 20:60, 20:60] = OPACITY_GGO

@@ -38,7 +38,7 @@ NOT_UNDERSTOOD = "is not understood: expected NAME_ct.nii.gz, NAME_lungs.nii.gz 
         ("a_slice.csv", "is not understood: the table of a CT is a CSV file NAME_slices.csv. Save it so, or take it"),
         ("a_Slices.csv", "is not understood: the table of a CT is a CSV file"),
         ("a_slices.xlsx", "is not understood: the table of a CT is a CSV file"),
-        ("slices.csv", "has no folder 'images' beside it. Add the pictures, or take the table out."),
+        ("slices.csv", "has no folder 'images' with pictures beside it. Add the pictures, or take the table out."),
         ("more.NPZ", "must end in .npz in small letters to be read. Rename it, or take it out."),
     ],
 )
@@ -65,6 +65,7 @@ def test_several_near_misses_are_counted(ward: Path) -> None:
     [
         ("images/000.PNG", "must be a PNG whose name ends in .png, but ends in .PNG. Save it so."),
         ("labels/000.jpg", "must be a PNG whose name ends in .png, but ends in .jpg. Save it so."),
+        ("images/slices.csv", "must stand beside images/ and labels/, not in them. Move it, or take it out."),
         ("slices.xlsx", "must be a CSV table that is named slices.csv. Save it so, or take it out."),
         ("Slices.csv", "must be a CSV table that is named slices.csv. Save it so, or take it out."),
     ],
@@ -131,3 +132,54 @@ def test_scans_of_one_patient_must_be_volumes(tmp_path: Path, pair: tuple[str, s
         TrainingDataError, match=r"--same-patient takes names of volumes, but .* holds single slices \("
     ):
         find_cases(data, [pair])
+
+
+@pytest.mark.parametrize("name", ["images/scan.nii.gz", "labels/a_opacity.nii.gz", "images/b_ct.nii"])
+def test_volumes_of_other_names_among_pictures_are_refused(tmp_path: Path, name: str) -> None:
+    write_pictures(tmp_path / "p", False, 1)
+    (tmp_path / "p" / name).write_bytes(b"")
+    with pytest.raises(TrainingDataError) as caught:
+        find_cases(tmp_path)
+    assert str(caught.value).startswith(f"p/{name} {NOT_UNDERSTOOD}")
+
+
+def test_a_ct_among_pictures_is_a_case(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "p", False, 1)
+    write_volume(tmp_path / "p" / "images", "b", 1)
+    assert [case.name for case in find_cases(tmp_path).cases] == ["b", "p"]
+
+
+@pytest.mark.parametrize("name", ["images", "labels", "images/ward", "Images"])
+def test_a_folder_of_cts_may_be_named_as_one_of_pictures(tmp_path: Path, name: str) -> None:
+    write_volume(tmp_path / name, "b", 1)
+    assert [case.name for case in find_cases(tmp_path).cases] == ["b"]
+
+
+def test_masks_apart_from_their_cts_are_refused_by_name(tmp_path: Path) -> None:
+    write_volume(tmp_path / "images", "b", 1)
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "images" / "b_lungs.nii.gz").rename(tmp_path / "labels" / "b_lungs.nii.gz")
+    with pytest.raises(TrainingDataError, match=r"^The mask labels/b_lungs\.nii\.gz has no CT beside it"):
+        find_cases(tmp_path)
+
+
+def test_pictures_in_folders_below_are_refused(ward: Path) -> None:
+    for part in ("images", "labels"):
+        (ward / "p" / part / "p01").mkdir(parents=True)
+        (ward / "p" / part / "p01" / "1.png").write_bytes(b"")
+    with pytest.raises(TrainingDataError, match=r"^p/images and labels/ beside it must hold PNG files, but hold none"):
+        find_cases(ward)
+
+
+def test_a_table_beside_a_folder_of_cts_named_images_is_refused(tmp_path: Path) -> None:
+    write_volume(tmp_path / "images", "b", 1)
+    (tmp_path / "slices.csv").write_bytes(b"")
+    with pytest.raises(TrainingDataError, match=r"^slices\.csv has no folder 'images' with pictures beside it"):
+        find_cases(tmp_path)
+
+
+def test_near_misses_are_known_by_the_case_in_either_unicode_form(tmp_path: Path) -> None:
+    write_volume(tmp_path, "Mu\u0308ller", 0)
+    (tmp_path / "M\u00fcller_airways.mha").write_bytes(b"")
+    with pytest.raises(TrainingDataError, match="is not understood: expected NAME_ct"):
+        find_cases(tmp_path)

@@ -177,6 +177,18 @@ def test_a_damaged_checkpoint_is_refused(sides: Sides, options: TrainingOptions,
         train(TINY_LUNGS, *sides, tmp_path, options)
 
 
+@pytest.mark.parametrize("left", [0.0, 0.1, 0.5, 0.95])
+def test_a_checkpoint_that_was_cut_off_is_refused(
+    sides: Sides, options: TrainingOptions, tmp_path: Path, left: float
+) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    torch.save({"identity": {}, "best": torch.zeros(5000)}, checkpoint)
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[: int(left * len(content))])
+    with pytest.raises(ModelError, match=r"checkpoint\.pt is damaged\. Remove it to begin the run again"):
+        train(TINY_LUNGS, *sides, tmp_path, options)
+
+
 def test_a_run_that_stopped_early_is_not_trained_further_when_called_again(sides: Sides, tmp_path: Path) -> None:
     worse = iter(range(0, -100, -1))
     task = dataclasses.replace(TINY_LUNGS, judge=lambda *_: {"score": float(next(worse))})

@@ -25,6 +25,7 @@ def steps() -> SliceSet:
         cases,
         cases,
         np.asarray(["volume"] * 3),
+        np.asarray([0, 1, 0], np.int32),
         np.asarray([""] * 3),
     )
 
@@ -55,6 +56,12 @@ def test_a_slice_is_never_mixed_with_another_volume_finding_or_picture(steps: Sl
     assert thickened(other, 0) == {0.0}
     pictures = dataclasses.replace(steps, source=np.asarray(["calibrated pictures"] * 3))
     assert thickened(pictures, 0) == {0.0}
+
+
+def test_slices_between_which_others_were_left_out_are_no_neighbours(steps: SliceSet) -> None:
+    apart = dataclasses.replace(steps, number=np.asarray([0, 2, 0], np.int32))
+    assert thickened(apart, 0) == {0.0}
+    assert len(thickened(steps, 0)) > 1
 
 
 def test_thick_slices_keep_their_labels_and_can_be_left_out(steps: SliceSet) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,15 @@ from training_folder import write_pictures, write_training_folder, write_volume
 from CovidCTLib.cli.main import build_parser, main
 from CovidCTLib.models.bundle import read_card
 from CovidCTLib.models.networks import build_network
+from CovidCTLib.models.registry import SHIPPED
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.models.weights import load_network
 from CovidCTLib.training import command
 from CovidCTLib.training.architectures import ARCHITECTURES
 from CovidCTLib.training.layout import find_cases
-from CovidCTLib.training.run_card import card_of, command_line
+from CovidCTLib.training.run_card import card_of, command_line, thresholds_of
 from CovidCTLib.training.slices import load_slices
+from CovidCTLib.training.tasks import SLICES, TASKS
 
 SMALL_RESNET = {"kind": "resnet", "layers": [1, 1, 1, 1], "widths": [4, 8, 16, 32]}
 SHORT = ["--steps", "2", "--batch", "2", "--judge-every", "1", "--workers", "0", "--device", "cpu", "--folds", "3"]
@@ -222,15 +225,18 @@ def test_what_is_wrong_with_weights_and_network_is_said_before_data_are_read(
 
 def test_stored_slices_that_are_cut_off_are_made_again(data: Path, tmp_path: Path) -> None:
     first = load_slices(find_cases(data), "lungs", None, tmp_path)
-    (stored,) = tmp_path.iterdir()
+    stored = sorted(tmp_path.iterdir())[0]
     content = stored.read_bytes()
     for left in (0, 10, len(content) // 2, len(content) - 10):
         stored.write_bytes(content[:left])
         lines: list[str] = []
         again = load_slices(find_cases(data), "lungs", None, tmp_path, "", lines.append)
-        assert lines[0] == "The stored slices cannot be read, so they are made again."
+        # The other cases are taken as they were stored; the archive is of no use here.
+        assert lines[0:2] == ["archive: 0 slices", "Stored slices cannot be read, so they are made again."]
+        assert lines[2].endswith(" slices")
+        assert len(lines) == 3
         assert np.array_equal(first.image, again.image)
-    assert load_slices(find_cases(data), "lungs", None, tmp_path, "", lines.clear).image.shape == first.image.shape
+    assert load_slices(find_cases(data), "lungs", None, tmp_path).image.shape == first.image.shape
 
 
 @pytest.mark.parametrize(("judge_every", "chosen"), [(5, True), (10, False)])
@@ -246,3 +252,55 @@ def test_a_card_says_whether_the_held_out_patients_chose_the_step(judge_every: i
 def test_a_share_of_thick_slices_beyond_all_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["train", "lungs", str(tmp_path), "-o", str(tmp_path / "run"), "--thick-slices", "1.5"]
     assert "--thick-slices must lie within 0 and 1, but is 1.5. Correct it." in refusal(words, capsys)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--seed", "-1"], "--seed must lie within 0 and 9223372036854775807, but is -1. Correct it."),
+        (["--seed", str(2**70)], "--seed must lie within 0 and 9223372036854775807"),
+        (
+            ["--folds", "3", "--fold", "3"],
+            "--fold must lie within 0 and 2, as there are 3 --folds, or be 'none', but is 3.",
+        ),
+    ],
+)
+def test_seeds_and_folds_that_are_none_are_refused_before_data_are_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert message in refusal(["train", "lungs", str(tmp_path / "none"), "-o", str(tmp_path / "run"), *words], capsys)
+
+
+def test_models_without_a_lung_network_frame_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_volume(tmp_path / "data", "case_0", 0)
+    shutil.copytree(SHIPPED / "opacities", tmp_path / "mine" / "opacities")
+    words = ["train", "slices", str(tmp_path / "data"), "-o", str(tmp_path / "run"), "--models", str(tmp_path / "mine")]
+    assert "--models must name a folder with a lung network, but 'mine' has none." in refusal(words, capsys)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"), [(0.0004, 0.001), (0.0, 0.001), (0.4321, 0.433), (0.9996, 0.999), (1.0, 0.999)]
+)
+def test_a_slice_threshold_is_rounded_up_and_never_calls_all_or_none(found: float, expected: float) -> None:
+    given = argparse.Namespace(slice_threshold=None, case_threshold=0.2)
+    thresholds, chosen = thresholds_of(SLICES, {"specific_threshold": found}, given)
+    assert thresholds == {"slice": expected, "case": 0.2}
+    assert chosen == "slice: from the held-out slices; case: given"
+
+
+def test_a_card_says_which_thresholds_nobody_validated() -> None:
+    given = argparse.Namespace(slice_threshold=None, case_threshold=None)
+    assert thresholds_of(SLICES, {}, given)[1] == "slice: the default, not validated; case: the default, not validated"
+    assert thresholds_of(TINY_LUNGS, {}, given) == ({}, "")
+
+
+def test_no_card_speaks_of_data_that_its_training_did_not_have() -> None:
+    for task in TASKS.values():
+        text = " ".join(task.limits)
+        assert not any(words in text for words in ("nine CTs", "8 mm", "were not in the training data"))
+
+
+def test_a_cancelled_training_says_how_it_goes_on() -> None:
+    said = parsed(["train", "lungs", "data", "-o", "run"]).cancelled
+    assert said.startswith("Cancelled. ")
+    assert "the same command goes on from there" in said

@@ -23,8 +23,16 @@ ROWS = "slice_location_mm,abnormal\n-346.1,0\n-344.1,1\n"
         (ROWS.replace(",", "\t"), "utf-8"),
         (ROWS.replace("slice_location_mm", ' "Slice_Location_mm"').replace(",", " , "), "utf-8"),
         (ROWS + "\n,\n , ,,\n", "utf-8"),
+        ("\n,\n , ,\n" + ROWS, "utf-8"),
+        ("sep=,\n" + ROWS, "utf-8"),
+        ("\r\nsep=;\r\n" + ROWS.replace(",", ";").replace(".", ",").replace("\n", "\r\n"), "utf-8-sig"),
+        ('"sep=;"\n;\n' + ROWS.replace(",", ";"), "utf-8"),
+        ("SEP=\t\n" + ROWS.replace(",", "\t"), "utf-8"),
     ],
-    ids=["plain", "bom", "windows", "semicolon", "decimal-comma", "tab", "blanks", "empty-lines"],
+    ids=[
+        *("plain", "bom", "windows", "semicolon", "decimal-comma", "tab", "blanks", "empty-lines"),
+        *("empty-first-lines", "sep-comma", "sep-semicolon", "sep-quoted", "sep-tab"),
+    ],
 )
 def test_tables_are_read_as_spreadsheets_write_them(tmp_path: Path, text: str, encoding: str) -> None:
     path = tmp_path / "t.csv"
@@ -90,3 +98,25 @@ def test_a_line_that_ends_early_lacks_its_last_values(tmp_path: Path) -> None:
     assert row.whole("a") == 1
     with pytest.raises(TrainingDataError, match=r"^ward/t\.csv, line 2: a value was expected for b"):
         row.text("b")
+
+
+def test_lines_are_counted_as_in_the_file_where_it_begins_with_others(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("sep=;\n\na;b\n1;2\n")
+    (row,) = read_table(tmp_path / "t.csv", ["a"])
+    assert row.place == "t.csv, line 4"
+
+
+@pytest.mark.parametrize("columns", ["slice,abnormal,abnormal", "slice,Abnormal , abnormal"])
+def test_a_column_that_stands_twice_is_refused_where_it_is_needed(tmp_path: Path, columns: str) -> None:
+    (tmp_path / "t.csv").write_text(f"{columns}\n1,0,1\n")
+    message = r"^ward/t\.csv must have each column once, but has abnormal 2 times\. Leave one of them\.$"
+    with pytest.raises(TrainingDataError, match=message):
+        read_table(tmp_path / "t.csv", ["slice", "abnormal"], "ward/t.csv")
+    assert read_table(tmp_path / "t.csv", ["slice"])[0].whole("slice") == 1
+
+
+def test_names_of_patients_are_of_one_unicode_form_and_those_of_files_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("slice,patient\nu\u0308,Mu\u0308ller\n\u00fc,M\u00fcller\n", encoding="utf-8")
+    rows = read_table(tmp_path / "t.csv", ["slice", "patient"])
+    assert [row.text("patient") for row in rows] == ["M\u00fcller", "M\u00fcller"]
+    assert [row.text("slice") for row in rows] == ["u\u0308", "\u00fc"]
