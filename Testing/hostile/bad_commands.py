@@ -284,6 +284,18 @@ def _alone(folder: Path) -> list[str]:
     return ["lungs", "data", "-o", "out", "--device", "cpu", "--workers", "0"]
 
 
+def _twins(folder: Path) -> list[str]:
+    home = _cases(folder, ct=chest_like(), lungs=LUNGS)
+    for part in ("ct", "lungs"):
+        shutil.copy(home / f"case_{part}.nii.gz", home / f"other_{part}.nii.gz")
+    return ["lungs", "data", "-o", "out", "--device", "cpu", "--workers", "0", "--fold", "none"]
+
+
+def _lost_link(folder: Path) -> None:
+    _good(folder)
+    (folder / "data" / "moved_ct.nii.gz").symlink_to(folder / "gone_ct.nii.gz")
+
+
 def _two_of_a_name(folder: Path) -> None:
     for part in ("a", "b"):
         (folder / "data" / part).mkdir(parents=True)
@@ -327,6 +339,10 @@ TRAIN = (
     train("one-name-of-a-pair", "--same-patient with one name", _good, "--same-patient", "case"),
     train("unknown-pair", "--same-patient with an unknown name", _good, "--same-patient", "case=other"),
     BadInput("one-patient", "covidct train", "one patient alone", _alone, keeps=("out",)),
+    BadInput("twins", "covidct train", "one patient under two names", _twins, keeps=("out",)),
+    train("lost-link", "a link that leads nowhere", _lost_link),
+    train("fold-beyond", "--fold 5 of 5", _good, "--fold", "5"),
+    train("negative-seed", "--seed -1", _good, "--seed", "-1"),
     train("freeze-alone", "--freeze without --init", _good, "--fold", "none", "--freeze", "2"),
     train("run-is-a-file", "an output that is a file", _blocked_run),
     train("unknown-device", "a device that is not there", _good, "--device", "toaster"),
