@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from CovidCTLib.models.networks import build_network
 from CovidCTLib.training import loop
 from CovidCTLib.training.history import cut_history, write_history
 from CovidCTLib.training.identity import checksum_of_tensors, differences, fingerprint
-from CovidCTLib.training.loop import Trained, TrainingOptions, train
+from CovidCTLib.training.loop import Trained, TrainingOptions, _next, train
 from CovidCTLib.training.slices import SliceSet
 from CovidCTLib.training.splits import validation_mask
 from CovidCTLib.training.tasks import Task
@@ -251,3 +251,14 @@ def test_a_gradient_that_is_not_finite_stops_the_training(
     task = dataclasses.replace(TINY_LUNGS, loss=lambda network, images, _: (network(images).mean() * 0).sqrt())
     with pytest.raises(TrainingDataError, match=r"The gradient must be a finite number, but is nan at step 1"):
         train(task, *sides, tmp_path, options)
+
+
+def test_a_process_that_the_system_ended_is_named_and_other_errors_are_not_taken_for_it() -> None:
+    def broken(message: str) -> Iterator[dict[str, torch.Tensor]]:
+        raise RuntimeError(message)
+        yield {}
+
+    with pytest.raises(TrainingDataError, match="--workers 0: the run goes on from its last checkpoint"):
+        _next(broken("DataLoader worker (pid 7) is killed by signal: Killed."))
+    with pytest.raises(RuntimeError, match="shapes"):
+        _next(broken("shapes do not fit"))
