@@ -132,9 +132,9 @@ def start_from(network: torch.nn.Module, state: Mapping[str, torch.Tensor], free
         raise OptionsError("Only an EfficientNet has stages to freeze: leave --freeze out for this network.")
     if encoder is not None and freeze > len(encoder.stages):
         raise OptionsError(f"--freeze must be at most {len(encoder.stages)}, the number of stages, but is {freeze}.")
-    said = initialize(network, state)
+    said, filled = _fill(network, state)
     if encoder is not None:
-        _freeze(network, encoder, freeze, set(_fitting(network.state_dict(), state)[0]))
+        _freeze(network, encoder, freeze, filled)
     return said
 
 
@@ -172,6 +172,11 @@ def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> s
     ModelError
         If nothing fits, or less than `LEAST_SHARE` of the convolutions.
     """
+    return _fill(network, state)[0]
+
+
+def _fill(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> tuple[str, set[str]]:
+    """Take the tensors that fit; give the sentence on them, and the names of those that were filled."""
     own = network.state_dict()
     fitting, strange, misshapen = _fitting(own, state)
     if not fitting:
@@ -188,10 +193,11 @@ def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> s
         )
     network.load_state_dict(fitting, strict=False)
     missing = [name for name in own if name not in fitting]
-    return (
+    said = (
         f"{len(fitting)} of {len(own)} tensors taken from the given weights; {_some(missing)} start at random; "
         f"of the given ones {_some(misshapen)} have another shape and {_some(strange)} have no place here."
     )
+    return said, set(fitting)
 
 
 def _fitting(

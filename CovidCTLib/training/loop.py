@@ -21,7 +21,7 @@ from CovidCTLib.training.history import cut_history, write_history
 from CovidCTLib.training.identity import identity_of
 from CovidCTLib.training.initial import start_from
 from CovidCTLib.training.lesions import LABEL_LUNGS
-from CovidCTLib.training.progress import CHECKPOINT_EVERY, Progress
+from CovidCTLib.training.progress import CHECKPOINT, CHECKPOINT_EVERY, Progress
 from CovidCTLib.training.sampling import SampledSlices
 from CovidCTLib.training.slices import SliceSet
 from CovidCTLib.training.tasks import Task, to_grid
@@ -128,7 +128,7 @@ def train(
     learner = _Learner(task, options, initial, report)
     learned_by = {key: value for key, value in asdict(options).items() if key not in _WITHOUT_EFFECT}
     identity = identity_of(task, training, validation, learned_by, initial, facts or {})
-    state = Progress(run / "checkpoint.pt", identity, learner.device)
+    state = Progress(run / CHECKPOINT, identity, learner.device)
     state.resume(*learner.states)
     cut_history(run, state.step)
     if state.step:

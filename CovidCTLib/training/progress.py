@@ -12,6 +12,9 @@ from CovidCTLib.errors import ModelError
 from CovidCTLib.models.weights import write_state
 from CovidCTLib.training.identity import differences
 
+CHECKPOINT = "checkpoint.pt"
+"""Name of the checkpoint in the folder of a run."""
+
 CHECKPOINT_EVERY = 50
 """Optimizer steps between checkpoints, besides one at each validation. Measured with the opacity network on two cores:
 a step of 8 slices takes a second, a checkpoint (77 MB) 0.1 to 0.4 s. So a kill costs a minute at most, and the

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from CovidCTLib.errors import OutputError
 from CovidCTLib.models.bundle import WEIGHTS
+from CovidCTLib.training.progress import CHECKPOINT
 
 LOCK = ".lock"
 """A file that the system frees when the process that holds it ends, however it ends."""
@@ -58,7 +59,7 @@ class RunFolder:
         OutputError
             If there is one.
         """
-        if (self.path / name / WEIGHTS).exists() and not (self.path / "checkpoint.pt").exists():
+        if (self.path / name / WEIGHTS).exists() and not (self.path / CHECKPOINT).exists():
             raise OutputError(
                 f"The run's folder must be new, or hold the checkpoint of a run to continue, but holds a finished "
                 f"network ({name}) without one, and nothing was overwritten. Choose another folder with -o."
