@@ -48,6 +48,8 @@ class AxialArrays:
         Grid of the arrays.
     spacing_known
         Whether the grid's spacing is the true one; where not, lengths, areas and volumes mean nothing.
+    effusion_known
+        Whether pleural effusion was looked for, so that none is 0 ml; where not, none says nothing.
     """
 
     hu: NDArray[np.int16]
@@ -56,6 +58,7 @@ class AxialArrays:
     localization: NDArray[np.float32]
     geometry: Geometry
     spacing_known: bool = True
+    effusion_known: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,9 @@ class SliceMeasures:
     """One axial slice, counted from the feet (``index`` 0) in the canonical orientation.
 
     Areas are in mm2, ``position_mm`` is the slice centre's S coordinate (positive to the head), ratios are None
-    where the slice shows no lung. Where the spacing is not known (`CovidCTLib.scan.ScanFacts.spacing_known`) areas and
-    position are those of the nominal grid; they serve to compare slices, and tables and reports leave them out.
+    where the slice shows no lung, the area of pleural effusion is None where it was not looked for. Where the spacing
+    is not known (`CovidCTLib.scan.ScanFacts.spacing_known`) areas and position are those of the nominal grid; they
+    serve to compare slices, and tables and reports leave them out.
     """
 
     index: int
@@ -103,7 +107,11 @@ class SliceMeasures:
     probability: float | None
     positive: bool
     localization_area_mm2: float
+    effusion_area_mm2: float | None = None
 
+
+LIKE_COVID, NOT_LIKE_COVID = "like COVID-19", "not like COVID-19"
+"""The two decisions on a case. Other diseases are meant to be not like COVID-19, whatever else they are."""
 
 _MOST_DECIMALS = 4
 """Decimals with which a share close to its threshold is told at most."""
@@ -111,9 +119,10 @@ _MOST_DECIMALS = 4
 
 @dataclass(frozen=True)
 class CaseDecision:
-    """Whether the case is called positive: share of positive slices among lung slices, above the threshold (B8).
+    """Whether the case is called like COVID-19: share of positive slices among lung slices, above the threshold (B8).
 
-    ``positive`` and ``positive_fraction`` are None, with a ``reason``, where no slice shows lung.
+    ``positive`` and ``positive_fraction`` are None, with a ``reason``, where no slice shows lung. ``judged_on`` says on
+    which cases such decisions were judged.
     """
 
     positive: bool | None
@@ -123,6 +132,12 @@ class CaseDecision:
     slice_threshold: float
     case_threshold: float
     reason: str | None = None
+    judged_on: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """The decision in words; empty where there is none."""
+        return {True: LIKE_COVID, False: NOT_LIKE_COVID, None: ""}[self.positive]
 
     @property
     def percent_words(self) -> str:
@@ -144,11 +159,11 @@ class CaseDecision:
 
     @property
     def words(self) -> str:
-        """What was counted, and by which thresholds a slice is called abnormal and a case positive."""
+        """What was counted, by which thresholds slices and the case are called so, and what it was judged on."""
         return (
-            f"{self.positive_slices} of {self.lung_slices} lung slices ({self.percent_words} %) are called abnormal, "
-            f"at a probability of at least {self.slice_threshold:.2f}. A case is positive when their share is above "
-            f"{self.limit_words} %."
+            f"{self.positive_slices} of {self.lung_slices} lung slices ({self.percent_words} %) are called {LIKE_COVID}"
+            f", at a probability of at least {self.slice_threshold:.2f}. A case is called so when their share is above "
+            f"{self.limit_words} %.{self.judged_on and ' '}{self.judged_on}"
         )
 
 

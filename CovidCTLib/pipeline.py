@@ -32,6 +32,7 @@ from CovidCTLib.checks import check_agreement, check_lungs, check_scan
 from CovidCTLib.errors import CancelledError, InputError, Notice
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.hu import LOWEST_HU
+from CovidCTLib.labels import OPACITY_EFFUSION
 from CovidCTLib.options import Options
 from CovidCTLib.scan import Scan, ScanFacts
 
@@ -50,7 +51,7 @@ _SEVERITY_ORDER = {"refuse": 0, "warn": 1, "note": 2}
 
 NO_EFFUSION = Notice(
     "no-pleural-effusion",
-    "Pleural effusion is not looked for: the networks were not trained on any labelled effusion.",
+    "Pleural effusion is not looked for: these lungs do not come from a network that tells it.",
     "note",
 )
 
@@ -159,7 +160,7 @@ def analyze(
         used: list[ModelUsed] = []
 
         with run.stage("lungs") as tell:
-            lungs, lung_notices = _find_lungs(hu, spacing, options, models, used, run, tell)
+            lungs, effusion, lung_notices = _find_chest(hu, spacing, options, models, used, run, tell)
             notices += [*lung_notices, *check_lungs(lungs, spacing, scan.facts.spacing_known, hu)]
         with run.stage("opacities") as tell:
             network = models.opacities()
@@ -167,8 +168,14 @@ def analyze(
             if not network.card.tells_kinds:
                 notices.append(NO_KINDS)
             opacities = segment_opacities(hu, lungs, spacing, network, tell)
+            if effusion is not None:
+                opacities[effusion] = 0
             # The lung network misses opacity at the pleura; an opacity belongs to the lung that it sits in.
             lungs = extend_sides(lungs, opacities > 0)
+            if effusion is not None:
+                # Fluid beside the lungs is neither lung nor opacity.
+                lungs[effusion] = 0
+                opacities[effusion] = OPACITY_EFFUSION
         with run.stage("slices") as tell:
             network = models.slices()
             used.append(network.used)
@@ -176,7 +183,7 @@ def analyze(
             findings = classify_slices(
                 hu, lungs, spacing, network, thresholds["slice"], lambda share: tell(share * 0.5)
             )
-            case = decide_case(findings, thresholds["slice"], thresholds["case"])
+            case = decide_case(findings, thresholds["slice"], thresholds["case"], network.card.cases_judged)
             localization = localize(
                 hu,
                 lungs,
@@ -188,10 +195,13 @@ def analyze(
                 lambda share: tell(0.5 + share * 0.5),
             )
         with run.stage("measures"):
-            axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry, scan.facts.spacing_known)
+            known = scan.facts.spacing_known
+            axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry, known, effusion is not None)
             measures = measure_regions(axial, options)
             slices = measure_slices(axial, findings, options)
-            notices += [*check_agreement(case, _opacity_percent(measures), measures), *_own_models(used), NO_EFFUSION]
+            notices += [*check_agreement(case, _opacity_percent(measures), measures), *_own_models(used)]
+            if effusion is None:
+                notices.append(NO_EFFUSION)
             back = [grid.give_back(array) for array in (lungs, opacities)]
             own_localization = grid.give_back(localization, labels=False)
             # Interpolation of a resampled scan reaches a little beyond the lungs.
@@ -238,7 +248,7 @@ def _as_scan(scan: Scan | sitk.Image | NDArray[Any], geometry: Geometry | None) 
     return scan
 
 
-def _find_lungs(
+def _find_chest(
     hu: NDArray[np.int16],
     spacing_zyx_mm: tuple[float, float, float],
     options: Options,
@@ -246,22 +256,24 @@ def _find_lungs(
     used: list[ModelUsed],
     run: _Run,
     tell: Callable[[float], None],
-) -> tuple[NDArray[np.uint8], tuple[Notice, ...]]:
-    """Find the lungs by the engine of the options, right and left told apart."""
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, tuple[Notice, ...]]:
+    """Find the lungs by the engine of the options, right and left told apart, and pleural effusion by the network."""
     from CovidCTLib.lungs.contour import segment_lungs_by_contours
-    from CovidCTLib.lungs.network import segment_lungs_by_network
+    from CovidCTLib.lungs.network import segment_chest_by_network
     from CovidCTLib.lungs.sides import find_body_midline, split_sides
 
     notices: tuple[Notice, ...] = ()
+    effusion = None
     if options.lungs == "contour":
         mask, notices = segment_lungs_by_contours(hu, spacing_zyx_mm, cancelled=run.cancelled, progress=tell)
     else:
         network = models.lungs()
         used.append(network.used)
-        mask = segment_lungs_by_network(hu, spacing_zyx_mm, network, tell)
+        found = segment_chest_by_network(hu, spacing_zyx_mm, network, tell)
+        mask, effusion = found.lungs, found.effusion
     run.check()
     midline = find_body_midline(hu, spacing_zyx_mm[2])
-    return split_sides(mask, spacing_zyx_mm, body_midline_x=midline), notices
+    return split_sides(mask, spacing_zyx_mm, body_midline_x=midline), effusion, notices
 
 
 def _own_models(used: Sequence[ModelUsed]) -> list[Notice]:

@@ -187,12 +187,11 @@ def _check_case(case: CaseDecision, opacity_percent: float | None) -> tuple[Noti
     """Hold the case decision against the share of opacity."""
     if case.positive is None or opacity_percent is None or case.positive == (opacity_percent >= DISAGREEMENT_PERCENT):
         return ()
-    verdict = "positive" if case.positive else "negative"
     return (
         Notice(
             "readings-disagree",
-            f"The two readings disagree: the slice classifier calls the case {verdict}, but the opacity network finds "
-            f"{opacity_percent:.1f} % of the lungs opaque. Look at the pictures before you trust either.",
+            f"The two readings disagree: the slice classifier calls the case {case.verdict}, but the opacity network "
+            f"finds {opacity_percent:.1f} % of the lungs opaque. Look at the pictures before you trust either.",
             "warn",
             round(opacity_percent, 2),
             DISAGREEMENT_PERCENT,

@@ -90,13 +90,13 @@ def add_parser(commands: Commands) -> None:
         "--slice-threshold",
         type=finite_number,
         metavar="P",
-        help="probability, 0 to 1, from which a slice is called abnormal (default: the classifier's own)",
+        help="probability, 0 to 1, from which a slice is called like COVID-19 (default: the classifier's own)",
     )
     limits.add_argument(
         "--case-threshold",
         type=finite_number,
         metavar="F",
-        help="share of abnormal slices, 0 to 1, above which the case is called positive (default: the classifier's)",
+        help="share of such slices, 0 to 1, above which the case is called like COVID-19 (default: the classifier's)",
     )
     limits.add_argument(
         "--high-opacity",

@@ -159,10 +159,10 @@ def validation_words(validation: Mapping[str, Any]) -> str:
 
 def _best_first(validation: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Entries of a validation, later ones first, but verdicts on whole cases last."""
-    from CovidCTLib.models.evaluation_record import OF_CASES
+    from CovidCTLib.models.evaluation_record import OF_CASES, OF_EFFUSION
 
     latest_first = reversed(list(validation.items()))
-    return sorted(latest_first, key=lambda entry: entry[0].endswith(OF_CASES))
+    return sorted(latest_first, key=lambda entry: entry[0].endswith((OF_CASES, OF_EFFUSION)))
 
 
 def _figures_in(validation: Mapping[str, Any]) -> list[Mapping[str, Any]]:

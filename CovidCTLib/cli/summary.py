@@ -48,8 +48,8 @@ def _case(analysis: Analysis) -> str:
     if case.positive is None or case.positive_fraction is None:
         return f"not available ({_sentence_part(case.reason)})"
     return (
-        f"{'positive' if case.positive else 'negative'} ({case.positive_slices} of {case.lung_slices} lung slices "
-        f"called abnormal, {case.percent_words} %; positive above {case.limit_words} %)"
+        f"{case.verdict} ({case.positive_slices} of {case.lung_slices} lung slices called so, "
+        f"{case.percent_words} %; the limit is {case.limit_words} %)"
     )
 
 

@@ -114,7 +114,14 @@ def fast_analyzer(settings: CohortSettings) -> Analyzer:
 
 def _both_lungs(analysis: Analysis) -> dict[str, Any]:
     """Measures of both lungs and the case decision; what is undefined or no finite number is None."""
-    names = ("volume_ml", "opacity_volume_ml", "opacity_percent", "corona_score_cm3", "severity_0_24")
+    names = (
+        "volume_ml",
+        "opacity_volume_ml",
+        "opacity_percent",
+        "corona_score_cm3",
+        "severity_0_24",
+        "pleural_effusion_volume_ml",
+    )
     found = {entry.name: entry.value for entry in analysis.measures if entry.region == "both_lungs"}
     values = {name: found.get(name) for name in names}
     numbers = {name: None if value is None or not math.isfinite(value) else value for name, value in values.items()}

@@ -77,7 +77,7 @@ class CohortRow:
         Whether it was measured, and where not, why, in one sentence without patient data (empty where it was).
     measures
         ``"all"`` or ``"fast"``.
-    lung_volume_ml, opacity_volume_ml, opacity_percent, corona_score_cm3, severity_0_24
+    lung_volume_ml, opacity_volume_ml, opacity_percent, corona_score_cm3, severity_0_24, pleural_effusion_volume_ml
         Measures of both lungs; None with measures ``"fast"``, but for ``lung_volume_ml`` where it is known.
     positive_fraction, case_positive
         The case decision.
@@ -116,6 +116,7 @@ class CohortRow:
     opacity_percent: float | None = None
     corona_score_cm3: float | None = None
     severity_0_24: float | None = None
+    pleural_effusion_volume_ml: float | None = None
     positive_fraction: float | None = None
     case_positive: bool | None = None
     slice_index: int | None = None

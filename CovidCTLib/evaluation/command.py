@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from CovidCTLib.evaluation.evaluate import Evaluation
     from CovidCTLib.models.card import ModelName
 
-_TASKS = ("lungs", "opacities", "slices", "cases")
+_TASKS = ("lungs", "effusion", "opacities", "slices", "cases")
+
+_MODEL_OF: dict[str, ModelName] = {"effusion": "lungs", "cases": "slices"}
+"""Model that is judged, where the task is not named by it."""
 
 _FILE_WIDTH = 140
 """Characters of a line where the output is no terminal."""
@@ -23,8 +26,9 @@ _FILE_WIDTH = 140
 _EXAMPLE = """\
 DATA is laid out as for 'covidct train'. A patient is judged by the first model that never saw it in training, so that
 the runs of a cross-validation, one --models each, judge all patients between them. Patients that every model saw are
-listed, but count in no mean. CTs whose name begins with 'cap' show another pneumonia: 'cases' lists them apart, and to
-the others their opacities and abnormal slices are like those of COVID-19.
+listed, but count in no mean. CTs whose name begins with 'normal' show no disease; with 'cancer', 'effusion' or 'other'
+another disease, and with 'cap' another pneumonia: to 'cases' nothing in them is like COVID-19, and 'slices' lists the
+last apart.
 
 OUT holds evaluation.html, evaluation.json and cases.csv; with --pdf also evaluation.pdf.
 
@@ -39,7 +43,8 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "evaluate",
         help="judge the networks on CTs with masks",
-        description="Judge the lung network, the opacity network, the slice classifier or the case decision.",
+        description="Judge the lung network (lungs, pleural effusion), the opacity network, the slice classifier or "
+        "the case decision.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -101,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     folder = read_folder(arguments)
     folders, lungs = ([path for group in groups for path in group] for groups in (arguments.models, arguments.lungs))
-    name: ModelName = "slices" if arguments.what == "cases" else arguments.what
+    name: ModelName = _MODEL_OF.get(arguments.what, arguments.what)
     judges = load_judges(folders, name, arguments.device, lungs)
     if name == "slices":
         for judge in judges:

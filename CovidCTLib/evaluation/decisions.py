@@ -42,11 +42,8 @@ from CovidCTLib.models.card import ModelCard, count_of
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.slices.classifier import decide_case
 from CovidCTLib.training.labelled import UNKNOWN, LabelledImage
-from CovidCTLib.training.layout import TrainingCase
+from CovidCTLib.training.layout import TrainingCase, says_other_disease, says_other_pneumonia
 from CovidCTLib.training.tasks import area_under_curve
-
-OTHER_PNEUMONIA = "cap"
-"""A CT whose name begins with this shows community-acquired pneumonia, which is not COVID."""
 
 ONE_CLASS_IN_CASE = "the case has slices of one kind only"
 
@@ -96,12 +93,22 @@ class Decided:
 
 
 @dataclass(frozen=True)
+class ShareOfCase:
+    """What a case adds to the curve of cases: its name, the share of its positive slices, whether it is COVID-19."""
+
+    name: str
+    share: float
+    covid: bool
+
+
+@dataclass(frozen=True)
 class Curves:
     """What the plots show; None where it is undefined."""
 
     roc: Roc | None = None
     calibration: Calibration | None = None
     case_threshold: ThresholdCurve | None = None
+    cases: tuple[ShareOfCase, ...] = ()
 
 
 def check_thresholds(card: ModelCard) -> None:
@@ -120,7 +127,7 @@ def check_thresholds(card: ModelCard) -> None:
         )
 
 
-def call_slices(image: LabelledImage, store: ModelStore) -> Decided:
+def call_slices(image: LabelledImage, case: TrainingCase, store: ModelStore) -> Decided:
     """Judge the slices of a volume and compare with what is known of them.
 
     Raises
@@ -162,6 +169,9 @@ def call_slices(image: LabelledImage, store: ModelStore) -> Decided:
     )
     if len(index) == 0:
         return Decided(values, undefined, calls, (), "failed", "no slice with lung is known to be abnormal or normal")
+    if says_other_pneumonia(case.name):
+        # Its abnormal slices are not like COVID-19, or should not be: neither kind would be a fair demand.
+        return Decided(values, undefined, calls, (), "listed apart", "pneumonia that is not COVID-19")
     return Decided(values, undefined, calls, examples)
 
 
@@ -177,7 +187,7 @@ def call_case(image: LabelledImage, case: TrainingCase, store: ModelStore) -> De
     limit, case_limit = float(card.thresholds["slice"]), float(card.thresholds["case"])
     findings, _ = predict_slices(image, store, limit)
     decision = decide_case(findings, limit, case_limit)
-    diseased = is_diseased(image)
+    diseased = shows_covid(image, case)
     share = decision.positive_fraction
     values: dict[str, Value] = {
         "diseased": diseased,
@@ -195,13 +205,18 @@ def call_case(image: LabelledImage, case: TrainingCase, store: ModelStore) -> De
     status, reason = _standing(case, diseased, decision.reason)
     wrong = 0.0 if share is None or diseased is None else (case_limit - share if diseased else share - case_limit)
     words = f"{count_of(decision.positive_slices, 'slices')} of {decision.lung_slices} called positive"
-    known = {True: "diseased", False: "without disease", None: "not known"}[diseased]
+    known = {True: "COVID-19", False: "no COVID-19", None: "not known"}[diseased]
     example = _example(image, int(probability.argmax()), wrong, f"{known}; {words}; its most suspicious slice")
     return Decided(values, undefined, calls, (example,) if status == "judged" else (), status, reason)
 
 
-def is_diseased(image: LabelledImage) -> bool | None:
-    """Whether a volume is known to show disease: any opacity or abnormal slice; None if only parts are known."""
+def shows_covid(image: LabelledImage, case: TrainingCase) -> bool | None:
+    """Whether a volume is known to show COVID-19: any opacity or abnormal slice; None if only parts are known.
+
+    Patients with another disease, by the names of their CTs, do not, whatever is abnormal in them.
+    """
+    if says_other_disease(case.name) or says_other_pneumonia(case.name):
+        return False
     if ((image.opacities > 0) & (image.opacities != UNKNOWN)).any() or (image.abnormal == 1).any():
         return True
     return False if (image.abnormal == 0).all() else None
@@ -210,9 +225,7 @@ def is_diseased(image: LabelledImage) -> bool | None:
 def _standing(case: TrainingCase, diseased: bool | None, no_decision: str | None) -> tuple[Status, str | None]:
     """Whether a case counts, and why not."""
     if diseased is None:
-        return "listed apart", "neither known to be diseased nor to be without disease"
-    if diseased and case.name.lower().startswith(OTHER_PNEUMONIA):
-        return "listed apart", "pneumonia that is not COVID"
+        return "listed apart", "neither known to show COVID-19 nor to be without it"
     if no_decision is not None and not diseased:
         return "failed", no_decision
     return "judged", no_decision
@@ -363,7 +376,7 @@ def case_figures(rows: Sequence[Row]) -> tuple[list[Figure], Curves]:
 
     right = called == diseased
     curve = threshold_curve(shares, diseased)
-    recommended = Estimate(None, reason="cases with and without disease are needed")
+    recommended = Estimate(None, reason="cases with and without COVID-19 are needed")
     if curve is not None:
         recommended = Estimate(curve.recommended, reason="no interval is computed for it")
     figures = [
@@ -374,22 +387,35 @@ def case_figures(rows: Sequence[Row]) -> tuple[list[Figure], Curves]:
         figure("recommended_case_threshold", recommended, everything),
     ]
     figures += _normal_control(rows)
-    return figures, Curves(roc_curve(shares, diseased), None, curve)
+    named = sorted(zip([row.case for row in counting], shares.tolist(), diseased.tolist(), strict=True), key=_by_share)
+    return figures, Curves(roc_curve(shares, diseased), None, curve, tuple(ShareOfCase(*entry) for entry in named))
+
+
+def _by_share(entry: tuple[str, float, bool]) -> tuple[float, str]:
+    """Order of cases: the highest share first."""
+    return -entry[1], entry[0]
 
 
 def case_notice(rows: Sequence[Row]) -> str:
-    """Say plainly how many cases without disease the specificity and the case threshold rest on."""
+    """Say plainly how many cases without COVID-19 the specificity and the case threshold rest on, and of which kind."""
     negative = sum(row.values.get("diseased") is False for row in judged(rows))
     positive = sum(row.values.get("diseased") is True for row in judged(rows))
     if negative == 0:
         return (
-            f"No case without disease was judged ({count_of(positive, 'cases')} with disease): there is no "
+            f"No case without COVID-19 was judged ({count_of(positive, 'cases')} with it): there is no "
             "specificity, no AUC and no recommended case threshold."
         )
     text = (
-        f"Specificity, AUC and the recommended case threshold rest on {count_of(negative, 'cases')} without disease "
-        f"and {count_of(positive, 'cases')} with disease."
+        f"Specificity, AUC and the recommended case threshold rest on {count_of(negative, 'cases')} without COVID-19 "
+        f"and {count_of(positive, 'cases')} with it."
     )
+    others = [row for row in judged(rows) if says_other_pneumonia(row.case)]
+    for row in others:
+        called = "is" if row.values.get("called_positive") is True else "is not"
+        text += (
+            f" Among the former, {row.case} is another pneumonia, which may look like COVID-19; it {called} called so, "
+            f"with {number_in(row, 'called_slices_percent') or 0:.1f} % of its lung slices."
+        )
     if negative < FEW_CASES or positive < FEW_CASES:
         text += " That is too few to set a threshold for practice: take it as a first hint."
     return text

@@ -37,6 +37,7 @@ REGION_NAMES: Mapping[str, str] = {
     "infection": "infection (GGO + consolidation)",
     "ggo": "ground-glass opacity",
     "consolidation": "consolidation",
+    "effusion": "pleural effusion",
 }
 """Regions that masks are compared in."""
 
@@ -74,6 +75,20 @@ QUANTITIES: Mapping[str, Quantity] = {
         "percentage points",
         "100 x (opacity volume found - true opacity volume) / true lung volume; its mean is that of the absolute "
         "errors.",
+    ),
+    "false_opacity_percent": Quantity(
+        "false opacity inside the labelled lungs",
+        "%",
+        "100 x opacity found inside the true lungs / true lungs, in patients who have another disease: none of it is "
+        "like COVID-19.",
+    ),
+    "false_effusion_ml": Quantity(
+        "false pleural effusion", "ml", "Volume called pleural effusion in CTs that are known to show none."
+    ),
+    "effusion_taken_percent": Quantity(
+        "share of the effusion called lung or opacity",
+        "%",
+        "100 x true effusion that is found as lung, ground glass or consolidation / true effusion.",
     ),
     "opacity_of_lungs_percent": Quantity(
         "share of the lungs called opacity",
@@ -155,8 +170,8 @@ QUANTITIES: Mapping[str, Quantity] = {
         "case threshold", "", "Share of positive slices among lung slices above which a case is positive."
     ),
     "lung_slices": Quantity("lung slices", "", "Slices with enough lung to be judged."),
-    "diseased": Quantity("diseased", "", "Whether the case is known to show disease."),
-    "called_positive": Quantity("called positive", "", "Whether the case was called positive."),
+    "diseased": Quantity("COVID-19", "", "Whether the case is known to show COVID-19; another disease does not count."),
+    "called_positive": Quantity("called like COVID-19", "", "Whether the case was called like COVID-19."),
 }
 """Figures and columns by name."""
 

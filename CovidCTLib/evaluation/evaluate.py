@@ -20,9 +20,11 @@ from CovidCTLib.evaluation.examples import Example, WorstExamples
 from CovidCTLib.evaluation.figures import NO_LUNGS, SEEN_REASON, TWIN_REASON, Figure, Row, TaskName, judged
 from CovidCTLib.evaluation.judges import Judge, choose_judge, has_seen
 from CovidCTLib.evaluation.masks import (
+    NO_EFFUSION,
     NORMAL_CONTROL,
+    OTHER_DISEASE,
     VOLUMES,
-    MaskTask,
+    effusion_group_of,
     group_of,
     lung_group_of,
     mask_figures,
@@ -32,15 +34,18 @@ from CovidCTLib.evaluation.masks import (
 from CovidCTLib.evaluation.metrics import Overlap
 from CovidCTLib.models.card import count_of
 from CovidCTLib.training.labelled import LabelledImage, image_readers, patients_of
-from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder
+from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder, says_other_disease
 from CovidCTLib.training.pictures import groups_notice
 from CovidCTLib.training.slice_checksums import known_checksums, slice_checksums
 
 _NEEDED: dict[TaskName, str] = {
     "lungs": "volumes with lung masks, calibrated pictures or slice archives",
-    "opacities": "volumes with opacity masks, pictures with labels, or CTs whose name begins with 'normal'",
-    "slices": "volumes with opacity masks or a table of slices, or CTs whose name begins with 'normal'",
-    "cases": "volumes with opacity masks or a table of slices, or CTs whose name begins with 'normal'",
+    "effusion": "volumes with effusion masks, or CTs whose name begins with 'normal' or that --no-effusion names",
+    "opacities": "volumes with opacity or infection masks, pictures with labels, or CTs whose name begins with "
+    "'normal'",
+    "slices": "volumes with opacity or infection masks or a table of slices, or CTs whose name begins with 'normal'",
+    "cases": "volumes with opacity or infection masks or a table of slices, or CTs whose name says that they show no "
+    "COVID-19",
 }
 
 _NAMED = 5
@@ -104,11 +109,15 @@ def serves(case: TrainingCase, task: TaskName) -> bool:
     """Whether a case holds the truth that a task is judged by."""
     if task == "lungs":
         return case.kind != "photographs" and (case.kind != "volume" or case.lungs is not None)
+    if task == "effusion":
+        return case.kind == "volume" and (case.effusion is not None or case.all_normal or case.no_effusion)
+    painted = case.opacities is not None or case.infection is not None or case.all_normal
     if task == "opacities":
         if case.kind == "volume":
-            return case.opacities is not None or case.all_normal
+            return painted or (says_other_disease(case.name) and case.lungs is not None)
         return case.kind != "slice archive"
-    return case.kind == "volume" and (case.opacities is not None or case.slice_table is not None or case.all_normal)
+    other = task == "cases" and case.not_covid
+    return case.kind == "volume" and (painted or case.slice_table is not None or other)
 
 
 def evaluate(
@@ -122,12 +131,12 @@ def evaluate(
     Parameters
     ----------
     task
-        ``"lungs"``, ``"opacities"``, ``"slices"`` or ``"cases"``.
+        ``"lungs"``, ``"effusion"``, ``"opacities"``, ``"slices"`` or ``"cases"``.
     folder
         What `CovidCTLib.training.layout.find_cases` found.
     judges
-        What `CovidCTLib.evaluation.judges.load_judges` opened: models for ``"lungs"``, ``"opacities"``, or ``"slices"``
-        for the two other tasks.
+        What `CovidCTLib.evaluation.judges.load_judges` opened: models for ``"opacities"``, ``"lungs"`` also for
+        ``"effusion"``, and ``"slices"`` also for ``"cases"``.
     report
         Takes one line a case.
 
@@ -215,7 +224,8 @@ class _Run:
 
     def take(self, case: TrainingCase) -> None:
         """Judge one case."""
-        group = lung_group_of(case) if self.task == "lungs" else group_of(case)
+        groups = {"lungs": lung_group_of, "effusion": effusion_group_of}
+        group = groups.get(self.task, group_of)(case)
         self.kinds.setdefault(group, case.kind)
         try:
             for name, read in image_readers(case):
@@ -256,13 +266,15 @@ class _Run:
         self, row: Row, case: TrainingCase, image: LabelledImage, judge: Judge, checksums: Sequence[str]
     ) -> None:
         """Predict one image and add its row."""
-        if self.task in ("lungs", "opacities"):
-            measured = measure_image(_mask_task(self.task), image, case, judge.store)
+        if self.task in ("lungs", "effusion", "opacities"):
+            measured = measure_image(self.task, image, case, judge.store)
             row = replace(row, values=measured.values, undefined=measured.undefined)
             self._add(row, overlaps=measured.overlaps)
             examples = [measured.example] if measured.example else []
         else:
-            decided = call_slices(image, judge.store) if self.task == "slices" else call_case(image, case, judge.store)
+            decided = (
+                call_slices(image, case, judge.store) if self.task == "slices" else call_case(image, case, judge.store)
+            )
             row = replace(row, values=decided.values, undefined=decided.undefined)
             if row.status == "judged" or decided.status == "failed":
                 row = replace(row, status=decided.status, reason=decided.reason)
@@ -272,7 +284,7 @@ class _Run:
             return
         for example in examples:
             self.worst.add(row.group, example)
-        if self.task != "lungs" and case.kind != "photographs":
+        if self.task not in ("lungs", "effusion") and case.kind != "photographs":
             lungs = judge.store.card("lungs")
             if has_seen(lungs, case, image.patient, self.folder, checksums):
                 self.flattered.add(image.patient)
@@ -288,9 +300,9 @@ class _Run:
             return slice_figures(self.rows, self.calls)
         if self.task == "cases":
             return case_figures(self.rows)
-        order = {VOLUMES: 0, NORMAL_CONTROL: 1}
-        kinds = dict(sorted(self.kinds.items(), key=lambda item: (order.get(item[0], 2), item[0])))
-        return mask_figures(_mask_task(self.task), self.rows, self.overlaps, kinds), Curves()
+        order = {VOLUMES: 0, NORMAL_CONTROL: 1, OTHER_DISEASE: 2, NO_EFFUSION: 2}
+        kinds = dict(sorted(self.kinds.items(), key=lambda item: (order.get(item[0], 3), item[0])))
+        return mask_figures(self.task, self.rows, self.overlaps, kinds), Curves()
 
     def notices(self) -> tuple[str, ...]:
         """What a reader of the figures must know."""
@@ -352,7 +364,7 @@ class _Run:
         groups = groups_notice(case for case in self.folder.cases if serves(case, self.task))
         if groups:
             notices.append(groups)
-        if self.task in ("lungs", "opacities") and "volume" in self.kinds.values():
+        if self.task in ("lungs", "effusion", "opacities") and "volume" in self.kinds.values():
             notices.append(SPACING_NOTICE)
         return tuple(notices)
 
@@ -362,7 +374,3 @@ def _some_names(rows: Sequence[Row]) -> str:
     names = [f"{row.case} {row.image}".strip() for row in rows]
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
-
-
-def _mask_task(task: TaskName) -> MaskTask:
-    return "lungs" if task == "lungs" else "opacities"

@@ -9,8 +9,8 @@ from typing import Literal
 from CovidCTLib.evaluation.statistics import Estimate
 from CovidCTLib.models.card import count_of
 
-TaskName = Literal["lungs", "opacities", "slices", "cases"]
-TASK_NAMES: tuple[TaskName, ...] = ("lungs", "opacities", "slices", "cases")
+TaskName = Literal["lungs", "effusion", "opacities", "slices", "cases"]
+TASK_NAMES: tuple[TaskName, ...] = ("lungs", "effusion", "opacities", "slices", "cases")
 
 Status = Literal["judged", "seen in training", "listed apart", "failed"]
 Value = float | int | bool | str | None

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidCTLib.errors import ModelError
 from CovidCTLib.evaluation.examples import Contours, Example, slice_with_most
 from CovidCTLib.evaluation.figures import NO_LUNGS, SEEN_REASON, Figure, Row, Value, few_remark, judged
 from CovidCTLib.evaluation.metrics import Mask, Overlap, overlap, surface_agreement
@@ -16,13 +17,15 @@ from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
 from CovidCTLib.evaluation.statistics import Estimate, bootstrap_mean, bootstrap_ratio
 from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
 from CovidCTLib.models.store import ModelStore
-from CovidCTLib.training.labelled import UNKNOWN, LabelledImage
-from CovidCTLib.training.layout import Kind, TrainingCase
+from CovidCTLib.training.labelled import INFECTION, UNKNOWN, LabelledImage
+from CovidCTLib.training.layout import Kind, TrainingCase, says_other_disease
 
-MaskTask = Literal["lungs", "opacities"]
+MaskTask = Literal["lungs", "effusion", "opacities"]
 
 VOLUMES = "volumes"
 NORMAL_CONTROL = "normal control"
+OTHER_DISEASE = "other disease"
+NO_EFFUSION = "without effusion"
 """Groups of volumes; single slices are a group a case."""
 
 NO_SPACING = "the spacing of single slices is not known"
@@ -55,7 +58,7 @@ class Measured:
 def group_of(case: TrainingCase) -> str:
     """Name what a case is averaged with."""
     if case.kind == "volume":
-        return NORMAL_CONTROL if case.all_normal else VOLUMES
+        return NORMAL_CONTROL if case.all_normal else OTHER_DISEASE if says_other_disease(case.name) else VOLUMES
     return _name_of_slices(case)
 
 
@@ -64,9 +67,15 @@ def lung_group_of(case: TrainingCase) -> str:
     return VOLUMES if case.kind == "volume" else _name_of_slices(case)
 
 
+def effusion_group_of(case: TrainingCase) -> str:
+    """The same where pleural effusion is judged: those that show none are a group of their own."""
+    return VOLUMES if case.effusion else NO_EFFUSION
+
+
 def _name_of_slices(case: TrainingCase) -> str:
     """Name of a case of single slices, which is not that of a group of volumes."""
-    return f"{case.name} (slices)" if case.name in (VOLUMES, NORMAL_CONTROL) else case.name
+    taken = (VOLUMES, NORMAL_CONTROL, OTHER_DISEASE, NO_EFFUSION)
+    return f"{case.name} (slices)" if case.name in taken else case.name
 
 
 def measure_image(task: MaskTask, image: LabelledImage, case: TrainingCase, store: ModelStore) -> Measured:
@@ -78,13 +87,18 @@ def measure_image(task: MaskTask, image: LabelledImage, case: TrainingCase, stor
         If the image cannot be predicted.
     """
     if task == "lungs":
-        regions = {"lungs": (predict_lungs(image, case.kind, store) > 0, image.lungs == 1)}
+        known = image.lungs != UNKNOWN
+        regions = {"lungs": ((predict_lungs(image, case.kind, store) > 0) & known, image.lungs == 1)}
         measured = _compare(regions, image, case.kind)
+    elif task == "effusion":
+        return _measure_effusion(image, case, store)
+    elif says_other_disease(case.name):
+        return _measure_other_disease(image, case, store)
     else:
         found = predict_opacities(image, case.kind, store)
         true = np.where(image.opacities == UNKNOWN, 0, image.opacities)
         regions = {"infection": (found.opacities > 0, true > 0)}
-        if case.kind != "calibrated pictures" and store.card("opacities").tells_kinds:
+        if not (true == INFECTION).any() and case.kind != "calibrated pictures" and store.card("opacities").tells_kinds:
             regions["ggo"] = (found.opacities == OPACITY_GGO, true == OPACITY_GGO)
             regions["consolidation"] = (found.opacities == OPACITY_CONSOLIDATION, true == OPACITY_CONSOLIDATION)
         measured = _compare(regions, image, case.kind)
@@ -96,6 +110,43 @@ def measure_image(task: MaskTask, image: LabelledImage, case: TrainingCase, stor
         measured.overlaps,
         _example(image, case, *regions[first], measured.overlaps[first]),
     )
+
+
+def _measure_other_disease(image: LabelledImage, case: TrainingCase, store: ModelStore) -> Measured:
+    """Measure what is called opacity inside the labelled lungs of a patient who has nothing like COVID-19."""
+    found = predict_opacities(image, case.kind, store)
+    lungs = image.lungs == 1
+    wrong = (found.opacities > 0) & lungs
+    counts = int(np.count_nonzero(lungs))
+    measured = Measured()
+    share = 100 * int(np.count_nonzero(wrong)) / counts if counts else None
+    _put(measured, "false_opacity_percent", share, "the true lungs are not known")
+    example = _example(image, case, wrong, np.zeros_like(lungs), overlap(wrong, np.zeros_like(lungs)))
+    return Measured(measured.values, measured.undefined, {}, example)
+
+
+def _measure_effusion(image: LabelledImage, case: TrainingCase, store: ModelStore) -> Measured:
+    """Compare pleural effusion; where there is none, measure what is called so."""
+    card = store.card("lungs")
+    if not card.finds_effusion:
+        raise ModelError(
+            f"A lung network that tells pleural effusion was expected, but {card.name} {card.version} does not. Give "
+            "one by --models, such as the run of covidct train lungs."
+        )
+    found = predict_opacities(image, case.kind, store)
+    known = np.zeros(image.hu.shape, np.uint8) if image.effusion is None else image.effusion
+    true = known == 1
+    effusion = np.zeros_like(true) if found.effusion is None else found.effusion & (known != UNKNOWN)
+    if not true.any():
+        ml = float(np.prod(image.spacing_zyx_mm)) / _MM3_PER_ML
+        measured = Measured({"false_effusion_ml": int(np.count_nonzero(effusion)) * ml})
+    else:
+        measured = _compare({"effusion": (effusion, true)}, image, case.kind)
+        lungs = found.lungs if found.lungs is not None else np.zeros(true.shape, np.uint8)
+        taken = int(np.count_nonzero(true & ((lungs > 0) | (found.opacities > 0))))
+        measured.values["effusion_taken_percent"] = 100 * taken / int(np.count_nonzero(true))
+    example = _example(image, case, effusion, true, overlap(effusion, true))
+    return Measured(measured.values, measured.undefined, measured.overlaps, example)
 
 
 def _compare(regions: dict[str, tuple[Mask, Mask]], image: LabelledImage, kind: Kind) -> Measured:
@@ -202,6 +253,10 @@ def mask_figures(
         if group == NORMAL_CONTROL:
             figures.append(_mean(group, kind, "opacity_of_lungs_percent", [row for row, _ in members]))
             continue
+        if group in (OTHER_DISEASE, NO_EFFUSION):
+            name = "false_opacity_percent" if group == OTHER_DISEASE else "false_effusion_ml"
+            figures.append(_mean(group, kind, name, [row for row, _ in members]))
+            continue
         regions = list(dict.fromkeys(region for _, counts in members for region in counts))
         for region in regions:
             figures.append(_mean(group, kind, f"{region}_dice", [row for row, _ in members]))
@@ -211,6 +266,8 @@ def mask_figures(
                 if region == regions[0]:
                     names = [f"{region}_surface_dice", f"{region}_hausdorff_95_mm", *names]
                 figures += [_mean(group, kind, name, [row for row, _ in members]) for name in names]
+        if task == "effusion":
+            figures.append(_mean(group, kind, "effusion_taken_percent", [row for row, _ in members]))
         if task == "opacities" and kind == "volume" and regions:
             figures.append(_mean(group, kind, "opacity_error_of_lungs_percent", [row for row, _ in members]))
     return figures

@@ -17,9 +17,10 @@ from CovidCTLib.report import page
 
 TITLES: dict[TaskName, str] = {
     "lungs": "How well the lungs are found",
+    "effusion": "How well pleural effusion is found",
     "opacities": "How well opacities are found",
-    "slices": "How well abnormal slices are told from normal ones",
-    "cases": "How well diseased cases are told from others",
+    "slices": "How well slices like COVID-19 are told from others",
+    "cases": "How well cases of COVID-19 are told from others",
 }
 """Heading of each task's page."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from CovidCTLib.evaluation.decisions import Curves
+from CovidCTLib.evaluation.decisions import Curves, ShareOfCase
 from CovidCTLib.evaluation.statistics import Calibration, Roc, ThresholdCurve
 from CovidCTLib.report.chart import chart_style
 from CovidCTLib.report.embedded import SVG_PT_PER_INCH, Picture, embed_figure
@@ -16,6 +16,9 @@ from CovidCTLib.report.embedded import SVG_PT_PER_INCH, Picture, embed_figure
 _SIDE_PX = 420
 _BLUE, _VERMILION, _GREY = "#0072b2", "#d55e00", "#52606d"
 """Of Okabe and Ito's colour-blind safe set."""
+
+_NAMES_RIGHT_BELOW = 0.6
+"""Shares below this have the name of their case on their right."""
 
 
 def draw_curves(curves: Curves, what: str) -> tuple[Picture, ...]:
@@ -31,11 +34,34 @@ def draw_curves(curves: Curves, what: str) -> tuple[Picture, ...]:
     pictures = []
     if curves.roc is not None:
         pictures.append(_draw_roc(curves.roc, what))
+    if curves.cases:
+        pictures.append(_draw_cases(curves.cases))
     if curves.calibration is not None:
         pictures.append(_draw_calibration(curves.calibration))
     if curves.case_threshold is not None:
         pictures.append(_draw_threshold(curves.case_threshold))
     return tuple(pictures)
+
+
+def _draw_cases(cases: Sequence[ShareOfCase]) -> Picture:
+    """Each case by its name at the share of its positive slices, the highest on top."""
+
+    def draw(axes: Axes) -> None:
+        for n, case in enumerate(cases):
+            height = 1 - (n + 0.5) / len(cases)
+            colour, marker = (_VERMILION, "o") if case.covid else (_BLUE, "D")
+            axes.plot([case.share], [height], color=colour, marker=marker, markersize=5, clip_on=False)
+            right = case.share < _NAMES_RIGHT_BELOW
+            axes.annotate(
+                case.name, (case.share, height), xytext=(6 if right else -6, 0), textcoords="offset points",
+                ha="left" if right else "right", va="center", fontsize=7, color="#333333",
+            )  # fmt: skip
+        axes.set_xlabel("share of positive slices")
+        axes.set_yticks([])
+
+    words = ", ".join(f"{case.name} {case.share:.2f}" for case in cases)
+    caption = "Circles: COVID-19. Diamonds: other diseases or none. The curve goes through these cases from the top."
+    return _picture(draw, "Cases by name", caption, f"Share of positive slices by case: {words}.")
 
 
 def _draw_roc(roc: Roc, what: str) -> Picture:

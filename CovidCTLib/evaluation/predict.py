@@ -25,7 +25,7 @@ from CovidCTLib.analysis import SliceFinding
 from CovidCTLib.errors import ModelError
 from CovidCTLib.framing import Frame, body_frame, find_body
 from CovidCTLib.lungs.network import CLEANUP as LUNG_CLEANUP
-from CovidCTLib.lungs.network import clean_lungs, segment_lungs_by_network
+from CovidCTLib.lungs.network import clean_lungs, lung_logit, segment_chest_by_network
 from CovidCTLib.lungs.sides import extend_sides, find_body_midline, split_sides
 from CovidCTLib.models.store import LoadedNetwork, ModelStore
 from CovidCTLib.opacities.network import CLEANUP as OPACITY_CLEANUP
@@ -54,10 +54,13 @@ class FoundOpacities:
         uint8, shape ``(z, y, x)``: 0 none, 1 GGO, 2 consolidation.
     lungs
         uint8, same shape: 0 or a lung, nowhere one if none were found; None for photographs.
+    effusion
+        bool, same shape: pleural effusion; None where it was not looked for.
     """
 
     opacities: Labels
     lungs: Labels | None
+    effusion: NDArray[np.bool_] | None = None
 
 
 def predict_lungs(image: LabelledImage, kind: Kind, store: ModelStore) -> Labels:
@@ -85,14 +88,20 @@ def predict_lungs(image: LabelledImage, kind: Kind, store: ModelStore) -> Labels
     """
     network = store.lungs()
     if kind == "volume":
-        mask = segment_lungs_by_network(image.hu, image.spacing_zyx_mm, network)
-        return split_sides(mask, image.spacing_zyx_mm, body_midline_x=find_body_midline(image.hu))
+        return predict_chest(image, store)[0]
     body = find_body(image.hu, image.spacing_zyx_mm)
     frame = body_frame(body, image.spacing_zyx_mm) if kind == "slice archive" else whole_picture(image.hu)
     found = np.zeros(image.hu.shape, dtype=bool)
-    frame.paste(_logits_of_slice(image, frame, network)[:, 0], found, np.arange(1))
+    frame.paste(lung_logit(_logits_of_slice(image, frame, network)), found, np.arange(1))
     clean_lungs(found, image.hu, body, image.spacing_zyx_mm, SLICE_LUNG_CLEANUP)
     return found.astype(np.uint8)
+
+
+def predict_chest(image: LabelledImage, store: ModelStore) -> tuple[Labels, NDArray[np.bool_] | None]:
+    """Find lungs, right and left, and pleural effusion in a volume; None from a network that does not look for it."""
+    found = segment_chest_by_network(image.hu, image.spacing_zyx_mm, store.lungs())
+    midline = find_body_midline(image.hu)
+    return split_sides(found.lungs, image.spacing_zyx_mm, body_midline_x=midline), found.effusion
 
 
 def predict_opacities(image: LabelledImage, kind: Kind, store: ModelStore) -> FoundOpacities:
@@ -119,10 +128,16 @@ def predict_opacities(image: LabelledImage, kind: Kind, store: ModelStore) -> Fo
     """
     network = store.opacities()
     if kind == "volume":
-        lungs = predict_lungs(image, "volume", store)
+        lungs, effusion = predict_chest(image, store)
         if not lungs.any():
-            return FoundOpacities(np.zeros_like(lungs), lungs)
-        return _belonging(segment_opacities(image.hu, lungs, image.spacing_zyx_mm, network), lungs)
+            return FoundOpacities(np.zeros_like(lungs), lungs, effusion)
+        opacities = segment_opacities(image.hu, lungs, image.spacing_zyx_mm, network)
+        if effusion is not None:
+            opacities[effusion] = 0
+        found = _belonging(opacities, lungs)
+        if effusion is not None and found.lungs is not None:
+            found.lungs[effusion] = 0
+        return replace(found, effusion=effusion)
     everywhere = np.ones(image.hu.shape, np.uint8)
     if kind == "photographs":
         return FoundOpacities(_opacities_of_picture(image, everywhere, network), None)

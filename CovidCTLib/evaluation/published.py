@@ -93,7 +93,7 @@ PUBLISHED: tuple[Published, ...] = (
         (("volume", "accuracy"),),
     ),
     Published(
-        "cases", "COVID against non-COVID, AUC (here: diseased against normal)", "RADLogics", 0.996,
+        "cases", "COVID against non-COVID, AUC", "RADLogics", 0.996,
         "157 private cases", RADLOGICS, (("volume", "auc"),),
     ),
 )  # fmt: skip

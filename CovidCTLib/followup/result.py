@@ -27,6 +27,7 @@ MEASURES = (
     "consolidation_volume_ml",
     "high_opacity_percent",
     "volume_ml",
+    "pleural_effusion_volume_ml",
 )
 """Measures that a follow-up tells, keys of `CovidCTLib.measures.definitions.DEFINITIONS`."""
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidCTLib.framing import Body, body_frame, find_body
+from CovidCTLib.lungs.effusion import clean_effusion
 from CovidCTLib.models.flipping import run_slices
 
 if TYPE_CHECKING:
@@ -63,6 +65,48 @@ CLEANUP = LungCleanup()
 """What is done to the network's answer unless told otherwise."""
 
 
+LUNG_CHANNEL, EFFUSION_CHANNEL = 1, 2
+"""Channels of a network that tells lung and pleural effusion from what is neither."""
+
+
+@dataclass(frozen=True)
+class ChestMasks:
+    """What the lung network finds.
+
+    Parameters
+    ----------
+    lungs
+        bool, shape ``(z, y, x)``.
+    effusion
+        bool, same shape; None from a network that does not look for it.
+    """
+
+    lungs: NDArray[np.bool_]
+    effusion: NDArray[np.bool_] | None
+
+
+def segment_chest_by_network(
+    hu: NDArray[np.int16],
+    spacing_zyx_mm: tuple[float, float, float],
+    network: LoadedNetwork,
+    progress: Callable[[float], None] = lambda _: None,
+    cleanup: LungCleanup = CLEANUP,
+) -> ChestMasks:
+    """Find both lungs in a CT, and pleural effusion where the network looks for it.
+
+    Parameters
+    ----------
+    hu, spacing_zyx_mm, network, progress, cleanup
+        As `segment_lungs_by_network` takes them.
+    """
+    body = find_body(hu, spacing_zyx_mm)
+    found = find_chest(hu, body, spacing_zyx_mm, network, progress, flip=cleanup.flip)
+    clean_lungs(found.lungs, hu, body, spacing_zyx_mm, cleanup)
+    if found.effusion is not None:
+        clean_effusion(found.effusion, found.lungs, spacing_zyx_mm)
+    return found
+
+
 def segment_lungs_by_network(
     hu: NDArray[np.int16],
     spacing_zyx_mm: tuple[float, float, float],
@@ -90,10 +134,7 @@ def segment_lungs_by_network(
     ndarray
         bool, same shape: lungs with diseased parts, without trachea and main bronchi. Empty where there is no lung.
     """
-    body = find_body(hu, spacing_zyx_mm)
-    lungs = find_lungs(hu, body, spacing_zyx_mm, network, progress, flip=cleanup.flip)
-    clean_lungs(lungs, hu, body, spacing_zyx_mm, cleanup)
-    return lungs
+    return segment_chest_by_network(hu, spacing_zyx_mm, network, progress, cleanup).lungs
 
 
 def find_lungs(
@@ -116,17 +157,51 @@ def find_lungs(
     flip
         Whether the mean with the mirrored slices is taken; a network of volumes is never mirrored.
     """
+    return find_chest(hu, body, spacing_zyx_mm, network, progress, flip=flip).lungs
+
+
+def find_chest(
+    hu: NDArray[np.int16],
+    body: Body,
+    spacing_zyx_mm: tuple[float, float, float],
+    network: LoadedNetwork,
+    progress: Callable[[float], None] = lambda _: None,
+    *,
+    flip: bool = False,
+) -> ChestMasks:
+    """Run the lung network, without any clean-up, for lungs and, where it looks for it, pleural effusion.
+
+    Parameters
+    ----------
+    hu, body, spacing_zyx_mm, network, progress, flip
+        As `find_lungs` takes them.
+    """
     if network.card.patch is not None:
         from CovidCTLib.models.volume_network import run_volume
 
-        return run_volume(network, hu, spacing_zyx_mm, progress=progress)[0] > 0
+        return ChestMasks(run_volume(network, hu, spacing_zyx_mm, progress=progress)[0] > 0, None)
     frame = body_frame(body, spacing_zyx_mm)
     lungs = np.zeros(hu.shape, dtype=bool)
+    effusion = np.zeros(hu.shape, dtype=bool) if network.card.finds_effusion else None
     count = len(hu)
-    for indices, logits in run_slices(network, hu, frame, np.arange(count), flip=flip):
-        frame.paste(logits[:, 0], lungs, indices)
+    for indices, logits in run_slices(network, hu, frame, np.arange(count), spacing_zyx_mm[0], flip=flip):
+        frame.paste(lung_logit(logits), lungs, indices)
+        if effusion is not None:
+            fluid = logits[:, EFFUSION_CHANNEL] - logits[:, :EFFUSION_CHANNEL].logsumexp(dim=1)
+            # Most slices show none, and need not be brought back to the scan's pixels.
+            shown = (fluid > 0).flatten(1).any(dim=1)
+            if bool(shown.any()):
+                frame.paste(fluid[shown], effusion, indices[shown.numpy()])
         progress(float(indices[-1] + 1) / count)
-    return lungs
+    return ChestMasks(lungs, effusion)
+
+
+def lung_logit(logits: torch.Tensor) -> torch.Tensor:
+    """Logit of lung against all else ``(n, y, x)``, from a network's one or three channels ``(n, c, y, x)``."""
+    if logits.shape[1] == 1:
+        return logits[:, 0]
+    others = torch.logaddexp(logits[:, 0], logits[:, EFFUSION_CHANNEL])
+    return logits[:, LUNG_CHANNEL] - others
 
 
 def clean_lungs(

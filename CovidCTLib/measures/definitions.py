@@ -132,8 +132,8 @@ def _volume_definitions(options: Options) -> tuple[MeasureDefinition, ...]:
         ),
         MeasureDefinition(
             "pleural_effusion_volume_ml", "pleural effusion", "ml",
-            "Voxels labelled as pleural effusion, inside or outside the lungs, times the voxel volume; given for both "
-            "lungs together only.",
+            "Voxels labelled as pleural effusion, which is no lung and counts in no share of opacity, times the voxel "
+            "volume. The side is that of the column half way between the centres of the two lungs.",
             f"{OWN}; {FLEISCHNER}",
         ),
         MeasureDefinition(
@@ -315,6 +315,12 @@ def slice_definitions_for(options: Options) -> Mapping[str, MeasureDefinition]:
             f"Lung pixels whose localization is at least {options.localization_threshold:g} and not 0, times the pixel "
             "area.",
             OWN,
+        ),
+        MeasureDefinition(
+            "effusion_area_mm2", "pleural effusion", "mm2",
+            "Pixels labelled as pleural effusion, which are no lung, times the pixel area; none where it was not "
+            "looked for.",
+            f"{OWN}; {FLEISCHNER}",
         ),
     )  # fmt: skip
     return MappingProxyType({entry.name: entry for entry in listed})

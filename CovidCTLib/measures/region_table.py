@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from CovidCTLib.analysis import AxialArrays, Measurement
-from CovidCTLib.labels import OPACITY_EFFUSION
 from CovidCTLib.measures.checks import check_axial
 from CovidCTLib.measures.counts import RegionCounts, add_counts, count_zones
 from CovidCTLib.measures.definitions import SIZE_UNITS, SPACING_REASON, band_measure_names, definitions_for
+from CovidCTLib.measures.effusion import effusion_voxels_by_side
 from CovidCTLib.measures.hu_statistics import hu_statistics, mass_g
 from CovidCTLib.measures.regions import REGIONS, ZONES, ZONES_OF_REGION
 from CovidCTLib.measures.severity import zone_severity
 from CovidCTLib.options import Options
 
 WHOLE = "both_lungs"
-"""The region that alone has pleural effusion and the severity of six zones."""
+"""The region that alone has the severity of six zones."""
+
+_LUNGS = ("right_lung", "left_lung")
+"""Regions that have the pleural effusion of their side; both together have all of it."""
 
 NO_LUNG_REASON = "no lung was found in this region"
-EFFUSION_REASON = "the network does not predict pleural effusion yet"
+EFFUSION_REASON = "pleural effusion was not looked for"
 CONSTANT_HU_REASON = "every voxel of the region has the same HU"
 NOTHING_FOUND_REASON = "neither reading finds disease in this region"
 MISSING_ZONE_REASON = "not all six zones show lung"
@@ -43,9 +46,9 @@ def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, 
     Returns
     -------
     tuple of Measurement
-        By region in the order of `REGIONS`, then by measure in the order of `definitions_for`. Pleural effusion and
-        ``severity_0_24`` are given for both lungs only, ``severity`` for the six zones only. In a region without lung
-        every value is None, with the reason.
+        By region in the order of `REGIONS`, then by measure in the order of `definitions_for`. Pleural effusion is
+        given for both lungs and for the side of each, ``severity_0_24`` for both lungs only, ``severity`` for the six
+        zones only. In a region without lung every value is None, with the reason.
 
     Raises
     ------
@@ -64,6 +67,7 @@ def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, 
     definitions = definitions_for(options)
     zones = count_zones(axial, options.localization_threshold)
     voxel_ml = axial.geometry.voxel_volume_mm3 / _MM3_PER_ML
+    effusion = _effusion_ml(axial, voxel_ml)
     table: list[Measurement] = []
     for region in REGIONS:
         counts = add_counts([zones[zone] for zone in ZONES_OF_REGION[region]])
@@ -74,7 +78,8 @@ def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, 
             )
         if region == WHOLE:
             values["severity_0_24"] = _six_zone_severity(zones)
-            values["pleural_effusion_volume_ml"] = _effusion_ml(axial, voxel_ml)
+        if region in effusion:
+            values["pleural_effusion_volume_ml"] = effusion[region]
         if not axial.spacing_known:
             values = {name: _without_size(value, definitions[name].unit) for name, value in values.items()}
         table += [
@@ -157,8 +162,10 @@ def _six_zone_severity(zones: Mapping[str, RegionCounts]) -> float | str:
     return float(sum(zone_severity(counts.opacity_voxels, counts.voxels) for counts in zones.values()))
 
 
-def _effusion_ml(axial: AxialArrays, voxel_ml: float) -> float | str:
-    """Measure pleural effusion in the whole scan; without a single voxel nothing was predicted, so no 0 is claimed."""
-    # Slice by slice, so that the comparison makes no copy of the volume.
-    voxels = sum(int((plane == OPACITY_EFFUSION).sum()) for plane in axial.opacities)
-    return voxels * voxel_ml if voxels else EFFUSION_REASON
+def _effusion_ml(axial: AxialArrays, voxel_ml: float) -> Mapping[str, float | str]:
+    """Measure pleural effusion of each side and of both; where it was not looked for, no 0 is claimed."""
+    right, left = effusion_voxels_by_side(axial.opacities, axial.lungs)
+    values: dict[str, float | str] = dict.fromkeys((WHOLE, *_LUNGS), EFFUSION_REASON)
+    if axial.effusion_known or right + left:
+        values.update({WHOLE: (right + left) * voxel_ml, _LUNGS[0]: right * voxel_ml, _LUNGS[1]: left * voxel_ml})
+    return values

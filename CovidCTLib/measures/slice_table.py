@@ -10,7 +10,7 @@ import numpy as np
 from CovidCTLib.analysis import AxialArrays, SliceFinding, SliceMeasures
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import Geometry
-from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
+from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_EFFUSION, OPACITY_GGO
 from CovidCTLib.measures.checks import check_axial
 from CovidCTLib.measures.representative import AERATED_BELOW_HU, openness_of, representative_slice
 from CovidCTLib.measures.vessels import vessel_mask
@@ -66,6 +66,7 @@ def measure_slices(
             f"{len(findings)}. Give one for every slice, those without lung included."
         )
     counts = [_count_slice(axial, index, options, without_contour) for index in range(slices)]
+    fluids = np.array([np.count_nonzero(plane == OPACITY_EFFUSION) for plane in axial.opacities], dtype=np.int64)
     representative = representative_slice(np.array([count.lung for count in counts], dtype=np.int64))
     most_lung = counts[representative].lung if representative is not None else 0
     row_mm, column_mm = axial.geometry.spacing_zyx_mm[1:]
@@ -85,8 +86,9 @@ def measure_slices(
             probability=finding.probability,
             positive=finding.positive,
             localization_area_mm2=count.localized * pixel_mm2,
+            effusion_area_mm2=fluid * pixel_mm2 if axial.effusion_known or fluids.any() else None,
         )
-        for index, (count, finding) in enumerate(zip(counts, findings, strict=True))
+        for index, (count, finding, fluid) in enumerate(zip(counts, findings, fluids.tolist(), strict=True))
     )
 
 

@@ -95,6 +95,23 @@ class ModelCard:
         return "_target_" in self.architecture
 
     @property
+    def cases_judged(self) -> str:
+        """On which cases decisions by this classifier were judged, as its card says; a sentence."""
+        of_cases = [facts for key, facts in self.validation.items() if key.endswith("_of_cases")]
+        notices = of_cases[-1].get("notices", ()) if of_cases and isinstance(of_cases[-1], Mapping) else ()
+        return str(notices[0]) if notices else "Its card does not say on which cases such decisions were judged."
+
+    @property
+    def slices_seen(self) -> int:
+        """Slices that go into the network as channels, the own one in the middle; 1 in a network from elsewhere."""
+        return 1 if self.is_foreign else int(self.architecture.get("slices", 1))
+
+    @property
+    def finds_effusion(self) -> bool:
+        """Whether it is a lung network that tells pleural effusion, too."""
+        return self.role == "lungs" and not self.is_foreign and int(self.architecture.get("outputs", 1)) > 1
+
+    @property
     def tells_kinds(self) -> bool:
         """Whether an opacity network tells ground-glass opacity from consolidation."""
         return "opacity" not in self.channels

@@ -74,6 +74,33 @@ class DepthwiseConv(torch.nn.Conv2d):
             return super().forward(images.float()).to(images.dtype)
 
 
+class Surroundings(torch.nn.Module):
+    """What the slices beside a slice add to its activations at a quarter of the side; nothing before training.
+
+    It joins after the stages that mostly keep the weights of photographs (``--freeze``), so that they need no gradient.
+
+    Parameters
+    ----------
+    slices
+        Slices that go in, the own one in the middle.
+    channels
+        Channels of the activations.
+    """
+
+    def __init__(self, slices: int, channels: int) -> None:
+        super().__init__()
+        self.near = torch.nn.Conv2d(slices, CHANNELS[0], 3, stride=2, padding=1, bias=False)
+        self.norm = torch.nn.BatchNorm2d(CHANNELS[0], momentum=NORM_MOMENTUM)
+        self.act = torch.nn.ReLU6()
+        self.add = torch.nn.Conv2d(CHANNELS[0], channels, 3, stride=2, padding=1)
+        for parameter in self.add.parameters():
+            torch.nn.init.zeros_(parameter)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Slices ``(n, slices, y, x)`` in [0, 1] to what is added, ``(n, channels, y / 4, x / 4)``."""
+        return self.add(self.act(self.norm(self.near(images * 2 - 1))))
+
+
 class EfficientEncoder(torch.nn.Module):
     """EfficientNet-Lite0 without its last layers; grey images go in as three windows, in the place of colours.
 
@@ -81,9 +108,11 @@ class EfficientEncoder(torch.nn.Module):
     ----------
     last_stage
         Number of the last stage that is kept, from 0 to 6.
+    slices
+        Slices that go in, the own one in the middle; 1 or 3.
     """
 
-    def __init__(self, last_stage: int = len(_BLOCKS) - 1) -> None:
+    def __init__(self, last_stage: int = len(_BLOCKS) - 1, slices: int = 1) -> None:
         super().__init__()
         self.stage_channels = CHANNELS[2:4]
         net = EfficientNet(list(_BLOCKS), spatial_dims=2, in_channels=3, num_classes=1, image_size=256)
@@ -91,13 +120,22 @@ class EfficientEncoder(torch.nn.Module):
             _lighten(module)
         self.stem = torch.nn.Sequential(net._conv_stem_padding, net._conv_stem, net._bn0, torch.nn.ReLU6())
         self.stages = net._blocks[: last_stage + 1]
+        self.slices = slices
+        if slices > 1:
+            self.surroundings = Surroundings(slices, CHANNELS[1])
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Images ``(n, 1, y, x)`` in [0, 1] to activations at a half, quarter, ... thirty-second of the side."""
+        """Images ``(n, slices, y, x)`` in [0, 1] to activations at a half, quarter, ... thirty-second of the side.
+
+        One slice alone stands for its neighbours, too.
+        """
         sizes = []
-        x = self.stem(as_colours(images))
+        own = images.shape[1] // 2
+        x = self.stem(as_colours(images[:, own : own + 1]))
         for number, stage in enumerate(self.stages):
             x = stage(x)
+            if self.slices > 1 and number == _LAST_OF_SIZE[1]:
+                x = x + self.surroundings(images.expand(-1, self.slices, -1, -1))
             if number in _LAST_OF_SIZE:
                 sizes.append(x)
         return sizes
@@ -141,11 +179,13 @@ class EfficientUNet(torch.nn.Module):
         Channels of the four steps up.
     outputs
         Logits a pixel.
+    slices
+        Slices that go in, the own one in the middle; 1 or 3.
     """
 
-    def __init__(self, decoder: Sequence[int], outputs: int) -> None:
+    def __init__(self, decoder: Sequence[int], outputs: int, slices: int = 1) -> None:
         super().__init__()
-        self.encoder = EfficientEncoder()
+        self.encoder = EfficientEncoder(slices=slices)
         skips = CHANNELS[-2::-1]
         self.ups = torch.nn.ModuleList(
             UpCat(
@@ -167,7 +207,7 @@ class EfficientUNet(torch.nn.Module):
         self.out = torch.nn.Conv2d(decoder[-1], outputs, 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images ``(n, 1, y, x)`` in [0, 1], sides multiples of 32, to logits ``(n, outputs, y, x)``."""
+        """Images ``(n, slices, y, x)`` in [0, 1], sides multiples of 32, to logits ``(n, outputs, y, x)``."""
         *skips, x = self.encoder(images)
         for up, skip in zip(self.ups, reversed(skips), strict=True):
             x = up(x, skip)

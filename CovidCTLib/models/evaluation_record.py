@@ -11,11 +11,20 @@ from CovidCTLib.errors import ModelError
 from CovidCTLib.models.card import CROSS_VALIDATION, ModelCard, count_of
 from CovidCTLib.models.card_check import check_figures, infinite_in
 
-_ROLE_OF: Mapping[str, str] = {"lungs": "lungs", "opacities": "opacities", "slices": "slices", "cases": "slices"}
+_ROLE_OF: Mapping[str, str] = {
+    "lungs": "lungs",
+    "effusion": "lungs",
+    "opacities": "opacities",
+    "slices": "slices",
+    "cases": "slices",
+}
 """Which model a task of ``covidct evaluate`` judges."""
 
 OF_CASES = "_of_cases"
 """End of the key in a card under which figures of verdicts on whole cases stand."""
+
+OF_EFFUSION = "_of_effusion"
+"""The same of pleural effusion, which the lung network tells."""
 
 ELSEWHERE = "at other thresholds than those of the card"
 """Remark on figures that were measured at thresholds of their own."""
@@ -73,7 +82,7 @@ def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
     notices = content.get("notices")
     if isinstance(notices, list) and notices and all(isinstance(notice, str) for notice in notices):
         facts["notices"] = notices
-    return key + OF_CASES * (task == "cases"), facts
+    return key + {"cases": OF_CASES, "effusion": OF_EFFUSION}.get(str(task), ""), facts
 
 
 def _read(path: Path) -> dict[str, Any]:

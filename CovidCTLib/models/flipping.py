@@ -11,13 +11,20 @@ import torch
 from numpy.typing import NDArray
 
 from CovidCTLib.framing import Frame
+from CovidCTLib.models.neighbours import NEIGHBOUR_MM
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import LoadedNetwork
 
 
 def run_slices(
-    network: LoadedNetwork, hu: NDArray[np.int16], frame: Frame, slices: NDArray[np.intp], *, flip: bool
+    network: LoadedNetwork,
+    hu: NDArray[np.int16],
+    frame: Frame,
+    slices: NDArray[np.intp],
+    step_mm: float = NEIGHBOUR_MM,
+    *,
+    flip: bool,
 ) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
     """Run chosen axial slices through a network of slices, batch by batch.
 
@@ -31,6 +38,8 @@ def run_slices(
         What part of each slice the network sees.
     slices
         Indices of the slices.
+    step_mm
+        Distance of the slices in mm, for networks that see the slices beside a slice.
     flip
         Whether the mean with the answer to the slices mirrored left to right is taken, which takes twice the time.
 
@@ -40,9 +49,9 @@ def run_slices(
         Indices of the batch's slices, and the network's output for them.
     """
     if not flip:
-        yield from network.run_slices(hu, frame, slices)
+        yield from network.run_slices(hu, frame, slices, step_mm)
         return
     mirrored = replace(frame, left=hu.shape[2] - frame.left - frame.columns)
-    flipped = network.run_slices(hu[:, :, ::-1], mirrored, slices)
-    for (indices, output), (_, other) in zip(network.run_slices(hu, frame, slices), flipped, strict=True):
+    flipped = network.run_slices(hu[:, :, ::-1], mirrored, slices, step_mm)
+    for (indices, output), (_, other) in zip(network.run_slices(hu, frame, slices, step_mm), flipped, strict=True):
         yield indices, (output + other.flip(-1)) / 2

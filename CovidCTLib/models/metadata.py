@@ -68,7 +68,7 @@ _TASKS: Mapping[str, tuple[str, str, str]] = {
     ),
     "slices": (
         "Classification of axial chest CT slices as abnormal or normal",
-        "1 slice with opacity, 0 slice without",
+        "1 abnormal, 0 not",
         "abnormal",
     ),
 }
@@ -112,6 +112,8 @@ def inference_of(card: ModelCard) -> dict[str, Any]:
 def metadata_of(card: ModelCard) -> dict[str, Any]:
     """Content of ``configs/metadata.json`` of a network that ``covidct train`` made."""
     task, labels, _ = _TASKS[card.role]
+    if card.finds_effusion:
+        task, labels = f"{task}, and of pleural effusion", f"{labels}, 2 pleural effusion"
     return {
         "schema": SCHEMA,
         "version": card.version,
@@ -188,6 +190,10 @@ def eval_metrics(validation: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+_ABOUT = {-1: " towards the feet", 0: "", 1: " towards the head"}
+"""Where a slice lies that goes in beside the own one."""
+
+
 def _data_format(card: ModelCard) -> dict[str, Any]:
     """Input and output tensors of a network on axial slices."""
     low, high = card.window_hu
@@ -196,13 +202,18 @@ def _data_format(card: ModelCard) -> dict[str, Any]:
         "type": "image",
         "format": "magnitude",
         "modality": "CT",
-        "num_channels": 1,
+        "num_channels": card.slices_seen,
         "spatial_shape": [card.size, card.size],
         "value_range": list(card.value_range),
-        "channel_def": {"0": f"axial slice, {low:g} to {high:g} HU scaled"},
+        "channel_def": {
+            str(n): f"axial slice{_ABOUT[n - card.slices_seen // 2]}, {low:g} to {high:g} HU scaled"
+            for n in range(card.slices_seen)
+        },
         **common,
     }
     channels = _TASKS[card.role][2].split(", ")
+    if card.finds_effusion:
+        channels = ["neither", "lung", "pleural effusion"]
     kinds = {"lungs": ("image", "classes"), "opacities": ("image", "labels"), "slices": ("tuples", "logits")}
     prediction = {
         "type": kinds[card.role][0],

@@ -7,13 +7,90 @@ from typing import Any
 
 import torch
 from monai.networks.nets import ResNet, UNet
+from monai.networks.nets.resnet import ResNetBottleneck
 
 from CovidCTLib.errors import ModelError
-from CovidCTLib.models.efficientnet import LAST_STAGE_OF_MAPS, EfficientEncoder, EfficientUNet
+from CovidCTLib.models.efficientnet import (
+    LAST_STAGE_OF_MAPS,
+    NORM_MOMENTUM,
+    EfficientEncoder,
+    EfficientUNet,
+    as_colours,
+)
 
-LUNG_ARCHITECTURE: Mapping[str, Any] = {"kind": "unet", "channels": [16, 32, 64, 128, 256], "outputs": 1}
-OPACITY_ARCHITECTURE: Mapping[str, Any] = {"kind": "efficientnet-unet", "decoder": [128, 64, 48, 32], "outputs": 3}
-SLICE_ARCHITECTURE: Mapping[str, Any] = {"kind": "efficientnet"}
+SLICES_SEEN = 3
+"""Slices that the segmentation networks see: the own one, and one on each side about `NEIGHBOUR_MM` away."""
+
+LUNG_ARCHITECTURE: Mapping[str, Any] = {
+    "kind": "windows-unet",
+    "channels": [16, 32, 64, 128, 256],
+    "outputs": 3,
+    "slices": SLICES_SEEN,
+}
+OPACITY_ARCHITECTURE: Mapping[str, Any] = {
+    "kind": "efficientnet-unet",
+    "decoder": [128, 64, 48, 32],
+    "outputs": 3,
+    "slices": SLICES_SEEN,
+}
+SLICE_ARCHITECTURE: Mapping[str, Any] = {
+    "kind": "resnet",
+    "layers": [3, 4, 6, 3],
+    "widths": [32, 64, 128, 256],
+    "stem": 64,
+}
+"""ResNet-50 (He et al. 2015, arXiv 1512.03385), on which RADLogics' classifier stands (arXiv 2003.05037), with half of
+its channels."""
+
+BODY_WINDOWS = ((0.0, 1.0), (0.05, 0.45), (0.83, 1.0))
+"""Parts of [0, 1] that the lung network sees: all; lung and faint ground glass (-965 to -496 HU); fluid and soft tissue
+(from -50 HU), between which a twentieth of the grey scale lies at most."""
+
+
+def slices_seen(architecture: Mapping[str, Any]) -> int:
+    """How many slices a network of this description takes as channels, the own one in the middle."""
+    return int(architecture.get("slices", 1))
+
+
+class WindowsUNet(torch.nn.Module):
+    """MONAI's U-Net on three windows of each slice that it sees.
+
+    Parameters
+    ----------
+    channels
+        Channels of each size.
+    outputs
+        Logits a pixel.
+    slices
+        Slices that go in, the own one in the middle.
+    """
+
+    def __init__(self, channels: list[int], outputs: int, slices: int) -> None:
+        super().__init__()
+        self.slices = slices
+        self.net = _plain_unet(len(BODY_WINDOWS) * slices, channels, outputs)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images ``(n, slices, y, x)`` in [0, 1] to logits ``(n, outputs, y, x)``.
+
+        One slice alone stands for its neighbours, too.
+        """
+        windows = [((images - low) * (2 / (high - low)) - 1).clamp_(-1, 1) for low, high in BODY_WINDOWS]
+        seen = [window.expand(-1, self.slices, -1, -1) for window in windows]
+        return self.net(torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last))
+
+
+def _plain_unet(inputs: int, channels: list[int], outputs: int) -> UNet:
+    """MONAI's 2D U-Net with two residual units a size."""
+    return UNet(
+        spatial_dims=2,
+        in_channels=inputs,
+        out_channels=outputs,
+        channels=channels,
+        strides=[2] * (len(channels) - 1),
+        num_res_units=2,
+        norm="batch",
+    )
 
 
 class ResNetStages(ResNet):  # type: ignore[misc]
@@ -25,9 +102,12 @@ class ResNetStages(ResNet):  # type: ignore[misc]
         Blocks of the four stages.
     widths
         Channels of the four stages before the bottleneck's fourfold widening.
+    stem
+        Channels of the first convolution, where they are not those of the first stage. It sees three windows of a slice
+        in the place of colours then, and not the slice alone, so that weights of photographs fit.
     """
 
-    def __init__(self, layers: list[int], widths: list[int]) -> None:
+    def __init__(self, layers: list[int], widths: list[int], stem: int = 0) -> None:
         super().__init__(
             "bottleneck",
             layers,
@@ -39,16 +119,36 @@ class ResNetStages(ResNet):  # type: ignore[misc]
             feed_forward=False,
         )
         self.stage_channels = (widths[1] * 4, widths[2] * 4)
+        self.colours = stem > 0
+        if stem:
+            self.conv1 = torch.nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
+            self.bn1 = torch.nn.BatchNorm2d(stem)
+            self.in_planes = stem
+            self.layer1 = self._make_layer(ResNetBottleneck, widths[0], layers[0], 2, "B")
+            for module in self.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.momentum = NORM_MOMENTUM
         # The coarse maps end the network at the third stage.
         del self.layer4
 
     def to_28(self, images: torch.Tensor) -> torch.Tensor:
         """Images ``(n, 1, 224, 224)`` to the second stage's activations ``(n, c, 28, 28)``."""
-        return self.layer2(self.layer1(self.maxpool(self.act(self.bn1(self.conv1(images))))))
+        seen = as_colours(images) if self.colours else images
+        return self.layer2(self.layer1(self.maxpool(self.act(self.bn1(self.conv1(seen))))))
 
     def to_14(self, at_28: torch.Tensor) -> torch.Tensor:
         """Second stage's activations to the third's ``(n, c, 14, 14)``."""
         return self.layer3(at_28)
+
+    @property
+    def stages(self) -> tuple[torch.nn.Module, ...]:
+        """The stages after the stem, in their order."""
+        return self.layer1, self.layer2, self.layer3
+
+    def freeze(self, stages: int) -> None:
+        """Keep the stem's and the first stages' weights as they are; their normalization still follows the images."""
+        for part in (self.conv1, self.bn1, *self.stages[:stages]):
+            part.requires_grad_(False)
 
 
 HIGHEST_SHARE = 0.01
@@ -121,8 +221,9 @@ def build_network(architecture: Mapping[str, Any], channel_axis: bool = False) -
     Parameters
     ----------
     architecture
-        ``kind`` with what it needs: ``"unet"`` with ``channels`` and ``outputs``, ``"efficientnet-unet"`` with
-        ``decoder`` and ``outputs``, ``"resnet"`` with ``layers`` and ``widths``, ``"efficientnet"``.
+        ``kind`` with what it needs: ``"unet"`` with ``channels`` and ``outputs``, ``"windows-unet"`` with ``slices``
+        beside these, ``"efficientnet-unet"`` with ``decoder``, ``outputs`` and perhaps ``slices``, ``"resnet"`` with
+        ``layers``, ``widths`` and perhaps ``stem``, ``"efficientnet"``.
     channel_axis
         Whether a classifier gives ``(n, 1)`` in place of ``(n,)``: MONAI's tools, for which it stands in a bundle's
         ``inference.json``, want channels on the second axis. The other networks have them there anyhow.
@@ -135,20 +236,16 @@ def build_network(architecture: Mapping[str, Any], channel_axis: bool = False) -
     kind = architecture.get("kind")
     try:
         if kind == "unet":
+            return _plain_unet(1, [int(c) for c in architecture["channels"]], int(architecture["outputs"]))
+        if kind == "windows-unet":
             channels = [int(c) for c in architecture["channels"]]
-            return UNet(
-                spatial_dims=2,
-                in_channels=1,
-                out_channels=int(architecture["outputs"]),
-                channels=channels,
-                strides=[2] * (len(channels) - 1),
-                num_res_units=2,
-                norm="batch",
-            )
+            return WindowsUNet(channels, int(architecture["outputs"]), slices_seen(architecture))
         if kind == "efficientnet-unet":
-            return EfficientUNet([int(c) for c in architecture["decoder"]], int(architecture["outputs"]))
+            decoder = [int(c) for c in architecture["decoder"]]
+            return EfficientUNet(decoder, int(architecture["outputs"]), slices_seen(architecture))
         if kind == "resnet":
-            stages = ResNetStages([int(n) for n in architecture["layers"]], [int(n) for n in architecture["widths"]])
+            layers, widths = ([int(n) for n in architecture[name]] for name in ("layers", "widths"))
+            stages = ResNetStages(layers, widths, int(architecture.get("stem", 0)))
             return SliceClassifier(stages, channel_axis)
         if kind == "efficientnet":
             return SliceClassifier(EfficientEncoder(last_stage=LAST_STAGE_OF_MAPS), channel_axis)
@@ -157,6 +254,6 @@ def build_network(architecture: Mapping[str, Any], channel_axis: bool = False) -
             f"The architecture of a {kind} is incomplete or wrong ({error}). Use a card written by covidct train."
         ) from error
     raise ModelError(
-        f"The architecture must be 'unet', 'efficientnet-unet', 'resnet' or 'efficientnet', not {kind!r}. "
-        "Use a card written by covidct train."
+        "The architecture must be 'unet', 'windows-unet', 'efficientnet-unet', 'resnet' or 'efficientnet', not "
+        f"{kind!r}. Use a card written by covidct train."
     )

@@ -17,6 +17,7 @@ from CovidCTLib.framing import Frame
 from CovidCTLib.models.card import MODEL_NAMES, ModelCard, ModelName
 from CovidCTLib.models.device import choose_device, choose_dtype
 from CovidCTLib.models.inference import prepare_for_inference
+from CovidCTLib.models.neighbours import NEIGHBOUR_MM, neighbours_of, steps_to_neighbour
 from CovidCTLib.models.registry import Entry, find_own, shipped_entry
 from CovidCTLib.models.weights import load_network, try_network
 
@@ -56,7 +57,7 @@ class LoadedNetwork:
         return ModelUsed(self.card.name, self.card.version, self.card.sha256, self.card.role, self.own)
 
     def run(self, images: torch.Tensor) -> torch.Tensor:
-        """Run images ``(n, 1, size, size)`` or patches ``(n, 1, z, y, x)`` in [0, 1]; float32 on the CPU.
+        """Run images ``(n, slices, size, size)`` or patches ``(n, 1, z, y, x)`` in [0, 1]; float32 on the CPU.
 
         Raises
         ------
@@ -76,7 +77,7 @@ class LoadedNetwork:
         return values
 
     def run_slices(
-        self, hu: NDArray[np.int16], frame: Frame, slices: NDArray[np.intp]
+        self, hu: NDArray[np.int16], frame: Frame, slices: NDArray[np.intp], step_mm: float = NEIGHBOUR_MM
     ) -> Iterator[tuple[NDArray[np.intp], torch.Tensor]]:
         """Run chosen axial slices through the network, batch by batch.
 
@@ -87,16 +88,32 @@ class LoadedNetwork:
         frame
             What part of each slice the network sees.
         slices
-            Indices of the slices.
+            Ascending indices of the slices.
+        step_mm
+            Distance of the slices in mm, for networks that see the slices beside a slice. Those before the first and
+            after the last of `slices` are never seen, as in training.
 
         Yields
         ------
         indices, output
             Indices of the batch's slices, and the network's output for them.
         """
+        ready, grid = np.empty(0, np.intp), torch.empty(0)
         for start in range(0, len(slices), BATCH):
             chosen = slices[start : start + BATCH]
-            yield chosen, self.run(frame.to_grid(hu[chosen], self.card.size, self.card.window_hu))
+            if self.card.slices_seen == 1:
+                yield chosen, self.run(frame.to_grid(hu[chosen], self.card.size, self.card.window_hu))
+                continue
+            around = neighbours_of(chosen, slices[0], slices[-1], steps_to_neighbour(step_mm), self.card.slices_seen)
+            wanted, place = np.unique(around, return_inverse=True)
+            new = wanted[~np.isin(wanted, ready)]
+            old = torch.from_numpy(np.flatnonzero(np.isin(ready, wanted)))
+            # What neighbours need was mostly brought to the grid for the batch before.
+            fresh = frame.to_grid(hu[new], self.card.size, self.card.window_hu)
+            grid = torch.cat([grid[old, :], fresh]) if len(ready) else fresh
+            ready = np.concatenate([ready[old.numpy()], new])
+            order = torch.from_numpy(np.argsort(ready)[place.reshape(around.shape)])
+            yield chosen, self.run(grid[order][:, :, 0])
 
 
 def _memory_format(dimensions: int) -> torch.memory_format:

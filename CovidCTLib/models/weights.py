@@ -21,6 +21,15 @@ from CovidCTLib.models.networks import build_network
 _OUTPUTS: Mapping[str, int] = {"lungs": 1, "opacities": 3}
 """Output channels of CovidCT's own segmentation networks."""
 
+_OUTPUTS_WITH_EFFUSION = 3
+"""The same of a lung network that tells pleural effusion, too."""
+
+
+def _outputs_of(card: ModelCard) -> int | None:
+    """Output channels of one of CovidCT's own networks; None for the classifier."""
+    return _OUTPUTS_WITH_EFFUSION if card.finds_effusion else _OUTPUTS.get(card.role)
+
+
 _RUN_ERRORS = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 """What PyTorch and MONAI raise for input that does not fit a network."""
 
@@ -171,7 +180,7 @@ def try_network(network: torch.nn.Module, card: ModelCard) -> None:
     """
     inner = network.network if isinstance(network, RoleAdapter) else network
     shape = card.patch or (card.size, card.size)
-    channels = len(card.channels) if card.is_foreign else _OUTPUTS.get(card.role)
+    channels = len(card.channels) if card.is_foreign else _outputs_of(card)
     try:
         with torch.inference_mode():
             values = torch.linspace(*card.value_range, math.prod(shape))

@@ -78,8 +78,8 @@ def segment_opacities(
     Returns
     -------
     ndarray
-        uint8, same shape: 0 none, 1 GGO, 2 consolidation. Pleural effusion (3) is never given: no training data shows
-        it labelled. Opacity may reach beyond the lungs by as much as the clean-up allows; it belongs to the lungs then,
+        uint8, same shape: 0 none, 1 GGO, 2 consolidation. Pleural effusion (3) is never given: it is looked for with
+        the lungs. Opacity may reach beyond the lungs by as much as the clean-up allows; it belongs to the lungs then,
         see `CovidCTLib.lungs.sides.extend_sides`.
     """
     if cleanup is None:
@@ -116,7 +116,7 @@ def find_opacity_logits(
     # Half precision keeps each sign and halves the memory.
     maps = np.empty((2, len(with_lung), network.card.size, network.card.size), np.float16)
     done = 0
-    for indices, logits in run_slices(network, hu, frame, with_lung, flip=flip):
+    for indices, logits in run_slices(network, hu, frame, with_lung, spacing_zyx_mm[0], flip=flip):
         for own, values in zip(maps, _maps(logits, 1), strict=True):
             own[done : done + len(indices)] = values.numpy()
         done += len(indices)

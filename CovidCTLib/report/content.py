@@ -95,7 +95,7 @@ def case_number(analysis: Analysis) -> KeyNumber:
     label = "Case decision (slice classifier)"
     if case.positive is None or case.positive_fraction is None:
         return KeyNumber(label, NOT_AVAILABLE, "", as_sentence(case.reason), False)
-    return KeyNumber(label, "positive" if case.positive else "negative", "", case.words, True)
+    return KeyNumber(label, case.verdict, "", case.words, True)
 
 
 def key_numbers(analysis: Analysis) -> tuple[KeyNumber, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from CovidCTLib.errors import InputError, Notice, OptionsError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.hu import LOWEST_HU
 from CovidCTLib.measures.definitions import absent_columns
+from CovidCTLib.measures.region_table import EFFUSION_REASON
 from CovidCTLib.options import Options
 from CovidCTLib.results.names import LOCALIZATION_FILE, SCAN_FILE, SEGMENTATION_FILE
 from CovidCTLib.results.plain_values import PlainValueError, from_plain
@@ -144,7 +145,7 @@ def restored_analysis(
         hu = np.broadcast_to(np.int16(LOWEST_HU), geometry.shape_zyx)
         notices = (*notices, CT_NOT_STORED)
     own = Scan(hu, geometry, facts, scan.notices if scan else (), scan.identifiers if scan else identifiers)
-    axial = _axial(own, lungs, opacities, localization)
+    axial = _axial(own, lungs, opacities, localization, _tells_effusion(measures))
     return Analysis(
         scan=own,
         lungs=lungs,
@@ -160,6 +161,11 @@ def restored_analysis(
         seconds=seconds,
         versions=versions,
     )
+
+
+def _tells_effusion(measures: Sequence[Measurement]) -> bool:
+    """Whether pleural effusion was looked for when the measures were made."""
+    return any(m.name == "pleural_effusion_volume_ml" and m.reason != EFFUSION_REASON for m in measures)
 
 
 def _each(kind: type[Any], values: Any) -> tuple[Any, ...]:
@@ -222,19 +228,23 @@ def _size(geometry: Geometry) -> str:
 
 
 def _axial(
-    scan: Scan, lungs: NDArray[np.uint8], opacities: NDArray[np.uint8], localization: NDArray[np.float32]
+    scan: Scan,
+    lungs: NDArray[np.uint8],
+    opacities: NDArray[np.uint8],
+    localization: NDArray[np.float32],
+    effusion_known: bool,
 ) -> AxialArrays:
     """Bring the arrays to the canonical orientation; labels by nearest neighbour."""
     grid = CanonicalGrid(scan.geometry)
     known = scan.facts.spacing_known
     if not grid.resamples:
         hu, lungs, opacities, localization = (grid.take(a, 0) for a in (scan.hu, lungs, opacities, localization))
-        return AxialArrays(hu, lungs, opacities, localization, grid.geometry, known)
+        return AxialArrays(hu, lungs, opacities, localization, grid.geometry, known, effusion_known)
     axial_lungs = grid.take(lungs, 0, labels=True)
     heat = np.where(axial_lungs > 0, grid.take(localization, 0), np.float32(0))
     hu = grid.take(np.ascontiguousarray(scan.hu), LOWEST_HU)
     axial_opacities = grid.take(opacities, 0, labels=True)
-    return AxialArrays(hu, axial_lungs, axial_opacities, heat, grid.geometry, known)
+    return AxialArrays(hu, axial_lungs, axial_opacities, heat, grid.geometry, known, effusion_known)
 
 
 def _slices(rows: Any, axial: AxialArrays, options: Options) -> tuple[SliceMeasures, ...]:

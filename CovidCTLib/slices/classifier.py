@@ -66,8 +66,10 @@ def classify_slices(
     )
 
 
-def decide_case(findings: Sequence[SliceFinding], slice_threshold: float, case_threshold: float) -> CaseDecision:
-    """Call a case positive if the share of positive slices among lung slices is above a threshold (B8).
+def decide_case(
+    findings: Sequence[SliceFinding], slice_threshold: float, case_threshold: float, judged_on: str = ""
+) -> CaseDecision:
+    """Call a case like COVID-19 if the share of positive slices among lung slices is above a threshold (B8).
 
     Parameters
     ----------
@@ -77,11 +79,16 @@ def decide_case(findings: Sequence[SliceFinding], slice_threshold: float, case_t
         Probability at or above which slices were called positive; it is only recorded.
     case_threshold
         Share above which (exclusive) the case is positive.
+    judged_on
+        On which cases such decisions were judged; it is only recorded.
     """
     lung_slices = sum(finding.probability is not None for finding in findings)
     positive_slices = sum(finding.positive for finding in findings)
     if lung_slices == 0:
         reason = "no slice shows enough lung to be judged"
-        return CaseDecision(None, None, 0, 0, slice_threshold, case_threshold, reason)
+        return CaseDecision(None, None, 0, 0, slice_threshold, case_threshold, reason, judged_on)
     share = positive_slices / lung_slices
-    return CaseDecision(share > case_threshold, share, positive_slices, lung_slices, slice_threshold, case_threshold)
+    positive = share > case_threshold
+    return CaseDecision(
+        positive, share, positive_slices, lung_slices, slice_threshold, case_threshold, judged_on=judged_on
+    )

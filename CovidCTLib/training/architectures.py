@@ -13,13 +13,18 @@ from CovidCTLib.training.tasks import Task
 RESNET50: Mapping[str, Any] = {"kind": "resnet", "layers": [3, 4, 6, 3], "widths": [64, 128, 256, 512]}
 """ResNet-50 (He et al. 2015, arXiv 1512.03385), on which RADLogics' classifier stands (arXiv 2003.05037)."""
 
+PLAIN_UNET: Mapping[str, Any] = {"kind": "unet", "channels": [16, 32, 64, 128, 256], "outputs": 1}
+"""MONAI's U-Net on a slice as it is; for lungs it has one logit and finds no effusion."""
+
+EFFICIENTNET: Mapping[str, Any] = {"kind": "efficientnet"}
+
 ARCHITECTURES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "lungs": {"unet": LUNG_ARCHITECTURE},
+    "lungs": {"windows-unet": LUNG_ARCHITECTURE, "unet": PLAIN_UNET},
     "opacities": {
         "efficientnet-unet": OPACITY_ARCHITECTURE,
-        "unet": {**LUNG_ARCHITECTURE, "outputs": OPACITY_ARCHITECTURE["outputs"]},
+        "unet": {**PLAIN_UNET, "outputs": OPACITY_ARCHITECTURE["outputs"]},
     },
-    "slices": {"efficientnet": SLICE_ARCHITECTURE, "resnet50": RESNET50},
+    "slices": {"resnet50-half": SLICE_ARCHITECTURE, "resnet50": RESNET50, "efficientnet": EFFICIENTNET},
 }
 """Architectures by task and name; the first of a task is the one that ships."""
 

@@ -18,8 +18,8 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="A=B",
-        help="volumes A and B are scans of one patient; each is the NAME of a NAME_ct.nii.gz or DICOM folder (may be "
-        "given again)",
+        help="volumes A and B are scans of one patient; each is the NAME of a NAME_ct.nii.gz or DICOM folder, or one "
+        "of them is a patient of single slices (may be given again)",
     )
     parser.add_argument(
         "--reversed-table",
@@ -27,6 +27,14 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="the slice table of volume NAME was written from the wrong end (may be given again)",
+    )
+    parser.add_argument(
+        "--no-effusion",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="volume NAME shows no pleural effusion, as looking at it shows (may be given again); it teaches what none "
+        "looks like, and false effusion is judged on it",
     )
 
 
@@ -41,7 +49,7 @@ def read_folder(arguments: argparse.Namespace) -> TrainingFolder:
         As `CovidCTLib.training.layout.find_cases`.
     """
     pairs = same_patient_pairs(arguments.same_patient)
-    return find_cases(arguments.data, pairs, arguments.reversed_table)
+    return find_cases(arguments.data, pairs, arguments.reversed_table, arguments.no_effusion)
 
 
 def same_patient_pairs(texts: Sequence[str]) -> list[tuple[str, str]]:

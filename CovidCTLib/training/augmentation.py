@@ -81,7 +81,7 @@ class RandLungNoised(Randomizable, MapTransform):  # type: ignore[misc]
         self.prob = prob
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take and give a sample with ``image`` (1, y, x) in [0, 1] and ``label`` (2, y, x)."""
+        """Take and give a sample with ``image`` (c, y, x) in [0, 1] and ``label`` (3, y, x)."""
         sample = dict(data)
         if self.R.random() < self.prob:
             image = sample["image"]
@@ -121,7 +121,7 @@ class RandRimd(Randomizable, MapTransform):  # type: ignore[misc]
         self.prob = prob
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x); what is hidden counts as none."""
+        """Take and give a sample with ``image`` (c, y, x) and ``label`` (3, y, x); what is hidden counts as none."""
         sample = dict(data)
         if self.R.random() < self.prob:
             height, width = sample["image"].shape[1:]
@@ -154,7 +154,7 @@ def make_augmentation(size: int, framing: Framing, pasted: float = 0.1, strength
     Returns
     -------
     Compose
-        Takes and gives ``image`` (1, y, x) float32 and ``label`` (2, y, x): lungs and opacities. Its
+        Takes and gives ``image`` (c, y, x) float32 and ``label`` (3, y, x): lungs, opacities, effusion. Its
         ``set_random_state`` makes it repeatable.
     """
     both = ["image", "label"]

@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 _EXAMPLE = """\
 The training folder holds, in any subfolder:
-  NAME_ct.nii.gz with NAME_lungs.nii.gz (1 lung) and/or NAME_opacities.nii.gz (1 GGO, 2 consolidation)
+  NAME_ct.nii.gz with one or more of NAME_lungs.nii.gz (1 lung, 255 not labelled), NAME_opacities.nii.gz (1 GGO,
+    2 consolidation) or NAME_infection.nii.gz (1, kind not told), NAME_effusion.nii.gz (1 pleural effusion)
   NAME_ct.nii.gz or a DICOM folder NAME/ with a table NAME_slices.csv of abnormal (1) and normal (0) slices
   FOLDER/images/*.png and FOLDER/labels/*.png, single slices; with FOLDER/slices.csv they are calibrated
     or, with the columns slice and patient alone, photographs of named patients
   *.npz with image_hu, lungs and slice_id
-A CT whose name begins with 'normal' is known to be without disease.
+A CT whose name begins with 'normal' is known to be without disease, one that begins with 'cancer', 'effusion', 'other'
+or 'cap' (pneumonia) to be without COVID-19.
 docs/training.md shows an example of each kind: label values, columns of tables, orientation, patients.
 
 example:
@@ -75,9 +77,9 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes that augment (default %(default)s)")
     parser.add_argument(
         "--architecture",
-        choices=("unet", "efficientnet-unet", "efficientnet", "resnet50"),
-        help="network to train: unet for lungs; efficientnet-unet (default) or unet for opacities; efficientnet "
-        "(default) or resnet50 for slices",
+        choices=("windows-unet", "unet", "efficientnet-unet", "resnet50-half", "resnet50", "efficientnet"),
+        help="network to train: windows-unet (default) or unet, which finds no effusion, for lungs; efficientnet-unet "
+        "(default) or unet for opacities; resnet50-half (default), resnet50 or efficientnet for slices",
     )
     parser.add_argument(
         "--init",
@@ -93,8 +95,8 @@ def add_parser(subparsers: Any) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="with --init: the first N of seven stages of an EfficientNet keep the given weights, as its first "
-        "convolution always does (default %(default)s)",
+        help="with --init: the first N stages of an EfficientNet (seven) or ResNet (three) keep the given weights, "
+        "as an EfficientNet's first convolution always does (default %(default)s)",
     )
     parser.add_argument(
         "--thick-slices",

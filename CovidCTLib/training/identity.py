@@ -88,10 +88,12 @@ def fingerprint(slices: SliceSet) -> str:
     for texts in (slices.patient, slices.case, slices.source):
         digest.update("\n".join(map(str, texts.tolist())).encode() + b"\0")
     digest.update(slices.abnormal.tobytes())
-    for image, lungs, opacities in zip(slices.image, slices.lungs, slices.opacities, strict=True):
+    labels = (slices.lungs, slices.opacities, slices.effusion)
+    for image, lungs, opacities, effusion in zip(slices.image, *labels, strict=True):
         digest.update(image[::_STRIDE, ::_STRIDE].tobytes())
         digest.update(lungs.tobytes())
         digest.update(opacities.tobytes())
+        digest.update(effusion.tobytes())
     return digest.hexdigest()
 
 

@@ -39,6 +39,8 @@ class LabelledImage:
         Spacing in mm; nominal for single slices.
     scan
         The scan as it was read; None for single slices.
+    effusion
+        uint8, shape of `hu`: 1 pleural effusion, 0 none; None where nothing is known of it.
     """
 
     name: str
@@ -49,3 +51,4 @@ class LabelledImage:
     abnormal: NDArray[np.int8]
     spacing_zyx_mm: tuple[float, float, float]
     scan: Scan | None = None
+    effusion: NDArray[np.uint8] | None = None

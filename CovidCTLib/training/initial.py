@@ -12,6 +12,7 @@ import torch
 
 from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.models.efficientnet import EfficientEncoder
+from CovidCTLib.models.networks import ResNetStages
 from CovidCTLib.models.weights import is_plain, not_finite
 
 _PREFIXES = ("_orig_mod.", "module.", "model.", "network.", "net.", "encoder.", "backbone.", "features.")
@@ -106,7 +107,7 @@ def _contents(content: Any) -> str:
 
 
 def start_from(network: torch.nn.Module, state: Mapping[str, torch.Tensor], freeze: int = 0) -> str:
-    """Take the tensors that fit, and freeze the first stages of an EfficientNet.
+    """Take the tensors that fit, and freeze the first stages of an EfficientNet or ResNet.
 
     Parameters
     ----------
@@ -125,20 +126,20 @@ def start_from(network: torch.nn.Module, state: Mapping[str, torch.Tensor], free
     ModelError
         As `initialize`.
     OptionsError
-        If the network is no EfficientNet, and stages are to be frozen.
+        If the network is neither, and stages are to be frozen.
     """
-    encoder = next((m for m in network.modules() if isinstance(m, EfficientEncoder)), None)
+    encoder = next((m for m in network.modules() if isinstance(m, EfficientEncoder | ResNetStages)), None)
     if freeze and encoder is None:
-        raise OptionsError("Only an EfficientNet has stages to freeze: leave --freeze out for this network.")
+        raise OptionsError("Only EfficientNet and ResNet have stages to freeze: leave --freeze out for this network.")
     if encoder is not None and freeze > len(encoder.stages):
         raise OptionsError(f"--freeze must be at most {len(encoder.stages)}, the number of stages, but is {freeze}.")
     said, filled = _fill(network, state)
-    if encoder is not None:
+    if isinstance(encoder, EfficientEncoder) or freeze:
         _freeze(network, encoder, freeze, filled)
     return said
 
 
-def _freeze(network: torch.nn.Module, encoder: EfficientEncoder, stages: int, filled: set[str]) -> None:
+def _freeze(network: torch.nn.Module, encoder: Any, stages: int, filled: set[str]) -> None:
     """Freeze what was given, and refuse to freeze what starts at random: it would never learn."""
     before = {name for name, p in network.named_parameters() if p.requires_grad}
     encoder.freeze(stages)

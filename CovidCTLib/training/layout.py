@@ -2,10 +2,13 @@
 
 Anywhere below the folder, in any number:
 
-``NAME_ct.nii.gz`` with ``NAME_lungs.nii.gz`` (1 = lung) and/or ``NAME_opacities.nii.gz`` (1 GGO, 2 consolidation)
-    A CT volume in HU with its masks on the same grid. ``NAME_slices.csv`` (``slice_index,abnormal``) may stand for the
+``NAME_ct.nii.gz`` with masks, each of which may be missing
+    A CT volume in HU with masks on the same grid: ``NAME_lungs.nii.gz`` (1 = lung, 255 = not labelled),
+    ``NAME_opacities.nii.gz`` (1 GGO, 2 consolidation) or ``NAME_infection.nii.gz`` (1, kind not told),
+    ``NAME_effusion.nii.gz`` (1 = pleural effusion). ``NAME_slices.csv`` (``slice_index,abnormal``) may stand for the
     masks. A folder ``NAME`` of DICOM files beside a ``NAME_slices.csv`` (``slice_location_mm,abnormal``)
-    is the same. In a CT whose name begins with ``normal`` every slice is normal.
+    is the same. In a CT whose name begins with ``normal`` every slice is normal; one whose name begins with a word of
+    `OTHER_DISEASES` or with ``cap`` shows no COVID-19.
 ``FOLDER/images/*.png`` and ``FOLDER/labels/*.png`` (same names)
     Single axial slices as 8-bit pictures. With ``FOLDER/slices.csv`` (``slice,patient,air_value,soft_tissue_value``)
     the grey values are calibrated and the labels are 1 lung, 2 infection; without it, or with ``slice,patient`` alone,
@@ -37,6 +40,14 @@ CALIBRATION_COLUMNS = (*PATIENT_COLUMNS, "air_value", "soft_tissue_value")
 _OF_A_RUN = re.compile(r"slices-(body|lungs)-[0-9a-f]{16}(\.\d+\.part)?\.npz")
 """Slices that a run of ``covidct train`` keeps in its folder ``cache/``; they are no case, wherever the run stands."""
 
+OTHER_DISEASES = ("cancer", "effusion", "other")
+"""First words of the names of CTs of patients with another disease than pneumonia: nothing in them is like COVID-19, so
+they show the classifier and the opacity network what to leave alone."""
+
+OTHER_PNEUMONIA = "cap"
+"""First word of the names of CTs with a pneumonia that is not COVID-19: no slice of theirs is like COVID-19, but they
+have opacities, which only a mask or a table tells from lung."""
+
 Kind = Literal["volume", "calibrated pictures", "photographs", "slice archive"]
 
 
@@ -52,7 +63,7 @@ class TrainingCase:
         What the files are.
     image
         NIfTI file, DICOM folder, archive, or folder that holds ``images/``.
-    lungs, opacities, slice_table
+    lungs, opacities, infection, effusion, slice_table
         Mask files and table, where there are such.
     patient
         Patient of a volume; pictures and archives hold many patients and say whose each slice is.
@@ -60,6 +71,8 @@ class TrainingCase:
         Every slice is known to be without disease.
     table_reversed
         The labels of the slice table stand in the opposite order: its first one belongs to the last slice.
+    no_effusion
+        The CT is known to show no pleural effusion.
     aliases
         Names of volumes whose scans got another volume's patient, each with that patient: single slices may name
         them as their patient, too.
@@ -71,10 +84,23 @@ class TrainingCase:
     patient: str
     lungs: Path | None = None
     opacities: Path | None = None
+    infection: Path | None = None
+    effusion: Path | None = None
     slice_table: Path | None = None
     all_normal: bool = False
     table_reversed: bool = False
+    no_effusion: bool = False
     aliases: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """The mask files that there are."""
+        return tuple(p for p in (self.lungs, self.opacities, self.infection, self.effusion) if p)
+
+    @property
+    def not_covid(self) -> bool:
+        """Whether the name says that the patient has another disease, or none."""
+        return self.all_normal or says_other_disease(self.name) or says_other_pneumonia(self.name)
 
 
 @dataclass(frozen=True)
@@ -86,7 +112,10 @@ class TrainingFolder:
 
 
 def find_cases(
-    root: Path, same_patient: Sequence[tuple[str, str]] = (), reversed_tables: Sequence[str] = ()
+    root: Path,
+    same_patient: Sequence[tuple[str, str]] = (),
+    reversed_tables: Sequence[str] = (),
+    no_effusion: Sequence[str] = (),
 ) -> TrainingFolder:
     """Find everything that can be trained on below a folder.
 
@@ -95,16 +124,19 @@ def find_cases(
     root
         The training folder.
     same_patient
-        Pairs of volume names that are scans of one patient; they never come into different splits.
+        Pairs of names that are of one patient, who never comes into different splits: two volumes, or a volume and a
+        patient of single slices.
     reversed_tables
         Names of volumes whose slice tables were written from the wrong end, as looking at the slices shows.
+    no_effusion
+        Names of volumes that show no pleural effusion, as looking at them shows.
 
     Raises
     ------
     TrainingDataError
         If the folder is missing, holds nothing of the layout or what is almost of it, a link leads nowhere, a CT has no
-        labels, a picture has no label, two cases have one name, or `same_patient` or `reversed_tables` names no such
-        volume.
+        labels, a picture has no label, two cases have one name, or `same_patient`, `reversed_tables` or `no_effusion`
+        names no such volume, or one with an effusion mask.
     """
     if not root.is_dir():
         raise TrainingDataError(
@@ -114,7 +146,7 @@ def find_cases(
     same_patient = [(one_form(first), one_form(second)) for first, second in same_patient]
     reversed_tables = [one_form(name) for name in reversed_tables]
     volumes = [*_volumes(root), *_dicom_folders(root)]
-    used = {path for c in volumes for path in (c.image, c.lungs, c.opacities, c.slice_table) if path}
+    used = {path for c in volumes for path in (c.image, *c.masks, c.slice_table) if path}
     refuse_near_misses(root, used, {(c.image.parent, c.name) for c in volumes if c.image.is_file()})
     _check_labelled(root, volumes)
     cases = [*volumes, *_picture_folders(root), *_archives(root)]
@@ -130,7 +162,12 @@ def find_cases(
             f"There is no volume named {name} with a slice table below {root}, but --reversed-table names it. "
             "Correct the name."
         )
-    cases = [replace(case, table_reversed=case.name in reversed_tables) for case in cases]
+    no_effusion = [one_form(name) for name in no_effusion]
+    _check_no_effusion(root, cases, no_effusion)
+    cases = [
+        replace(case, table_reversed=case.name in reversed_tables, no_effusion=case.name in no_effusion)
+        for case in cases
+    ]
     if len({case.name for case in cases}) < len(cases):
         seen: set[str] = set()
         twice = next(case.name for case in cases if case.name in seen or seen.add(case.name))  # type: ignore[func-returns-value]
@@ -139,28 +176,72 @@ def find_cases(
 
 
 def _check_same_patient(root: Path, cases: list[TrainingCase], same_patient: Sequence[tuple[str, str]]) -> None:
-    """Refuse pairs that name anything but volumes."""
+    """Refuse pairs that do not name two volumes, or a volume and whose single slices are."""
     kinds = {case.name: case.kind for case in cases}
-    for name in sorted({name for pair in same_patient for name in pair}):
-        if name not in kinds:
+    names = {name for pair in same_patient for name in pair}
+    if not names:
+        return
+    owners = _owners_of_slices(cases) if any(name not in kinds for name in names) else frozenset()
+    for pair in same_patient:
+        for name in sorted(pair):
+            if name in kinds and kinds[name] != "volume":
+                raise TrainingDataError(
+                    f"--same-patient takes names of volumes, but {name} holds single slices ({kinds[name]}). Name the "
+                    "patient of each slice in their slices.csv or slice_id instead, as docs/training.md says."
+                )
+            if name not in kinds and name not in owners:
+                raise TrainingDataError(
+                    f"There is no volume named {name} below {root}, but --same-patient names it. Correct the name."
+                )
+        if not any(name in kinds for name in pair):
             raise TrainingDataError(
-                f"There is no volume named {name} below {root}, but --same-patient names it. Correct the name."
+                f"--same-patient must name a volume, but {' and '.join(pair)} are both patients of single slices. Give "
+                "them one name in their slices.csv or slice_id instead."
             )
-        if kinds[name] != "volume":
-            raise TrainingDataError(
-                f"--same-patient takes names of volumes, but {name} holds single slices ({kinds[name]}). Name the "
-                "patient of each slice in their slices.csv or slice_id instead, as docs/training.md says."
-            )
+
+
+def _owners_of_slices(cases: list[TrainingCase]) -> frozenset[str]:
+    """Patients that the tables of single slices name."""
+    # The readers of tables and archives stand on this module.
+    from CovidCTLib.training.labelled import patients_of
+
+    return frozenset(owner for case in cases if case.kind != "volume" for owner in patients_of(case))
 
 
 def _with_patients(cases: list[TrainingCase], same_patient: Sequence[tuple[str, str]]) -> list[TrainingCase]:
     """Give scans of one patient the same patient, also where they are named in a chain of pairs."""
     patient = {case.name: case.patient for case in cases}
+    patient.update({name: name for pair in same_patient for name in pair if name not in patient})
     for first, second in same_patient:
         kept, gone = patient[first], patient[second]
         patient = {name: kept if owner == gone else owner for name, owner in patient.items()}
     aliases = tuple(sorted((name, owner) for name, owner in patient.items() if name != owner))
     return [replace(case, patient=patient[case.name], aliases=aliases) for case in cases]
+
+
+def _check_no_effusion(root: Path, cases: list[TrainingCase], names: Sequence[str]) -> None:
+    """Refuse names that are no volumes, or have a mask of what they are said not to show."""
+    volumes = {case.name: case for case in cases if case.kind == "volume"}
+    for name in sorted(set(names)):
+        if name not in volumes:
+            raise TrainingDataError(
+                f"There is no volume named {name} below {root}, but --no-effusion names it. Correct the name."
+            )
+        if volumes[name].effusion:
+            raise TrainingDataError(
+                f"{name} has a mask of pleural effusion, but --no-effusion says that it shows none. Take one of them "
+                "out."
+            )
+
+
+def says_other_disease(name: str) -> bool:
+    """Whether the name of a CT says that the patient has another disease than pneumonia."""
+    return name.lower().startswith(OTHER_DISEASES)
+
+
+def says_other_pneumonia(name: str) -> bool:
+    """Whether the name of a CT says that it shows a pneumonia that is not COVID-19."""
+    return name.lower().startswith(OTHER_PNEUMONIA)
 
 
 def says_normal(name: str) -> bool:
@@ -182,6 +263,8 @@ def _volumes(root: Path) -> list[TrainingCase]:
                 name,
                 lungs=_if_there(image.with_name(f"{stem}_lungs.nii.gz")),
                 opacities=_if_there(image.with_name(f"{stem}_opacities.nii.gz")),
+                infection=_if_there(image.with_name(f"{stem}_infection.nii.gz")),
+                effusion=_if_there(image.with_name(f"{stem}_effusion.nii.gz")),
                 slice_table=_if_there(image.with_name(f"{stem}_slices.csv")),
                 all_normal=says_normal(name),
             )
@@ -192,11 +275,11 @@ def _volumes(root: Path) -> list[TrainingCase]:
 def _check_labelled(root: Path, volumes: list[TrainingCase]) -> None:
     """Refuse a CT of which nothing is known."""
     for case in volumes:
-        if not (case.lungs or case.opacities or case.slice_table or case.all_normal):
+        if not (case.masks or case.slice_table or case.all_normal or says_other_disease(case.name)):
             raise TrainingDataError(
                 f"The CT {case.image.relative_to(root)} has nothing that says what it shows. Put "
-                f"{case.name}_lungs.nii.gz, {case.name}_opacities.nii.gz or {case.name}_slices.csv beside it, or take "
-                "it out of the folder."
+                f"{case.name}_lungs.nii.gz, {case.name}_opacities.nii.gz, {case.name}_infection.nii.gz, "
+                f"{case.name}_effusion.nii.gz or {case.name}_slices.csv beside it, or take it out of the folder."
             )
 
 

@@ -19,7 +19,7 @@ from scipy import ndimage
 from CovidCTLib.labels import OPACITY_CONSOLIDATION as CONSOLIDATION
 from CovidCTLib.training.slices import INFECTION, UNKNOWN
 
-LABEL_LUNGS, LABEL_OPACITIES = 0, 1
+LABEL_LUNGS, LABEL_OPACITIES, LABEL_EFFUSION = 0, 1, 2
 """Channels of the label image."""
 
 HEALTHY_LUNG = 0.17
@@ -60,7 +60,7 @@ class _RandOpacityChanged(Randomizable, MapTransform):  # type: ignore[misc]
         self.prob = prob
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x); what came in is left alone."""
+        """Take and give a sample with ``image`` (c, y, x) and ``label`` (3, y, x); what came in is left alone."""
         sample = dict(data)
         if self.R.random() < self.prob:
             strength = self.draw()
@@ -105,7 +105,7 @@ class RandOpacityFadedd(_RandOpacityChanged):
     ) -> torch.Tensor:
         """Fade; consolidation that was faded has no class."""
         lung = (label[LABEL_LUNGS] == 1) & (label[LABEL_OPACITIES] == 0)
-        healthy = float(image[0][lung].median()) if lung.any() else HEALTHY_LUNG
+        healthy = float(image[image.shape[0] // 2][lung].median()) if lung.any() else HEALTHY_LUNG
         label[LABEL_OPACITIES][where & (label[LABEL_OPACITIES] == CONSOLIDATION)] = INFECTION
         share = _blurred(where.float()) * (1 - strength[0])
         return image - share[None] * (image - healthy).clamp(min=0)
@@ -145,7 +145,7 @@ class RandOpacityPastedd(Randomizable, MapTransform):  # type: ignore[misc]
         self.prob = prob
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Take and give a sample with ``image`` (1, y, x) and ``label`` (2, y, x)."""
+        """Take and give a sample with ``image`` (c, y, x) and ``label`` (3, y, x)."""
         sample = dict(data)
         if self.R.random() < self.prob:
             label = sample["label"][LABEL_OPACITIES]
@@ -206,9 +206,9 @@ def carry_over(image: NDArray[np.float32], label: NDArray[np.float32], donor: Ma
     Parameters
     ----------
     image
-        Shape ``(1, y, x)``, in [0, 1].
+        Shape ``(c, y, x)``, in [0, 1]: a slice, or one with its neighbours.
     label
-        Shape ``(2, y, x)``: lungs and opacities.
+        Shape ``(3, y, x)``: lungs, opacities, effusion.
     donor
         ``image`` and ``label`` of the same shapes, framed around the lungs too, so that lungs lie on lungs.
 
@@ -225,6 +225,41 @@ def carry_over(image: NDArray[np.float32], label: NDArray[np.float32], donor: Ma
     share = _blurred(torch.from_numpy(carried.astype(np.float32))).numpy()
     image += share[None] * np.clip(donor["image"] - image, 0, None)
     label[LABEL_OPACITIES][carried] = lesion[carried]
+    return True
+
+
+def can_give_effusion(effusion: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Say which slices, labels ``(n, y, x)``, have enough pleural effusion to carry it over; bool, shape ``(n,)``."""
+    return np.asarray((effusion == 1).sum(axis=(1, 2)) >= MIN_CARRIED_PIXELS)
+
+
+def carry_effusion(image: NDArray[np.float32], label: NDArray[np.float32], donor: Mapping[str, NDArray[Any]]) -> bool:
+    """Carry pleural effusion of one slice over to another, in place, where it falls on labelled lung.
+
+    Parameters
+    ----------
+    image
+        Shape ``(c, y, x)``, in [0, 1].
+    label
+        Shape ``(3, y, x)``: lungs, opacities, effusion.
+    donor
+        ``image`` and ``label`` of the same shapes, framed around the body too, so that chest walls lie near each other.
+
+    Returns
+    -------
+    bool
+        Whether anything was carried over. It is effusion then, and no lung.
+    """
+    carried = (label[LABEL_LUNGS] == 1) & (donor["label"][LABEL_EFFUSION] == 1)
+    if np.count_nonzero(carried) < MIN_CARRIED_PIXELS:
+        return False
+    share = _blurred(torch.from_numpy(carried.astype(np.float32))).numpy()
+    # The rim of the blurred mask must not bring in what lies beside the effusion.
+    level = np.where(donor["label"][LABEL_EFFUSION] == 1, donor["image"], float(donor["image"][:, carried].mean()))
+    image += np.where(carried, np.maximum(share, 0.7), share)[None] * (level - image)
+    label[LABEL_LUNGS][carried] = 0
+    label[LABEL_OPACITIES][carried] = 0
+    label[LABEL_EFFUSION][carried] = 1
     return True
 
 

@@ -16,13 +16,14 @@ from torch.utils.data import DataLoader
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.models.device import choose_dtype
+from CovidCTLib.models.neighbours import steps_to_neighbour
 from CovidCTLib.models.networks import build_network
 from CovidCTLib.training.history import cut_history, write_history
 from CovidCTLib.training.identity import identity_of
 from CovidCTLib.training.initial import start_from
 from CovidCTLib.training.lesions import LABEL_LUNGS
 from CovidCTLib.training.progress import CHECKPOINT, CHECKPOINT_EVERY, Progress
-from CovidCTLib.training.sampling import SampledSlices
+from CovidCTLib.training.sampling import SampledSlices, beside
 from CovidCTLib.training.slices import SliceSet
 from CovidCTLib.training.tasks import Task, to_grid
 
@@ -145,6 +146,8 @@ def train(
         task.carried,
         options.thick_slices,
         task.strength,
+        task.seen,
+        task.flooded,
     )
     loader = DataLoader(
         samples, options.batch, num_workers=options.workers, prefetch_factor=4 if options.workers else None
@@ -278,13 +281,22 @@ def predict(network: torch.nn.Module, slices: SliceSet, task: Task, device: torc
     dtype = choose_dtype(device)
     outputs = []
     for start in range(0, len(slices), 16):
-        images = torch.from_numpy(slices.image[start : start + 16].astype(np.float32))[:, None].to(device)
+        shown = [_seen(slices, k, task.seen) for k in range(start, min(start + 16, len(slices)))]
+        images = torch.from_numpy(slices.image[shown].astype(np.float32)).to(device)
         images = torch.nn.functional.interpolate(images, (task.size, task.size), mode="bilinear", antialias=True)
         lungs = torch.from_numpy(to_grid(slices.lungs[start : start + 16], task.size)).to(device)
         images = task.prepare(images, lungs)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             outputs.append(network(images.to(memory_format=torch.channels_last)).float().cpu())
     return torch.cat(outputs)
+
+
+def _seen(slices: SliceSet, k: int, count: int) -> list[int]:
+    """Indices of the slices that a network sees for slice k, as in use."""
+    if count == 1 or slices.step_mm[k] <= 0:
+        return [k] * count
+    steps = steps_to_neighbour(float(slices.step_mm[k]))
+    return [beside(slices, k, steps * (n - count // 2)) for n in range(count)]
 
 
 def _average(averaged: Any, current: Any, count: Any) -> None:

@@ -68,21 +68,60 @@ def clear_loss(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tens
     return (clear * found / (found + CLEAR_PIXELS)).sum() / clear.sum().clamp(min=1)
 
 
-def lung_loss(logits: torch.Tensor, lungs: torch.Tensor) -> torch.Tensor:
-    """Cross entropy plus soft Dice of lungs.
+EFFUSION_WEIGHT = 3.0
+"""Pixels of effusion are few; each counts this many times in the cross entropy."""
+
+
+def lung_loss(logits: torch.Tensor, lungs: torch.Tensor, effusion: torch.Tensor) -> torch.Tensor:
+    """Cross entropy plus soft Dice of lungs and pleural effusion, each where it is labelled.
 
     Parameters
     ----------
     logits
-        Shape ``(n, 1, y, x)``.
-    lungs
+        Shape ``(n, 3, y, x)``: neither, lung, effusion. With one channel it is the logit of lung, and effusion is left
+        out.
+    lungs, effusion
         uint8, shape ``(n, y, x)``: 0, 1, `UNKNOWN`.
+
+    Notes
+    -----
+    A pixel is one of the three classes. What is labelled leaves some of them possible: a pixel that is no lung may be
+    effusion where effusion is not labelled, and one that is no effusion may be lung where lungs are not. The cross
+    entropy is that of the sum of the possible classes (marginal loss), so that one source never teaches the other's
+    class to be absent; that lung and effusion exclude each other is taught by each label alone (exclusion). Shi et al.
+    2021, doi:10.1016/j.media.2021.101979.
     """
-    known = (lungs != UNKNOWN).float()
-    truth = (lungs == 1).float()
-    logit = logits[:, 0].float()
-    entropy = binary_cross_entropy_with_logits(logit, truth, reduction="none")
-    return (entropy * known).sum() / known.sum().clamp(min=1) + soft_dice(logit.sigmoid(), truth, known)
+    lung_known, fluid_known = (lungs != UNKNOWN).float(), (effusion != UNKNOWN).float()
+    lung, fluid = (lungs == 1).float(), (effusion == 1).float()
+    if logits.shape[1] == 1:
+        logit = logits[:, 0].float()
+        # Effusion is no lung, whether or not lungs are labelled.
+        known = torch.maximum(lung_known, fluid)
+        entropy = binary_cross_entropy_with_logits(logit, lung, reduction="none")
+        return (entropy * known).sum() / known.sum().clamp(min=1) + soft_dice(logit.sigmoid(), lung, known)
+    logs = logits.float().log_softmax(dim=1)
+    possible = torch.stack(
+        [
+            (1 - lung) * (1 - fluid),
+            (1 - fluid) * torch.where(lung_known > 0, lung, torch.ones_like(lung)),
+            (1 - lung) * torch.where(fluid_known > 0, fluid, torch.ones_like(fluid)),
+        ],
+        dim=1,
+    )
+    told = torch.maximum(lung_known, fluid_known)
+    # Where nothing is told every class is possible, and the sum is 1: no loss.
+    entropy = -torch.logsumexp(logs.masked_fill(possible == 0, float("-inf")), dim=1)
+    weight = told * (1 + (EFFUSION_WEIGHT - 1) * fluid)
+    loss = (entropy * weight).sum() / weight.sum().clamp(min=1)
+    chance = logs.exp()
+    # Fluid is known to be no lung, and lung to be no fluid.
+    loss = loss + soft_dice(chance[:, 1], lung, torch.maximum(lung_known, fluid))
+    known = torch.maximum(fluid_known, lung)
+    return (
+        loss
+        + 0.5 * soft_dice_of_slices(chance[:, 2], fluid, known)
+        + CLEAR_WEIGHT * clear_loss(chance[:, 2], fluid, known * (fluid_known.amax(dim=(1, 2), keepdim=True)))
+    )
 
 
 def opacity_loss(logits: torch.Tensor, opacities: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,7 @@ _SAME = 1e-5
 """Relative difference of spacings and directions, and mm of origins, from which a message names them."""
 
 
-def read_mask(path: Path, like: Geometry, highest: int) -> NDArray[np.uint8]:
+def read_mask(path: Path, like: Geometry, highest: int, *, unlabelled: int | None = None) -> NDArray[np.uint8]:
     """Read a mask and hold it against its CT.
 
     Parameters
@@ -32,11 +32,13 @@ def read_mask(path: Path, like: Geometry, highest: int) -> NDArray[np.uint8]:
         Grid of the CT.
     highest
         Highest label that it may hold.
+    unlabelled
+        One more value that it may hold, where nobody looked; None allows none.
 
     Returns
     -------
     ndarray
-        uint8, labels from 0 to `highest`, in the canonical axial orientation.
+        uint8, labels from 0 to `highest`, and `unlabelled`, in the canonical axial orientation.
 
     Raises
     ------
@@ -63,9 +65,10 @@ def read_mask(path: Path, like: Geometry, highest: int) -> NDArray[np.uint8]:
         raise TrainingDataError(f"The mask {path.name}: {error}") from error
     _check_grid(path, geometry, like)
     labels = sitk.GetArrayFromImage(image)
-    if found := _wrong_labels(labels, highest):
+    if found := _wrong_labels(labels if unlabelled is None else np.where(labels == unlabelled, 0, labels), highest):
+        besides = "" if unlabelled is None else f", or {unlabelled} where nothing was labelled"
         raise TrainingDataError(
-            f"The mask {path.name} must hold whole numbers from 0 to {highest}, but {found}. Correct the mask."
+            f"The mask {path.name} must hold whole numbers from 0 to {highest}{besides}, but {found}. Correct the mask."
         )
     return np.ascontiguousarray(CanonicalGrid(geometry).take(labels.astype(np.uint8), 0, labels=True))
 

@@ -10,7 +10,7 @@ from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.training.tables import one_form
 
 COMPRESSED = ".nii.gz"
-PARTS = ("ct", "lungs", "opacities")
+PARTS = ("ct", "lungs", "opacities", "infection", "effusion")
 """Last words of the names of volumes and their masks."""
 
 _VOLUMES = (".nii", COMPRESSED, ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr", ".img")
@@ -177,7 +177,7 @@ def _of_volume(path: Path, shown: str, ending: str, last: str, of_a_case: bool) 
         return f"The mask {shown} has no CT beside it. Expected {expected} in the same folder."
     if ending.startswith(".nii") or last in PARTS or of_a_case:
         return (
-            f"{shown} is not understood: expected NAME_ct.nii.gz, NAME_lungs.nii.gz and NAME_opacities.nii.gz. Rename "
-            "it (compress what is not .nii.gz), or take it out."
+            f"{shown} is not understood: expected NAME_ct.nii.gz, NAME_lungs.nii.gz, NAME_opacities.nii.gz, "
+            "NAME_infection.nii.gz and NAME_effusion.nii.gz. Rename it (compress what is not .nii.gz), or take it out."
         )
     return ""

@@ -1,6 +1,6 @@
 """Training slices in memory: every case cut into axial slices, framed and scaled once, kept in one cache file.
 
-All networks are trained on single axial slices, since half of the data are single slices.
+All networks are trained on axial slices, alone or with their neighbours, since half of the data are single slices.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ __all__ = ["INFECTION", "SIDE", "UNKNOWN", "Framing", "LungFinder", "SliceSet", 
 Framing = Literal["body", "lungs"]
 
 _NEEDED: Mapping[Framing, str] = {
-    "body": "CTs with lung masks (NAME_lungs.nii.gz), calibrated pictures or slice archives",
+    "body": "CTs with masks of lungs (NAME_lungs.nii.gz) or effusion (NAME_effusion.nii.gz), calibrated pictures or "
+    "slice archives",
     "lungs": "CTs or pictures",
 }
 """What can be framed so."""
@@ -38,7 +39,7 @@ _NEEDED: Mapping[Framing, str] = {
 SIDE = 288
 """Side of a stored slice in pixels, where a task names no other; a little more than the crops that are trained on."""
 
-_CACHE_VERSION = 7
+_CACHE_VERSION = 8
 """Raised whenever slices are cut, labelled or checked in another way, so that no older ones are taken."""
 
 
@@ -54,12 +55,17 @@ class SliceSet:
         uint8, same shape: 1 lung, 0 none, `UNKNOWN`.
     opacities
         uint8, same shape: 0 none, 1 GGO, 2 consolidation, `INFECTION`, `UNKNOWN`.
+    effusion
+        uint8, same shape: 1 pleural effusion, 0 none, `UNKNOWN`.
     abnormal
-        int8, shape ``(n,)``: 1, 0, or -1 where not known.
+        int8, shape ``(n,)``: 1 abnormal and like COVID-19, 0 not, or -1 where not known. No slice of a patient with
+        another disease is like COVID-19.
     patient, case, source
         Text, shape ``(n,)``. ``source`` is the kind of the case, and tells sampling what to balance.
     number
         int32, shape ``(n,)``: number of the slice in its image, from the feet; 0 in cases of single slices.
+    step_mm
+        float32, shape ``(n,)``: distance of the slices of its image; 0 in cases of single slices.
     checksum
         Text, shape ``(n,)``, see `CovidCTLib.training.slice_checksums`.
     """
@@ -67,11 +73,13 @@ class SliceSet:
     image: NDArray[np.float16]
     lungs: NDArray[np.uint8]
     opacities: NDArray[np.uint8]
+    effusion: NDArray[np.uint8]
     abnormal: NDArray[np.int8]
     patient: NDArray[np.str_]
     case: NDArray[np.str_]
     source: NDArray[np.str_]
     number: NDArray[np.int32]
+    step_mm: NDArray[np.float32]
     checksum: NDArray[np.str_]
 
     def __len__(self) -> int:
@@ -149,10 +157,14 @@ def load_slices(
 
 def _key(case: TrainingCase, framing: Framing, lungs_from: str, side: int) -> str:
     """Name what the slices of a case depend on."""
-    finder = "" if case.lungs else lungs_from
+    # A mask of lungs may leave slices unlabelled, whose lungs are found then.
+    finder = "" if framing == "body" else lungs_from
     words = [f"{_CACHE_VERSION} {framing} {side} {finder}"]
-    words += [f"{case.name} {case.patient}{' reversed' if case.table_reversed else ''} {case.aliases}"]
-    words += [_stamp(path) for path in (case.image, case.lungs, case.opacities, case.slice_table)]
+    words += [
+        f"{case.name} {case.patient}{' reversed' if case.table_reversed else ''} {case.aliases} {case.no_effusion}"
+    ]
+    words += [_stamp(path) for path in (case.image, case.lungs, case.opacities, case.infection, case.effusion)]
+    words += [_stamp(case.slice_table)]
     return hashlib.sha256("".join(words).encode()).hexdigest()[:16]
 
 
@@ -200,7 +212,8 @@ def _frame_labels(frame: Frame, labels: NDArray[np.uint8], outside: int, side: i
 
 def _slices_of(case: TrainingCase, framing: Framing, find_lungs: LungFinder | None, side: int) -> SliceSet | None:
     """Cut one case into framed slices; None where it says nothing for this framing."""
-    if framing == "body" and (case.kind == "photographs" or (case.kind == "volume" and not case.lungs)):
+    says_body = case.lungs or case.effusion or case.all_normal or case.no_effusion
+    if framing == "body" and (case.kind == "photographs" or (case.kind == "volume" and not says_body)):
         return None
     if framing == "lungs" and case.kind == "slice archive":
         return None
@@ -217,19 +230,25 @@ def _framed(
         return _make(case, body_frame(find_body(image.hu, image.spacing_zyx_mm), image.spacing_zyx_mm), image, side)
     if case.kind != "volume":
         return _make(case, whole_picture(image.hu), image, side)
-    where: NDArray[Any] | None = image.lungs if case.lungs else None
-    if where is None and find_lungs is None and framing == "lungs":
-        return None
-    if where is None and find_lungs is not None and image.scan is not None:
-        # Lungs from a network serve the frame and the choice of slices, never as truth.
-        where = find_lungs(image.scan)
-        image = replace(image, lungs=(where > 0).astype(np.uint8))
     spacing = image.spacing_zyx_mm
-    if framing == "body" or where is None:
+    if framing == "body":
         return _make(case, body_frame(find_body(image.hu, spacing), spacing), image, side)
-    made = _make(case, lung_frame(where, spacing), image, side)
+    if (image.lungs == UNKNOWN).any():
+        if find_lungs is None or image.scan is None:
+            return None
+        # Lungs from a network serve the frame and the choice of slices, never as truth.
+        image = replace(image, lungs=_completed(image, find_lungs(image.scan)))
+    made = _make(case, lung_frame(image.lungs, spacing), image, side)
     # Slices far from the lungs are never shown to these networks.
     return made.only(np.flatnonzero(made.lungs.any(axis=(1, 2))))
+
+
+def _completed(image: LabelledImage, found: NDArray[Any]) -> NDArray[np.uint8]:
+    """Fill what is not labelled of the lungs by lungs that were found; effusion that is labelled is no lung."""
+    lungs = np.where(image.lungs == UNKNOWN, (found > 0).astype(np.uint8), image.lungs)
+    if image.effusion is not None:
+        lungs[image.effusion == 1] = 0
+    return lungs
 
 
 def whole_picture(slices: NDArray[np.generic]) -> Frame:
@@ -247,14 +266,21 @@ def _make(case: TrainingCase, frame: Frame, labelled: LabelledImage, side: int) 
     framed_opacities = _frame_labels(frame, opacities, 0, side)
     # What lies beyond a slice of which nothing is known is not known either.
     framed_opacities[(opacities == UNKNOWN).all(axis=(1, 2))] = UNKNOWN
+    effusion = np.full((count, side, side), UNKNOWN, np.uint8)
+    if labelled.effusion is not None:
+        effusion = _frame_labels(frame, labelled.effusion, 0, side)
+    framed_lungs = _frame_labels(frame, labelled.lungs, 0, side)
+    framed_lungs[(labelled.lungs == UNKNOWN).all(axis=(1, 2))] = UNKNOWN
     return SliceSet(
         image,
-        _frame_labels(frame, labelled.lungs, 0, side),
+        framed_lungs,
         framed_opacities,
-        labelled.abnormal,
+        effusion,
+        np.zeros(count, np.int8) if case.not_covid else labelled.abnormal,
         np.asarray([labelled.patient] * count),
         np.asarray([case.name] * count),
         np.asarray([case.kind] * count),
         np.arange(count, dtype=np.int32),
+        np.full(count, labelled.spacing_zyx_mm[0] if case.kind == "volume" else 0, np.float32),
         np.asarray(slice_checksums(hu)),
     )

@@ -24,7 +24,7 @@ def validation_mask(slices: SliceSet, fold: int, folds: int) -> NDArray[np.bool_
     -------
     ndarray
         bool, shape ``(n,)``: true for validation. Within each source, patients in the order of their names are dealt
-        to the folds in turn.
+        to the folds in turn; one of several sources is dealt once.
 
     Raises
     ------
@@ -34,9 +34,11 @@ def validation_mask(slices: SliceSet, fold: int, folds: int) -> NDArray[np.bool_
     if not 0 <= fold < folds:
         raise TrainingDataError(f"The fold must lie within 0 and {folds - 1}, not {fold}. Correct it.")
     chosen: set[str] = set()
+    dealt: set[str] = set()
     for source in np.unique(slices.source):
-        patients = np.unique(slices.patient[slices.source == source])
-        chosen.update(str(p) for p in patients[fold::folds])
+        patients = [str(p) for p in np.unique(slices.patient[slices.source == source]) if str(p) not in dealt]
+        chosen.update(patients[fold::folds])
+        dealt.update(patients)
     mask = np.isin(slices.patient, sorted(chosen))
     if mask.all() or not mask.any():
         left, owners = count_of(int((~mask).sum()), "slices"), count_of(len(np.unique(slices.patient)), "patients")

@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from CovidCTLib.models.card import ModelName
-from CovidCTLib.models.networks import LUNG_ARCHITECTURE, OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, SliceClassifier
+from CovidCTLib.models.networks import (
+    LUNG_ARCHITECTURE,
+    OPACITY_ARCHITECTURE,
+    SLICE_ARCHITECTURE,
+    SliceClassifier,
+    slices_seen,
+)
 from CovidCTLib.slices.lung_crop import keep_lungs
 from CovidCTLib.training.augmentation import GENTLE, USUAL, Strength
-from CovidCTLib.training.layout import says_normal
-from CovidCTLib.training.lesions import LABEL_LUNGS, LABEL_OPACITIES
+from CovidCTLib.training.layout import says_normal, says_other_disease, says_other_pneumonia
+from CovidCTLib.training.lesions import LABEL_EFFUSION, LABEL_LUNGS, LABEL_OPACITIES
 from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, spot_loss
 from CovidCTLib.training.sampling import balanced_weights
 from CovidCTLib.training.slices import SIDE, UNKNOWN, Framing, SliceSet
@@ -67,6 +73,8 @@ class Task:
         Side of the slices that are stored for the training.
     crop
         Side of the crops of them that are trained on; 0 is ``size``.
+    flooded
+        Chance of another slice's pleural effusion in a slice with labelled lungs.
     """
 
     name: ModelName
@@ -87,6 +95,12 @@ class Task:
     strength: Strength = USUAL
     side: int = SIDE
     crop: int = 0
+    flooded: float = 0.0
+
+    @property
+    def seen(self) -> int:
+        """Slices that the network sees, the own one in the middle."""
+        return slices_seen(self.architecture)
 
 
 def to_grid(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -111,10 +125,19 @@ def area_under_curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -
 
 
 def _judge_lungs(outputs: torch.Tensor, slices: SliceSet) -> dict[str, float]:
-    """Mean Dice over slices of pictures and archives, over cases of volumes."""
-    found = (outputs[:, 0] > 0).numpy()
-    truth = to_grid(slices.lungs, found.shape[1])
-    return _mean_dice("lungs", found, truth == 1, slices)
+    """Mean Dice over slices of pictures and archives, over cases of volumes; the same of pleural effusion."""
+    called = outputs.argmax(dim=1).numpy() if outputs.shape[1] > 1 else (outputs[:, 0] > 0).numpy().astype(int)
+    truth = to_grid(slices.lungs, called.shape[1])
+    figures = _mean_dice("lungs", (called == 1) & (truth != UNKNOWN), truth == 1, slices)
+    if outputs.shape[1] == 1:
+        return figures
+    fluid = to_grid(slices.effusion, called.shape[1])
+    other = _mean_dice("effusion", (called == 2) & (fluid != UNKNOWN), fluid == 1, slices)
+    scores = [part["score"] for part in (figures, other) if len(part) > 1]
+    without = np.asarray([not (fluid[slices.case == case] == 1).any() for case in slices.case])
+    if without.any():
+        figures["false_effusion_pixels_a_slice"] = float((called[without] == 2).sum(axis=(1, 2)).mean())
+    return {**figures, **other, "score": float(np.mean(scores)) if scores else 0.0}
 
 
 def _mean_dice(
@@ -152,6 +175,9 @@ def _judge_opacities(outputs: torch.Tensor, slices: SliceSet) -> dict[str, float
     normal = np.asarray([says_normal(str(case)) for case in slices.case])
     if normal.any() and lungs[normal].any():
         figures["normal_opacity_percent"] = 100 * float(inside[normal].sum() / lungs[normal].sum())
+    others = np.asarray([says_other_disease(str(case)) for case in slices.case])
+    if others.any() and lungs[others].any():
+        figures["other_disease_opacity_percent"] = 100 * float(inside[others].sum() / lungs[others].sum())
     return figures
 
 
@@ -213,8 +239,8 @@ def _slice_loss(network: torch.nn.Module, images: torch.Tensor, batch: Mapping[s
 
 
 def _slice_groups(slices: SliceSet) -> NDArray[np.str_]:
-    """Groups of the classifier: abnormal or normal, volumes or pictures."""
-    state = np.where(slices.abnormal == 1, "abnormal", "normal")
+    """Groups of the classifier: abnormal, normal, or of a patient with another disease; volumes or pictures."""
+    state = np.where(slices.abnormal == 1, "abnormal", np.where(_of_other_disease(slices), "other", "normal"))
     volume = np.where(slices.source == "volume", "volume", "picture")
     return np.char.add(np.char.add(state, " "), volume)
 
@@ -222,7 +248,21 @@ def _slice_groups(slices: SliceSet) -> NDArray[np.str_]:
 def _opacity_groups(slices: SliceSet) -> NDArray[np.str_]:
     """Groups of the opacity network: with and without opacity, by source."""
     infected = ((slices.opacities > 0) & (slices.opacities != UNKNOWN)).any(axis=(1, 2))
-    return np.char.add(np.where(infected, "infected ", "clear "), slices.source.astype(str))
+    state = np.where(infected, "infected ", np.where(_of_other_disease(slices), "other ", "clear "))
+    return np.char.add(state, slices.source.astype(str))
+
+
+def _of_other_disease(slices: SliceSet) -> NDArray[np.bool_]:
+    """Slices of patients with another disease than COVID-19, by the names of their CTs."""
+    return np.asarray([says_other_disease(str(c)) or says_other_pneumonia(str(c)) for c in slices.case], bool)
+
+
+def _lung_groups(slices: SliceSet) -> NDArray[np.str_]:
+    """Groups of the lung network: by source, and volumes by what is known of effusion, and whether there is some."""
+    fluid = (slices.effusion == 1).any(axis=(1, 2))
+    dry = (slices.effusion != UNKNOWN).any(axis=(1, 2)) & ~fluid & ~(slices.lungs != UNKNOWN).any(axis=(1, 2))
+    state = np.where(fluid, "effusion ", np.where(dry, "no effusion ", ""))
+    return np.char.add(state, slices.source.astype(str))
 
 
 _SHARED_INPUT = "HU clipped to -1024..150 and scaled to [0, 1], canonical axial slices, one channel; "
@@ -232,16 +272,30 @@ LUNGS = Task(
     architecture=LUNG_ARCHITECTURE,
     size=256,
     framing="body",
-    usable=lambda s: (s.lungs != UNKNOWN).any(axis=(1, 2)),
-    weights=lambda s: balanced_weights(s.source, {"volume": 1.0, "calibrated pictures": 0.6, "slice archive": 0.8}),
-    loss=lambda network, images, batch: lung_loss(network(images), batch["label"][:, LABEL_LUNGS]),
+    usable=lambda s: ((s.lungs != UNKNOWN) | (s.effusion != UNKNOWN)).any(axis=(1, 2)),
+    weights=lambda s: balanced_weights(
+        _lung_groups(s),
+        {
+            "volume": 1.4,
+            "calibrated pictures": 0.5,
+            "slice archive": 0.6,
+            "effusion volume": 0.9,
+            "no effusion volume": 0.4,
+        },
+    ),
+    loss=lambda network, images, batch: lung_loss(
+        network(images), batch["label"][:, LABEL_LUNGS], batch["label"][:, LABEL_EFFUSION]
+    ),
     judge=_judge_lungs,
     # Half of them dense and at the pleura, which else is taken for the chest wall.
-    pasted=0.3,
+    pasted=0.25,
+    flooded=0.2,
     expects=_SHARED_INPUT + "a square around the body, 256 x 256.",
-    gives="One logit a pixel: lung, diseased lung included; trachea and main bronchi excluded.",
+    gives="Three logits a pixel: neither; lung, diseased lung included, trachea and main bronchi excluded; pleural "
+    "effusion.",
     limits=(
-        "Children, one lung alone, large effusions and pneumothorax: trust it only if its training data show them.",
+        "Children, one lung alone and pneumothorax: trust it only if its training data show them.",
+        "Fluid in the belly and in the pericardium, and fluid with gas in it, may be called pleural effusion.",
         "Slices thicker than those of its training data were not seen.",
     ),
 )
@@ -264,6 +318,7 @@ OPACITIES = Task(
             "clear calibrated pictures": 0.5,
             "infected photographs": 0.6,
             "clear photographs": 0.3,
+            "other volume": 0.9,
         },
     ),
     loss=lambda network, images, batch: opacity_loss(network(images), batch["label"][:, LABEL_OPACITIES]),
@@ -275,8 +330,8 @@ OPACITIES = Task(
     expects=_SHARED_INPUT + "a square around both lungs, 352 x 352.",
     gives="Three logits a pixel: none, ground-glass opacity, consolidation.",
     limits=(
-        "Pleural effusion is not predicted: it is none of the labels.",
-        "Fibrosis, tumours, atelectasis and other pneumonias may be called opacity: it tells where, not why.",
+        "Tumours, collapse and dependent density of few patients were shown as no opacity; those of others, fibrosis, "
+        "and other pneumonias may be called opacity: it tells where, not why.",
         "Ground glass and consolidation are told apart less reliably than opacity from lung.",
     ),
 )
@@ -291,7 +346,13 @@ SLICES = Task(
     usable=lambda s: s.abnormal >= 0,
     weights=lambda s: balanced_weights(
         _slice_groups(s),
-        {"abnormal volume": 1.0, "normal volume": 1.4, "abnormal picture": 0.4, "normal picture": 0.4},
+        {
+            "abnormal volume": 1.3,
+            "normal volume": 1.1,
+            "other volume": 1.2,
+            "abnormal picture": 0.4,
+            "normal picture": 0.4,
+        },
     ),
     prepare=lambda images, lungs: keep_lungs(images, lungs > 0),
     # Disease on the CTs of people without it teaches that the scanner says nothing.
@@ -301,9 +362,10 @@ SLICES = Task(
     thresholds={"slice": SLICE_THRESHOLD, "case": CASE_THRESHOLD},
     judge=_judge_slices,
     expects=_SHARED_INPUT + "a square around both lungs, 224 x 224, black outside the lungs but for a rim of 3 pixels.",
-    gives="One logit a slice: abnormal (opacity) against normal.",
+    gives="One logit a slice: abnormal and like COVID-19 against all others.",
     limits=(
-        "Bacterial pneumonia and other lung disease count as abnormal too.",
+        "Other pneumonia, viral above all, may look like COVID-19; it was shown one that is not.",
+        "Of other diseases it was shown lung cancer and pleural effusion only.",
         "Where few patients with normal slices were trained on, those of other scanners may be called abnormal.",
         "The probability is not calibrated for populations with rare disease.",
         "In thick slices the dome of the diaphragm may be taken for disease.",

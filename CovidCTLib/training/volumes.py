@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import CovidCTError, TrainingDataError
-from CovidCTLib.geometry import CanonicalGrid
+from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.hu import NETWORK_LOW_HU
-from CovidCTLib.training.images import UNKNOWN, LabelledImage
-from CovidCTLib.training.layout import TrainingCase, says_normal
+from CovidCTLib.training.images import INFECTION, UNKNOWN, LabelledImage
+from CovidCTLib.training.layout import TrainingCase, says_normal, says_other_disease
 from CovidCTLib.training.masks import read_mask
 from CovidCTLib.training.tables import TableRow, columns_of, read_table
 
 MIN_POSITIVE_MM2 = 30.0
 """Slices with less opacity than this, but some, are neither abnormal nor normal for the classifier."""
+
+
+MOST_OVERLAP_SHARE = 0.02
+"""Share of an effusion that may be called lung or opacity, too: masks of two hands meet at their rims. What both claim
+is taken as not labelled; more of it is a contradiction."""
 
 
 def read_volume(case: TrainingCase) -> LabelledImage:
@@ -42,31 +49,93 @@ def read_volume(case: TrainingCase) -> LabelledImage:
     lungs = np.full(hu.shape, UNKNOWN, np.uint8)
     opacities = np.full(hu.shape, UNKNOWN, np.uint8)
     if case.lungs:
-        lungs = np.minimum(read_mask(case.lungs, scan.geometry, 2), 1)
-        if not lungs.any():
+        lungs = read_mask(case.lungs, scan.geometry, 2, unlabelled=UNKNOWN)
+        # Left and right may differ.
+        lungs[lungs == 2] = 1
+        if not (lungs == 1).any():
             raise TrainingDataError(f"The mask {case.lungs.name} is empty. Leave the case out, or paint its lungs.")
-    if case.opacities:
-        opacities = read_mask(case.opacities, scan.geometry, 2)
-        _check_painted(case, opacities)
-    elif case.all_normal:
+    painted = _read_painted(case, scan.geometry)
+    if painted is not None:
+        opacities = painted
+    elif case.all_normal or says_other_disease(case.name):
         opacities[:] = 0
+    effusion = _read_effusion(case, scan.geometry, hu.shape)
+    if case.effusion and effusion is not None:
+        _settle_overlap(case, effusion, lungs, opacities)
     if case.slice_table:
         abnormal = _by_table(case, grid)
         _check_agreement(case, abnormal, opacities)
         opacities[abnormal == 0] = 0
-    elif case.opacities or case.all_normal:
+    elif painted is not None or case.all_normal or says_other_disease(case.name):
         pixel_mm2 = grid.geometry.spacing_xyz_mm[0] * grid.geometry.spacing_xyz_mm[1]
-        area = np.count_nonzero(opacities, axis=(1, 2)) * pixel_mm2
+        area = np.count_nonzero((opacities > 0) & (opacities != UNKNOWN), axis=(1, 2)) * pixel_mm2
         abnormal = np.where(area >= MIN_POSITIVE_MM2, 1, np.where(area == 0, 0, -1)).astype(np.int8)
     else:
         abnormal = np.full(len(hu), -1, np.int8)
-    return LabelledImage(case.name, case.patient, hu, lungs, opacities, abnormal, grid.geometry.spacing_zyx_mm, scan)
+    spacing = grid.geometry.spacing_zyx_mm
+    return LabelledImage(case.name, case.patient, hu, lungs, opacities, abnormal, spacing, scan, effusion)
 
 
-def _check_painted(case: TrainingCase, opacities: NDArray[np.uint8]) -> None:
+def _read_painted(case: TrainingCase, geometry: Geometry) -> NDArray[np.uint8] | None:
+    """Read the painted opacities, of told kinds or not; None where there is no such mask."""
+    told = read_mask(case.opacities, geometry, 2) if case.opacities else None
+    untold = read_mask(case.infection, geometry, 1) if case.infection else None
+    for path, mask in ((case.opacities, told), (case.infection, untold)):
+        if path is not None and mask is not None:
+            _check_painted(case, path, mask)
+    if told is not None and untold is not None and case.opacities and case.infection:
+        differ = int(np.count_nonzero((told > 0) != (untold > 0)))
+        if differ:
+            raise TrainingDataError(
+                f"{case.opacities.name} and {case.infection.name} must mark the same voxels, but {differ} differ. "
+                "Correct one of them, or leave one out: the first tells the kinds of opacity, the second does not."
+            )
+    if told is not None:
+        return told
+    return None if untold is None else untold * np.uint8(INFECTION)
+
+
+def _read_effusion(case: TrainingCase, geometry: Geometry, shape: tuple[int, ...]) -> NDArray[np.uint8] | None:
+    """Read the mask of pleural effusion; none anywhere where that is known; None where nothing is known."""
+    if case.effusion:
+        effusion = read_mask(case.effusion, geometry, 1)
+        if effusion.any() and case.all_normal:
+            raise TrainingDataError(
+                f"The mask {case.effusion.name} must be empty, as a name that begins with 'normal' says that the CT "
+                "shows no disease, but an effusion is painted. Rename the CT and its files, or correct the mask."
+            )
+        if not effusion.any() and not case.all_normal:
+            raise TrainingDataError(
+                f"The mask {case.effusion.name} is empty. If the CT shows no pleural effusion, leave the mask out and "
+                f"give --no-effusion {case.name}; else paint it."
+            )
+        return effusion
+    return np.zeros(shape, np.uint8) if case.all_normal or case.no_effusion else None
+
+
+def _settle_overlap(
+    case: TrainingCase, effusion: NDArray[np.uint8], lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]
+) -> None:
+    """Refuse effusion that is called lung or opacity, too; a rim of it counts as not labelled, in place."""
+    fluid, mask_name = effusion == 1, case.effusion.name if case.effusion else ""
+    for name, other in (("lung", lungs == 1), ("opacity", (opacities > 0) & (opacities != UNKNOWN))):
+        both = fluid & other
+        share = int(np.count_nonzero(both)) / max(1, int(np.count_nonzero(fluid)))
+        if share > MOST_OVERLAP_SHARE:
+            raise TrainingDataError(
+                f"Pleural effusion is neither lung nor opacity, but {share:.0%} of what {mask_name} marks is "
+                f"marked as {name}, too ({MOST_OVERLAP_SHARE:.0%} at the rim may be). Correct one of the masks."
+            )
+        for mask in (effusion, lungs, opacities):
+            mask[both] = UNKNOWN
+    # Fluid is no opacity, whether or not opacities were labelled.
+    opacities[effusion == 1] = 0
+
+
+def _check_painted(case: TrainingCase, path: Path, opacities: NDArray[np.uint8]) -> None:
     """Refuse opacities where the name says that there are none, and none where it does not."""
-    mask = case.opacities.name if case.opacities else ""
-    if not opacities.any() and not case.all_normal:
+    mask = path.name
+    if not opacities.any() and not case.not_covid:
         raise TrainingDataError(
             f"The mask {mask} is empty. If the CT shows no disease, let its name begin with "
             "'normal'; else paint its opacities, or leave the mask out."
@@ -87,11 +156,11 @@ def _check_agreement(case: TrainingCase, abnormal: NDArray[np.int8], opacities: 
             f"disease, but it does so for {np.count_nonzero(abnormal == 1)}. Rename the CT and its files, or correct "
             "the table."
         )
-    if case.opacities:
-        erased = (abnormal == 0) & opacities.any(axis=(1, 2))
+    if mask := case.opacities or case.infection:
+        erased = (abnormal == 0) & ((opacities > 0) & (opacities != UNKNOWN)).any(axis=(1, 2))
         if erased.any():
             raise TrainingDataError(
-                f"{table} and {case.opacities.name} must agree, but the table calls "
+                f"{table} and {mask.name} must agree, but the table calls "
                 f"{np.count_nonzero(erased)} of the slices with painted opacities normal. Correct one of them"
                 + (", or take --reversed-table back." if case.table_reversed else ".")
             )

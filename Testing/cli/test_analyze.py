@@ -48,7 +48,7 @@ def test_results_appear_and_the_summary_says_what_came_out(seen, report, tmp_pat
     assert names_in(out) == {*FILES, "report.html"}
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
-        "Case decision: positive (3 of 8 lung slices called abnormal, 38 %; positive above 20 %)",
+        "Case decision: like COVID-19 (3 of 8 lung slices called so, 38 %; the limit is 20 %)",
         "Corona Score:  1.5 cm3 (from the slice classifier's localization)",
         "Opacity:       6.5 % of both lungs, high opacity 0.5 %, volume 0 ml (from the opacity network)",
         "Note: Pleural effusion is not predicted yet.",
@@ -197,7 +197,9 @@ def test_a_negative_case_is_called_negative(tmp_path):
     negative = replace(
         analysis, case=replace(analysis.case, positive=False, positive_fraction=0.125, positive_slices=1)
     )
-    assert summary_lines(negative, tmp_path, report=True)[0].startswith("Case decision: negative (1 of 8 lung slices")
+    assert summary_lines(negative, tmp_path, report=True)[0].startswith(
+        "Case decision: not like COVID-19 (1 of 8 lung slices"
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from CovidCTLib.models.efficientnet import CHANNELS, LAST_STAGE_OF_MAPS, DepthwiseConv, EfficientEncoder
-from CovidCTLib.models.networks import OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, SliceClassifier, build_network
+from CovidCTLib.models.networks import OPACITY_ARCHITECTURE, SliceClassifier, build_network
+from CovidCTLib.training.architectures import EFFICIENTNET
 
 
 def test_the_encoder_halves_the_grid_five_times() -> None:
@@ -35,14 +36,14 @@ def test_an_encoder_for_coarse_maps_ends_at_a_sixteenth_of_the_side() -> None:
 
 def test_networks_on_the_encoder_give_logits_of_the_input_size() -> None:
     opacities = build_network(OPACITY_ARCHITECTURE).eval()
-    slices = build_network(SLICE_ARCHITECTURE).eval()
+    slices = build_network(EFFICIENTNET).eval()
     with torch.no_grad():
         assert opacities(torch.rand(2, 1, 64, 64)).shape == (2, 3, 64, 64)
         assert slices(torch.rand(2, 1, 224, 224)).shape == (2,)
 
 
 def test_frozen_stages_learn_nothing_and_the_others_do() -> None:
-    network = build_network(SLICE_ARCHITECTURE)
+    network = build_network(EFFICIENTNET)
     assert isinstance(network, SliceClassifier)
     encoder = network.backbone
     assert isinstance(encoder, EfficientEncoder)

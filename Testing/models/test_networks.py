@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from CovidCTLib.models.networks import FIRST_WEIGHT_OF_SPOTS, SLICE_ARCHITECTURE, SliceClassifier, build_network
+from CovidCTLib.training.architectures import EFFICIENTNET
 
 RESNET = {"kind": "resnet", "layers": [3, 4, 6, 3], "widths": [8, 16, 32, 64]}
 
 
-@pytest.mark.parametrize("architecture", [SLICE_ARCHITECTURE, RESNET])
+@pytest.mark.parametrize("architecture", [SLICE_ARCHITECTURE, EFFICIENTNET, RESNET])
 def test_classifier_gives_a_verdict_and_maps_at_28_and_14(architecture: dict[str, object]) -> None:
     network = build_network(architecture).eval()
     assert isinstance(network, SliceClassifier)

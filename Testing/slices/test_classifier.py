@@ -59,3 +59,16 @@ def test_without_lung_slices_the_decision_is_absent_with_a_reason() -> None:
     assert decision.positive is None
     assert decision.positive_fraction is None
     assert decision.reason == "no slice shows enough lung to be judged"
+
+
+def test_the_decision_says_like_covid_or_not_and_what_it_was_judged_on() -> None:
+    findings = [SliceFinding(0.9, True), SliceFinding(0.1, False), SliceFinding(None, False)]
+    like = decide_case(findings, 0.5, 0.2, "Judged on 3 cases.")
+    assert like.verdict == "like COVID-19"
+    assert like.words == (
+        "1 of 2 lung slices (50 %) are called like COVID-19, at a probability of at least 0.50. A case is called so "
+        "when their share is above 20 %. Judged on 3 cases."
+    )
+    assert decide_case(findings, 0.5, 0.5).verdict == "not like COVID-19"
+    assert decide_case(findings, 0.5, 0.5).words.endswith("is above 50 %.")
+    assert decide_case(findings[2:], 0.5, 0.5).verdict == ""

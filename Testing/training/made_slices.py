@@ -10,7 +10,7 @@ from training_folder import chest
 
 from CovidCTLib.models.networks import SLICE_ARCHITECTURE
 from CovidCTLib.training.slice_checksums import slice_checksums
-from CovidCTLib.training.slices import SliceSet
+from CovidCTLib.training.slices import UNKNOWN, SliceSet
 from CovidCTLib.training.tasks import LUNGS, OPACITIES, SLICES, Task
 
 TINY: dict[str, Any] = {"kind": "unet", "channels": [4, 8], "outputs": 1}
@@ -37,11 +37,13 @@ def made_slices(patients: int = 4) -> SliceSet:
                 (np.clip((hu + 1024) / 1174, 0, 1)).astype(np.float16),
                 lungs,
                 opacities,
+                np.full_like(lungs, UNKNOWN),
                 np.asarray([0, 1], np.int8),
                 np.asarray([f"Smith_{k}"] * 2),
                 np.asarray([f"case_{k}"] * 2),
                 np.asarray(["volume"] * 2),
                 np.arange(2, dtype=np.int32),
+                np.full(2, 5.0, np.float32),
                 np.asarray(slice_checksums(hu)),
             )
         )

@@ -12,8 +12,8 @@ from monai.networks.nets import EfficientNet, UNet, resnet50
 
 from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.models.efficientnet import _BLOCKS
-from CovidCTLib.models.networks import OPACITY_ARCHITECTURE, SLICE_ARCHITECTURE, build_network
-from CovidCTLib.training.architectures import ARCHITECTURES, RESNET50
+from CovidCTLib.models.networks import OPACITY_ARCHITECTURE, build_network
+from CovidCTLib.training.architectures import ARCHITECTURES, EFFICIENTNET, RESNET50
 from CovidCTLib.training.initial import initialize, read_initial, start_from
 
 HEAD = ("spots_28", "spots_14", "out")
@@ -33,7 +33,7 @@ def photograph_weights() -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize(
     ("architecture", "left_out"),
-    [(OPACITY_ARCHITECTURE, "_conv_head.weight"), (SLICE_ARCHITECTURE, "_blocks.11._expand_conv.weight")],
+    [(OPACITY_ARCHITECTURE, "_conv_head.weight"), (EFFICIENTNET, "_blocks.11._expand_conv.weight")],
 )
 def test_an_encoder_takes_every_tensor_of_weights_from_photographs(
     architecture: dict[str, object], left_out: str, photograph_weights: dict[str, torch.Tensor]
@@ -41,7 +41,8 @@ def test_an_encoder_takes_every_tensor_of_weights_from_photographs(
     network = build_network(architecture)
     sentence = initialize(network, photograph_weights)
     encoder = network.encoder if hasattr(network, "encoder") else network.backbone
-    assert f"{len(encoder.state_dict())} of {len(network.state_dict())} tensors taken" in sentence
+    fitting = sum("surroundings" not in name for name in encoder.state_dict())
+    assert f"{fitting} of {len(network.state_dict())} tensors taken" in sentence
     assert left_out in sentence
     assert torch.equal(encoder.stem[1].weight, photograph_weights["_conv_stem.weight"])
     last = encoder.stages[4][0]._project_conv.weight
@@ -147,7 +148,7 @@ def test_a_unet_of_another_width_is_refused_though_its_scalars_fit(task: str) ->
 
 def test_weights_of_another_kind_of_network_are_refused_though_a_line_fits() -> None:
     with pytest.raises(ModelError, match=r"or choose theirs with --architecture\."):
-        initialize(build_network(SLICE_ARCHITECTURE), {"out.weight": torch.zeros(1, 2), "out.bias": torch.zeros(1)})
+        initialize(build_network(EFFICIENTNET), {"out.weight": torch.zeros(1, 2), "out.bias": torch.zeros(1)})
 
 
 @pytest.mark.parametrize(
@@ -216,17 +217,17 @@ def test_tensors_that_are_no_plain_numbers_are_refused(tmp_path: Path, packed: t
 
 
 def test_only_what_was_given_is_frozen() -> None:
-    given = build_network(SLICE_ARCHITECTURE).state_dict()
-    network = build_network(SLICE_ARCHITECTURE)
+    given = build_network(EFFICIENTNET).state_dict()
+    network = build_network(EFFICIENTNET)
     start_from(network, given, 2)
     frozen = {name.split(".")[1] + name.split(".")[2] for name, p in network.named_parameters() if not p.requires_grad}
     assert {name for name in frozen if name.startswith("stages")} == {"stages0", "stages1"}
     without = {name: tensor for name, tensor in given.items() if ".stages.1." not in name}
     with pytest.raises(ModelError, match=r"frozen must come from the given weights, but \d+ \(backbone\.stages\.1"):
-        start_from(build_network(SLICE_ARCHITECTURE), without, 2)
-    start_from(build_network(SLICE_ARCHITECTURE), without, 1)
+        start_from(build_network(EFFICIENTNET), without, 2)
+    start_from(build_network(EFFICIENTNET), without, 1)
     with pytest.raises(OptionsError, match=r"--freeze must be at most 5, the number of stages, but is 6\."):
-        start_from(build_network(SLICE_ARCHITECTURE), given, 6)
+        start_from(build_network(EFFICIENTNET), given, 6)
 
 
 def test_a_missing_file_and_a_folder_are_no_weights(tmp_path: Path) -> None:

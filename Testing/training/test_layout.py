@@ -218,7 +218,9 @@ def test_a_corrupt_image_names_its_case(tmp_path: Path) -> None:
 
 def test_a_folder_without_anything_for_the_task_is_refused(tmp_path: Path) -> None:
     write_pictures(tmp_path / "photos", False)
-    with pytest.raises(TrainingDataError, match=r"No case below .* \(1 found\): CTs with lung masks .* were expected"):
+    with pytest.raises(
+        TrainingDataError, match=r"No case below .* \(1 found\): CTs with masks of lungs .* were expected"
+    ):
         load_slices(find_cases(tmp_path), "body", None)
 
 

@@ -129,11 +129,13 @@ def test_only_clear_slices_get_lesions_of_others_and_are_abnormal_then() -> None
         image=np.full((2, 96, 96), 0.2, np.float16),
         lungs=np.ones((2, 96, 96), np.uint8),
         opacities=np.zeros((2, 96, 96), np.uint8),
+        effusion=np.zeros((2, 96, 96), np.uint8),
         abnormal=np.asarray([0, 1], np.int8),
         patient=np.asarray(["a", "b"]),
         case=np.asarray(["a", "b"]),
         source=np.asarray(["volume", "volume"]),
         number=np.zeros(2, np.int32),
+        step_mm=np.zeros(2, np.float32),
         checksum=np.asarray(["", ""]),
     )
     slices.opacities[1, 20:60, 20:60] = OPACITY_GGO

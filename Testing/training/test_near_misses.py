@@ -18,7 +18,10 @@ def ward(tmp_path: Path) -> Path:
     return tmp_path / "ward"
 
 
-NOT_UNDERSTOOD = "is not understood: expected NAME_ct.nii.gz, NAME_lungs.nii.gz and NAME_opacities.nii.gz. Rename it"
+NOT_UNDERSTOOD = (
+    "is not understood: expected NAME_ct.nii.gz, NAME_lungs.nii.gz, NAME_opacities.nii.gz, "
+    "NAME_infection.nii.gz and NAME_effusion.nii.gz. Rename it"
+)
 
 
 @pytest.mark.parametrize(

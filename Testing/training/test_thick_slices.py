@@ -21,11 +21,13 @@ def steps() -> SliceSet:
         np.broadcast_to(values, shape).copy(),
         np.ones(shape, np.uint8),
         np.zeros(shape, np.uint8),
+        np.zeros(shape, np.uint8),
         np.zeros(3, np.int8),
         cases,
         cases,
         np.asarray(["volume"] * 3),
         np.asarray([0, 1, 0], np.int32),
+        np.full(3, 5.0, np.float32),
         np.asarray([""] * 3),
     )
 

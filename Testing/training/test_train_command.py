@@ -195,17 +195,17 @@ def test_a_run_is_not_continued_with_another_fold(
     [
         ("lungs", ["--init", "none.pt"], "--init must name a file of weights, but nothing is at 'none.pt'."),
         ("lungs", ["--init", "."], "--init must name a file of weights, but a folder is at"),
-        ("lungs", ["--init", "unet.pt", "--freeze", "2"], "Only an EfficientNet has stages to freeze"),
+        ("lungs", ["--init", "unet.pt", "--freeze", "2"], "Only EfficientNet and ResNet have stages to freeze"),
         ("slices", ["--init", "unet.pt"], "Give weights of the same architecture, or choose theirs"),
         (
             "slices",
             ["--architecture", "unet"],
-            "must be efficientnet or resnet50, but is unet.",
+            "must be resnet50-half or resnet50 or efficientnet, but is unet.",
         ),
         (
             "lungs",
             ["--architecture", "resnet50"],
-            "--architecture for lungs must be unet, but is resnet50.",
+            "--architecture for lungs must be windows-unet or unet, but is resnet50.",
         ),
         ("lungs", ["--architecture", "vit"], "invalid choice: 'vit'"),
     ],

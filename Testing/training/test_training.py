@@ -164,13 +164,14 @@ def test_the_specific_point_leaves_nine_normal_slices_in_ten_uncalled() -> None:
 def test_losses_are_near_zero_for_right_answers_and_ignore_unknown_pixels() -> None:
     lungs = torch.randint(0, 2, (2, 16, 16)).to(torch.uint8)
     right = (lungs.float() * 40 - 20)[:, None]
-    assert float(lung_loss(right, lungs)) < 1e-3
-    assert float(lung_loss(-right, lungs)) > 10
+    unlabelled = torch.full_like(lungs, UNKNOWN)
+    assert float(lung_loss(right, lungs, unlabelled)) < 1e-3
+    assert float(lung_loss(-right, lungs, unlabelled)) > 10
     unknown = lungs.clone()
     unknown[:, :8] = UNKNOWN
     spoiled = right.clone()
     spoiled[:, :, :8] *= -1
-    assert float(lung_loss(spoiled, unknown)) < 1e-3
+    assert float(lung_loss(spoiled, unknown, unlabelled)) < 1e-3
 
 
 def test_opacity_loss_does_not_ask_for_a_class_that_is_not_known() -> None:
@@ -220,11 +221,11 @@ def test_weights_to_start_from_are_reported_or_refused(
         train(tiny_task, *sides, tmp_path / "c", options, {"more": torch.zeros(1)})
 
 
-def test_only_an_efficientnet_can_be_frozen(
+def test_only_encoders_with_stages_can_be_frozen(
     slices: SliceSet, tiny_task: Task, options: TrainingOptions, tmp_path: Path
 ) -> None:
     given = build_network(TINY).state_dict()
-    with pytest.raises(OptionsError, match="Only an EfficientNet has stages to freeze"):
+    with pytest.raises(OptionsError, match="Only EfficientNet and ResNet have stages to freeze"):
         train(tiny_task, slices, None, tmp_path, dataclasses.replace(options, freeze=2), given)
 
 

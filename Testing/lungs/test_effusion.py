@@ -1,0 +1,97 @@
+"""Pleural effusion: what is dropped, what a network of three channels gives, and that it is no lung."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from CovidCTLib.lungs.effusion import MAX_GAP_MM, MIN_PART_ML, clean_effusion
+from CovidCTLib.lungs.network import lung_logit, segment_chest_by_network
+from CovidCTLib.models.card import ModelCard
+from CovidCTLib.models.store import LoadedNetwork
+
+SPACING = (5.0, 2.0, 2.0)
+ML = 5 * 2 * 2 / 1000
+
+
+def chest() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Lungs in slices 4 to 15, and no effusion."""
+    lungs = np.zeros((20, 60, 80), bool)
+    lungs[4:16, 15:45, 10:30] = lungs[4:16, 15:45, 50:70] = True
+    return lungs, np.zeros_like(lungs)
+
+
+def test_small_parts_are_dropped_and_larger_ones_stay() -> None:
+    lungs, effusion = chest()
+    effusion[5:9, 45:50, 12:22] = True
+    assert effusion.sum() * ML > MIN_PART_ML
+    kept = effusion.copy()
+    effusion[12, 46:48, 60:63] = True
+    clean_effusion(effusion, lungs, SPACING)
+    assert np.array_equal(effusion, kept)
+
+
+def test_fluid_far_from_the_lungs_and_lung_itself_are_no_effusion() -> None:
+    lungs, effusion = chest()
+    effusion[:] = True
+    clean_effusion(effusion, lungs, SPACING)
+    gap = round(MAX_GAP_MM / SPACING[0])
+    assert not (effusion & lungs).any()
+    assert not effusion[: 4 - gap].any()
+    assert effusion[4 - gap].any()
+    assert not effusion[:, :, 80 - 1].all()
+
+
+def test_without_lungs_nothing_is_effusion() -> None:
+    lungs, effusion = chest()
+    effusion[5:9, 45:50, 12:22] = True
+    clean_effusion(effusion, np.zeros_like(lungs), SPACING)
+    assert not effusion.any()
+
+
+class _ByGrey(torch.nn.Module):
+    """Calls dark pixels lung, grey ones of fluid effusion, and all others neither."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        grey = images[:, images.shape[1] // 2]
+        lung = (grey < 0.4).float()
+        fluid = ((grey - (10 + 1024) / 1174).abs() < 0.02).float()
+        return 10 * torch.stack([1 - lung - fluid, lung, fluid], dim=1)
+
+
+def network(outputs: int) -> LoadedNetwork:
+    card = ModelCard(
+        name="lungs", version="0", architecture={"kind": "windows-unet", "outputs": outputs, "slices": 3}, size=128,
+        framing="body", expects="", gives="", sha256="", thresholds={}, training={}, validation={}, limits=(),
+        licence="",
+    )  # fmt: skip
+    return LoadedNetwork(_ByGrey(), card, torch.device("cpu"), torch.float32)
+
+
+def test_a_network_of_three_channels_gives_lungs_and_effusion_apart() -> None:
+    hu = np.full((20, 64, 96), -1000, np.int16)
+    hu[:, 4:60, 4:92] = 100
+    hu[4:16, 15:40, 12:40] = hu[4:16, 15:40, 56:84] = -850
+    hu[5:10, 40:48, 58:82] = 10
+    found = segment_chest_by_network(hu, SPACING, network(3))
+    assert found.effusion is not None
+    assert not (found.lungs & found.effusion).any()
+    true = hu == 10
+    overlap = 2 * (true & found.effusion).sum() / (true.sum() + found.effusion.sum())
+    assert overlap > 0.9
+    assert (found.lungs & (hu == -850)).sum() > 0.95 * (hu == -850).sum()
+
+
+def test_the_logit_of_lung_is_against_both_other_classes() -> None:
+    logits = torch.tensor([0.0, 1.0, 2.0]).reshape(1, 3, 1, 1)
+    chance = logits.softmax(dim=1)[0, 1, 0, 0]
+    assert float(lung_logit(logits).sigmoid()) == pytest.approx(float(chance))
+    single = torch.full((1, 1, 2, 2), 0.7)
+    assert torch.equal(lung_logit(single), single[:, 0])
+
+
+def test_a_card_says_whether_its_network_tells_effusion() -> None:
+    assert network(3).card.finds_effusion
+    assert not network(1).card.finds_effusion
