@@ -51,7 +51,7 @@ _SEVERITY_ORDER = {"refuse": 0, "warn": 1, "note": 2}
 
 NO_EFFUSION = Notice(
     "no-pleural-effusion",
-    "Pleural effusion is not looked for: these lungs do not come from a network that tells it.",
+    "Pleural effusion is not looked for: the networks were not trained on any labelled effusion.",
     "note",
 )
 

@@ -112,6 +112,7 @@ def card_of(
 
     from CovidCTLib.models.card import SLICE_CHECKSUMS, ModelCard
     from CovidCTLib.training.slice_checksums import known_checksums
+    from CovidCTLib.training.taught import what_cases_taught
 
     return ModelCard(
         name=task.name,
@@ -128,6 +129,7 @@ def card_of(
             "cases": sorted({str(case) for case in training.case}),
             "patients": sorted({str(patient) for patient in training.patient}),
             "slices_and_patients": count(training),
+            "taught_by": {what: list(names) for what, names in what_cases_taught(task.name, training).items()},
             SLICE_CHECKSUMS: sorted(known_checksums(training.checksum)),
             "torch": torch.__version__,
             **made,
