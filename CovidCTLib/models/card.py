@@ -109,7 +109,7 @@ class ModelCard:
     @property
     def finds_effusion(self) -> bool:
         """Whether it is a lung network that tells pleural effusion, too."""
-        return self.role == "lungs" and not self.is_foreign and int(self.architecture.get("outputs", 1)) > 1
+        return self.role == "lungs" and not self.is_foreign and self.architecture.get("outputs") == _WITH_EFFUSION
 
     @property
     def tells_kinds(self) -> bool:
@@ -181,6 +181,9 @@ class ModelCard:
             )
         return rows
 
+
+_WITH_EFFUSION = 3
+"""Outputs of a lung network that tells neither, lung and pleural effusion apart."""
 
 CROSS_VALIDATION = "cross_validation"
 """Begin of the keys in a validation under which other weights than the card's were judged."""

@@ -127,10 +127,11 @@ def test_key_numbers_are_those_of_the_analysis(an_analysis: Analysis, a_page: Pa
     severity = an_analysis.measure("both_lungs", "severity_0_24").value
     assert volume is not None
     assert severity is not None
-    assert {"like COVID-19", format_number(volume), format_number(severity)} <= shown
+    assert {"like", format_number(volume), format_number(severity)} <= shown
     case = an_analysis.case
     assert f"{case.positive_slices} of {case.lung_slices} lung slices" in a_page.text
     assert "at a probability of at least 0.60" in a_page.text
+    assert "are called like COVID-19" in a_page.text
     assert "above 10 %" in a_page.text
 
 
