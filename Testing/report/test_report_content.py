@@ -56,9 +56,9 @@ def test_notices_tell_what_they_have() -> None:
     assert notice_numbers(Notice("a", "b")) == ""
 
 
-def test_a_negative_case_is_called_negative(an_analysis: Analysis) -> None:
+def test_a_negative_case_is_called_not_like_covid(an_analysis: Analysis) -> None:
     case = dataclasses.replace(an_analysis.case, positive=False)
-    assert case_number(dataclasses.replace(an_analysis, case=case)).text == "negative"
+    assert case_number(dataclasses.replace(an_analysis, case=case)).text == "not like COVID-19"
 
 
 def test_a_value_that_is_not_finite_is_not_available(an_analysis: Analysis) -> None:
