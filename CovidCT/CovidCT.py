@@ -149,7 +149,9 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """End what is running and let go of the scene, before the application closes or the module is unloaded."""
+        # Connected, it would hold the panel for as long as Slicer runs, also where the module is loaded anew.
         self._lookTimer.stop()
+        self._lookTimer.deleteLater()
         self.setParameterNode(None)
         self.controller.stop()
         self.charts.leave()

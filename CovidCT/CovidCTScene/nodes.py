@@ -124,7 +124,9 @@ def removeNodes(scene: Any, nodes: Any) -> None:
         belongings = list(_belongings(node))
         scene.RemoveNode(node)
         for belonging in belongings:
-            scene.RemoveNode(belonging)
+            # Slicer's application removes most of them with their node; removing one again is an error there.
+            if belonging.GetScene() is not None:
+                scene.RemoveNode(belonging)
 
 
 def _belongings(node: Any) -> Iterator[Any]:
