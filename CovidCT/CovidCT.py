@@ -177,7 +177,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Take up the parameter node of the new scene, or what a loaded one says was chosen, if the module is open."""
         self._seen.forget()
         if self.parent.isEntered:
-            self.initializeParameterNode()
+            self.initializeParameterNode(asSaved=True)
 
     def onNodesChanged(self, caller, event):
         """Look at the scene once it has come to rest."""
@@ -196,11 +196,14 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._chooseNewest()
         self.controller.showState()
 
-    def initializeParameterNode(self):
-        """Follow the scene's parameter node, and choose the newest CT where none is chosen."""
-        self.setParameterNode(self.logic.getParameterNode())
+    def initializeParameterNode(self, asSaved=False):
+        """Follow the scene's parameter node, and choose the newest CT where none is chosen.
+
+        With ``asSaved`` the node came with a scene that was loaded, whose views stay as they were saved.
+        """
+        self.setParameterNode(self.logic.getParameterNode(), asSaved)
         self._chooseNewest()
-        self.controller.showState()
+        self.controller.showChosen(asSaved)
 
     def _chooseNewest(self):
         """Choose the newest CT if none is chosen, or if it was never seen before; never while one is analyzed."""
@@ -211,8 +214,8 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if isNew or self._parameterNode.inputVolume is None:
             self._parameterNode.inputVolume = newest
 
-    def setParameterNode(self, parameterNode):
-        """Connect the panel to a parameter node, or to none."""
+    def setParameterNode(self, parameterNode, asSaved=False):
+        """Connect the panel to a parameter node, or to none; ``asSaved`` as in `initializeParameterNode`."""
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
@@ -220,11 +223,11 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if parameterNode is not None:
             self._guiTag = panels.connectWidgets(parameterNode, self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-        self.controller.showState()
+        self.controller.showChosen(asSaved)
 
     def onParametersModified(self, caller=None, event=None):
-        """Keep buttons and results in step with what is chosen."""
-        self.controller.showState()
+        """Keep views, buttons and results in step with what is chosen."""
+        self.controller.showChosen()
 
     def following(self):
         """Say whether the module is open, so that what is chosen is known."""

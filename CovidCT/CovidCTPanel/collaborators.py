@@ -20,8 +20,8 @@ class Surfaces(Protocol):
     def make(self) -> None:
         """Compute, in any thread, when all steps were taken."""
 
-    def show(self) -> None:
-        """Show what was computed."""
+    def show(self, turn: bool = True) -> None:
+        """Show what was computed; with ``turn`` the 3D views turn to it."""
 
 
 class Actions(Protocol):
@@ -40,6 +40,8 @@ class Actions(Protocol):
     def isHeatMapShown(self, volumeId: str) -> bool: ...  # noqa: D102
     def showHeatMap(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
     def applyWindow(self, volumeId: str | None, name: str) -> None: ...  # noqa: D102
+    def showCt(self, volumeId: str) -> None: ...  # noqa: D102
+    def heatMaps(self) -> list[str]: ...  # noqa: D102
     def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
     def showChart(self, volumeId: str) -> None: ...  # noqa: D102
     def showTable(self, volumeId: str) -> None: ...  # noqa: D102

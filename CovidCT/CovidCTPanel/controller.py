@@ -78,6 +78,7 @@ class Controller:
         self._surfaces: LongCall | None = None
         self._files = ResultFiles(panel, actions.snapshot, self._beside)
         self.runVolumeId: str | None = None
+        self._shownId: str | None = None
         panel.onAnalyze(self.analyze, lambda: self.cancel(_("Cancelled; the scene is as it was.")))
         panel.onWindow(lambda name: self._try(lambda: self._actions.applyWindow(self._choice.volumeId(), name)))
         panel.onResultButton("show3DButton", self.show3D)
@@ -102,10 +103,27 @@ class Controller:
         """Whether anything is running."""
         return self.running or self._batch is not None or self._background is not None
 
+    def showChosen(self, asSaved: bool = False) -> None:
+        """Show in the views which CT is chosen, where that changed while the module is open, and then all the rest.
+
+        Parameters
+        ----------
+        asSaved
+            Whether the choice came with a scene that was loaded, whose views stay as they were saved.
+        """
+        volumeId = self._choice.volumeId()
+        if self._choice.following() and volumeId != self._shownId:
+            self._shownId = volumeId
+            if volumeId is not None and not asSaved and self._actions.refusal(volumeId) is None:
+                self._try(lambda: self._actions.showCt(volumeId))
+        self.showState()
+
     def showState(self) -> None:
         """Enable the buttons exactly when they can work, and show the results of the chosen CT."""
         volumeId = self._choice.volumeId()
         refusal = self._actions.refusal(volumeId)
+        self._panel.hideVolumes(self._actions.heatMaps())
+        self._panel.forgetMessageOf((volumeId, refusal))
         if refusal is None and self.busy and not self.running:
             refusal = _("Wait until what is running is done, or cancel it.")
         self._panel.showRefusal(refusal)
@@ -178,8 +196,11 @@ class Controller:
         """Empty the follow-up section, because its studies go with their scene."""
         self._followUpSection.showStudies(())
 
-    def show3D(self, shown: bool) -> None:
-        """Show or hide the surfaces of the chosen CT; the first time they are made beside the user interface."""
+    def show3D(self, shown: bool, turn: bool = True) -> None:
+        """Show or hide the surfaces of the chosen CT; the first time they are made beside the user interface.
+
+        With ``turn`` the 3D views then turn to them.
+        """
         volumeId = self._choice.volumeId()
         if volumeId is None or self._surfaces is not None:
             return
@@ -199,7 +220,7 @@ class Controller:
 
             def show() -> None:
                 future.result()
-                surfaces.show()
+                surfaces.show(turn)
 
             with waitCursor():
                 self._try(show)
@@ -310,13 +331,16 @@ class Controller:
         if self._stopReason is not None or not self._actions.has(volumeId):
             self._end("")
             return
+        seen3D = self._actions.is3DShown(volumeId)
         try:
             with waitCursor():
                 # Slicer would only print a mistake, and the panel would wait for the end of the run for ever.
                 message = orMistake(lambda: self._actions.add(volumeId, future.result()))
         except CovidCTError as error:
-            message = str(error)
+            message, seen3D = str(error), False
         self._end(message)
+        if seen3D:
+            self.show3D(True, turn=False)
 
     def _openExplanation(self, folder: PrivateFolder) -> None:
         self._end("")

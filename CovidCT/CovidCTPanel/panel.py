@@ -60,6 +60,7 @@ class Panel:
         self._working = False
         self._cancelling = False
         self._started = 0.0
+        self._state: object = None
         self._usualToolTips = {name: getattr(ui, name).toolTip for name in RESULT_BUTTONS}
         ui.progressBar.maximum = PROGRESS_STEPS
         for window in (*WINDOWS, READING_WINDOW):
@@ -87,7 +88,7 @@ class Panel:
         """Call a function with the name of the window whose button is pressed."""
         for window in (*WINDOWS, READING_WINDOW):
             self.windowButton(window.name).connect(
-                "clicked(bool)", lambda _checked=False, name=window.name: function(name)
+                "clicked(bool)", lambda _checked=False, name=window.name: self._pressed(lambda: function(name))
             )
 
     def onAnalyze(self, start: Callable[[], None], cancel: Callable[[], None]) -> None:
@@ -95,7 +96,7 @@ class Panel:
 
         def pressed(_checked: bool = False) -> None:
             if not self._working:
-                start()
+                self._pressed(start)
             elif time.monotonic() - self._started > SECOND_CLICK_S:
                 cancel()
 
@@ -103,7 +104,9 @@ class Panel:
 
     def onResultButton(self, name: str, function: Callable[[bool], None]) -> None:
         """Call a function with whether the button is checked now, when the user pressed a button of the results."""
-        getattr(self._ui, name).connect("clicked(bool)", lambda checked=False: function(bool(checked)))
+        getattr(self._ui, name).connect(
+            "clicked(bool)", lambda checked=False: self._pressed(lambda: function(bool(checked)))
+        )
 
     def showRefusal(self, refusal: str | None) -> None:
         """Disable the button with the reason as its tooltip, or enable it where there is none."""
@@ -145,6 +148,18 @@ class Panel:
         self._ui.messageLabel.text = text
         self._ui.messageLabel.visible = bool(text)
 
+    def forgetMessageOf(self, state: object) -> None:
+        """Take the sentence away where what is chosen is in another state by now, for it may be true no more."""
+        changed, self._state = state != self._state, state
+        if changed and not self._working:
+            self.showMessage("")
+
+    def hideVolumes(self, identifiers: list[str]) -> None:
+        """Leave volumes out of the list of CTs to choose from."""
+        listed = self._ui.inputVolumeSelector.sortFilterProxyModel()
+        if list(listed.hiddenNodeIDs) != identifiers:
+            listed.hiddenNodeIDs = identifiers
+
     def showRecord(self, record: Record | None) -> None:
         """Show the results of the chosen CT, or that it has none.
 
@@ -178,6 +193,12 @@ class Panel:
         button.toolTip = refusal or self._usualToolTips[name]
         if button.checkable:
             button.checked = checked
+
+    def _pressed(self, function: Callable[[], None]) -> None:
+        """Do what a button stands for, without what was said before, which was about something else."""
+        if not self._working:
+            self.showMessage("")
+        function()
 
     def _showButton(self) -> None:
         button = self._ui.analyzeButton

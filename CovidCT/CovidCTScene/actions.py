@@ -15,13 +15,14 @@ from CovidCTScene.choice import refusalOfCt, shownSlice
 from CovidCTScene.edited import EDITED_SUFFIX
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, studiesOfPatient
 from CovidCTScene.handover import handOverOfVolumeNode
-from CovidCTScene.nodes import ResultNodes, resultNodesOf
+from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
+from CovidCTScene.shown_results import showAgain, shownResults
 from CovidCTScene.snapshot import Snapshot
 from CovidCTScene.surfaces import Surfaces
 from CovidCTScene.texts import tr as _
-from CovidCTScene.views import applyWindowPreset, is3DShown, isHeatMapShown, show3D, showAnalysis, showHeatMap
+from CovidCTScene.views import applyWindowPreset, is3DShown, isHeatMapShown, show3D, showAnalysis, showCt, showHeatMap
 
 if TYPE_CHECKING:
     from CovidCTLib.followup import FollowUp
@@ -85,10 +86,16 @@ class SceneActions:
         return scanLater(self._node(volumeId))
 
     def add(self, volumeId: str, analysis: Analysis) -> str:
-        """Put results into the scene, in one batch, and show them; says what the user should know, or is empty."""
+        """Put results into the scene, in one batch, and show them, where earlier ones were shown in their place.
+
+        Says what the user should know, or is empty. Surfaces are not made.
+        """
         volumeNode = self._node(volumeId)
         earlier = resultNodesOf(self._scene, volumeNode)
-        showAnalysis(self._scene, volumeNode, addAnalysisToScene(self._scene, volumeNode, analysis))
+        shown = shownResults(self._scene, earlier)
+        nodes = addAnalysisToScene(self._scene, volumeNode, analysis)
+        showAnalysis(self._scene, volumeNode, nodes)
+        showAgain(self._scene, volumeNode, nodes, shown)
         if earlier is None or earlier.segmentation.GetScene() is None:
             return ""
         return _(
@@ -135,8 +142,22 @@ class SceneActions:
         showHeatMap(self._scene, self._node(volumeId), self._resultsOrRefusal(volumeId), shown)
 
     def applyWindow(self, volumeId: str | None, name: str) -> None:
-        """Show the CT in one of the windows of `CovidCTScene.views.WINDOW_PRESETS`."""
+        """Show the CT in one of the windows of `CovidCTScene.views.WINDOW_PRESETS`, and in every slice view."""
         applyWindowPreset(self._scene.GetNodeByID(volumeId) if volumeId else None, name)
+        if volumeId is not None:
+            self.showCt(volumeId)
+
+    def showCt(self, volumeId: str) -> None:
+        """Show the CT in every slice view, with its segments, and no other CT's segments and heat map."""
+        showCt(self._scene, self._node(volumeId), self._results(volumeId))
+
+    def heatMaps(self) -> list[str]:
+        """Give the identifiers of all heat maps that CovidCT made, which are no CTs to choose."""
+        return [
+            node.GetID()
+            for node in nodesOfClass(self._scene, "vtkMRMLScalarVolumeNode")
+            if isResult(node, "localization")
+        ]
 
     def shownSlice(self, volumeId: str) -> int:
         """Give the number of the axial slice that the red view shows."""

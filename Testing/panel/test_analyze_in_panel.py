@@ -222,6 +222,9 @@ def test_the_buttons_of_the_results_do_what_they_say(application, panel, volume,
     view = application.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     start(application, panel)
     wait(application, panel)
+    assert not panel.ui.heatMapButton.checked
+    application.click(panel.ui.heatMapButton)
+    assert view.GetForegroundVolumeID()
     assert panel.ui.heatMapButton.checked
     application.click(panel.ui.heatMapButton)
     assert not view.GetForegroundVolumeID()

@@ -11,7 +11,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 
 import vtk
-from CovidCTScene import addAnalysisToScene, resultNodesOf, showAnalysis
+from CovidCTScene import addAnalysisToScene, resultNodesOf, showAnalysis, showHeatMap
 from CovidCTScene import results as results_file
 from scene_analysis import NO_LUNG, made_analysis
 from scene_maker import SceneWithLogics, added_volume
@@ -225,11 +225,14 @@ def test_results_lie_beside_the_ct_in_the_subject_hierarchy(scene, volume_node, 
         assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study, name
 
 
-def test_showing_puts_the_localization_over_the_ct_in_every_slice_view(scene, volume_node, nodes):
+def test_showing_puts_the_ct_into_every_slice_view_and_the_heat_map_over_it_when_asked(scene, volume_node, nodes):
     views = [scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode") for _ in range(3)]
     showAnalysis(scene, volume_node, nodes)
     for view in views:
         assert view.GetBackgroundVolumeID() == volume_node.GetID()
+        assert view.GetForegroundVolumeID() is None
+    showHeatMap(scene, volume_node, nodes, True)
+    for view in views:
         assert view.GetForegroundVolumeID() == nodes.localization.GetID()
         assert 0 < view.GetForegroundOpacity() < 1
 
