@@ -24,6 +24,18 @@ class Surfaces(Protocol):
         """Show what was computed; with ``turn`` the 3D views turn to it."""
 
 
+class EditCheck(Protocol):
+    """Segments that are being compared, as `CovidCTScene.edit_watch.EditCheck`."""
+
+    stamp: Any
+
+    def steps(self) -> Iterator[float]:
+        """Take the segments from the scene, piece by piece."""
+
+    def edited(self) -> bool:
+        """Say, in any thread, whether they differ from those of the analysis, when all steps were taken."""
+
+
 class Actions(Protocol):
     """What the controller needs of the scene; `CovidCTScene.actions.SceneActions` says what each does."""
 
@@ -42,6 +54,8 @@ class Actions(Protocol):
     def applyWindow(self, volumeId: str | None, name: str) -> None: ...  # noqa: D102
     def showCt(self, volumeId: str) -> None: ...  # noqa: D102
     def heatMaps(self) -> list[str]: ...  # noqa: D102
+    def watchEdits(self, volumeId: str | None, onEdit: Callable[[], None]) -> None: ...  # noqa: D102
+    def editCheck(self, volumeId: str) -> EditCheck: ...  # noqa: D102
     def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
     def showChart(self, volumeId: str) -> None: ...  # noqa: D102
     def showTable(self, volumeId: str) -> None: ...  # noqa: D102

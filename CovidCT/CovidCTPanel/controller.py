@@ -17,6 +17,7 @@ from CovidCTPanel.background import BackgroundCall
 from CovidCTPanel.batch_run import BatchListener, BatchRun, casesOfFolder
 from CovidCTPanel.batch_section import BatchSection
 from CovidCTPanel.collaborators import Actions, Choice
+from CovidCTPanel.edit_notice import EditNotice
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
 from CovidCTPanel.panel import Panel
 from CovidCTPanel.pieces import LongCall, orMistake
@@ -79,6 +80,7 @@ class Controller:
         self._files = ResultFiles(panel, actions.snapshot, self._beside)
         self.runVolumeId: str | None = None
         self._shownId: str | None = None
+        self._edits = EditNotice(actions, panel.showEdited)
         panel.onAnalyze(self.analyze, lambda: self.cancel(_("Cancelled; the scene is as it was.")))
         panel.onWindow(lambda name: self._try(lambda: self._actions.applyWindow(self._choice.volumeId(), name)))
         panel.onResultButton("show3DButton", self.show3D)
@@ -131,6 +133,7 @@ class Controller:
         record = self._actions.record(volumeId)
         self._panel.showRecord(record)
         self._showStudies()
+        self._edits.follow(volumeId if record is not None else None, mayCompare=not self.busy)
         if record is None or volumeId is None:
             return
         self._panel.showResultButton("chartButton", None)
@@ -177,6 +180,8 @@ class Controller:
 
     def stop(self) -> None:
         """End everything now, and leave nothing behind."""
+        self._edits.stop()
+        self._actions.watchEdits(None, lambda: None)
         for running in (self._run, self._batch):
             if running is not None:
                 running.stop()

@@ -61,6 +61,8 @@ class Panel:
         self._cancelling = False
         self._started = 0.0
         self._state: object = None
+        self._warnings: list[str] = []
+        self._edited = False
         self._usualToolTips = {name: getattr(ui, name).toolTip for name in RESULT_BUTTONS}
         ui.progressBar.maximum = PROGRESS_STEPS
         for window in (*WINDOWS, READING_WINDOW):
@@ -176,8 +178,8 @@ class Panel:
         ui.decisionLabel.toolTip = _toolTip(decisionLines(record))
         ui.scoresLabel.text = "\n".join(scoreLines(record))
         ui.scoresLabel.toolTip = _toolTip(scoreDefinitions(record))
-        ui.warningsLabel.text = "\n".join(warningLines(record))
-        ui.warningsLabel.visible = bool(warningLines(record))
+        self._warnings = warningLines(record)
+        self.showEdited(self._edited)
         header = [
             Cell(""),
             Cell(_("R"), _("Right lung")),
@@ -185,6 +187,13 @@ class Panel:
             Cell(_("Both"), _("Both lungs")),
         ]
         fillTable(ui.lungTable, header, lungTable(record))
+
+    def showEdited(self, edited: bool) -> None:
+        """Say, before all other warnings, whether segments were edited by hand since the analysis."""
+        self._edited = edited
+        told = [_("The segments were changed by hand; the numbers are those of the analysis before.")] if edited else []
+        self._ui.warningsLabel.text = "\n".join([*told, *self._warnings])
+        self._ui.warningsLabel.visible = bool(told or self._warnings)
 
     def showResultButton(self, name: str, refusal: str | None, checked: bool = False) -> None:
         """Enable a button of the results, or disable it with the reason as its tooltip."""

@@ -12,6 +12,7 @@ from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
 from CovidCTLib.scan import Scan
 from CovidCTScene.choice import refusalOfCt, shownSlice
+from CovidCTScene.edit_watch import EditCheck, EditWatch
 from CovidCTScene.edited import EDITED_SUFFIX
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, studiesOfPatient
 from CovidCTScene.handover import handOverOfVolumeNode
@@ -65,6 +66,7 @@ class SceneActions:
         self._scene = scene
         self._showChartNode = showChartNode
         self._showTableNode = showTableNode
+        self._edits = EditWatch()
 
     def has(self, volumeId: str) -> bool:
         """Say whether the CT is still in the scene."""
@@ -158,6 +160,15 @@ class SceneActions:
             for node in nodesOfClass(self._scene, "vtkMRMLScalarVolumeNode")
             if isResult(node, "localization")
         ]
+
+    def watchEdits(self, volumeId: str | None, onEdit: Callable[[], None]) -> None:
+        """Call a function whenever segments of the CT's results change; None watches nothing."""
+        nodes = self._results(volumeId)
+        self._edits.follow(nodes.segmentation if nodes is not None else None, onEdit)
+
+    def editCheck(self, volumeId: str) -> EditCheck:
+        """Prepare to compare the segments with those of the analysis, as `EditCheck`."""
+        return EditCheck(self._resultsOrRefusal(volumeId).segmentation, self._node(volumeId))
 
     def shownSlice(self, volumeId: str) -> int:
         """Give the number of the axial slice that the red view shows."""

@@ -1,4 +1,4 @@
-"""What the user sees of a CT's results, taken before they are replaced, so that the new ones are shown as the old ones."""
+"""What the user sees of a CT's results, taken before they are replaced, so that the new ones are shown in their place."""
 
 from __future__ import annotations
 
