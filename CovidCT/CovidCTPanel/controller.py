@@ -77,7 +77,8 @@ class Controller:
         self._background: LongCall | None = None
         self._loading: BackgroundCall[Any] | None = None
         self._surfaces: LongCall | None = None
-        self._files = ResultFiles(panel, actions.snapshot, self._beside)
+        self._files = ResultFiles(panel, actions.snapshot, self._beside, self._explain)
+        self._results: PrivateFolder | None = None
         self.runVolumeId: str | None = None
         self._shownId: str | None = None
         self._edits = EditNotice(actions, panel.showEdited)
@@ -153,16 +154,25 @@ class Controller:
         )
 
     def explain(self) -> None:
-        """Start the explanation of the slice in the red view."""
+        """Start the explanation of the slice in the red view, from the results that are there."""
+        self._withFiles(self._files.forExplanation)
+
+    def _explain(self, results: PrivateFolder) -> None:
+        """Explain with results that were written into a private folder, which goes at the end."""
+        self._results = results
         self._start(
             "explain",
             lambda volumeId: [
                 *engineArguments(self._choice.settings()),
+                "--results",
+                str(results.results),
                 "--slices",
                 str(self._actions.shownSlice(volumeId)),
             ],
             self._openExplanation,
         )
+        if self._run is None:
+            self._removeResults()
 
     def cancel(self, reason: str) -> None:
         """End the run as soon as possible; the scene stays as it was.
@@ -190,6 +200,7 @@ class Controller:
                 call.drop()
         self._run = self._batch = self._background = self._loading = self._surfaces = None
         self.runVolumeId = None
+        self._removeResults()
         self._files.stop()
         removeStubborn()
 
@@ -355,9 +366,15 @@ class Controller:
         """Come to rest after a run, with one sentence, or the reason why it was stopped."""
         reason = self._stopReason
         self._run = self.runVolumeId = self._stopReason = None
+        self._removeResults()
         self._panel.endWork()
         self._panel.showMessage(message if reason is None else reason)
         self.showState()
+
+    def _removeResults(self) -> None:
+        results, self._results = self._results, None
+        if results is not None:
+            results.remove()
 
     def _endBatch(self) -> None:
         self._batch = None

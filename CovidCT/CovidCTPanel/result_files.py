@@ -47,9 +47,18 @@ class ResultFiles:
         Gives the results of the CT with an identifier; raises CovidCTError where there are none.
     beside
         Does the work.
+    explain
+        Gets a private folder with results that an explanation is to be made from; it removes the folder.
     """
 
-    def __init__(self, panel: Panel, snapshot: Callable[[str], Snapshot], beside: Beside) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        snapshot: Callable[[str], Snapshot],
+        beside: Beside,
+        explain: Callable[[PrivateFolder], None],
+    ) -> None:
+        self._explain = explain
         self._panel = panel
         self._snapshot = snapshot
         self._beside = beside
@@ -68,6 +77,21 @@ class ResultFiles:
             lambda analysis: _writeResults(analysis, folder.results),
             _("Making the report..."),
             lambda: self.open(folder, REPORT_PAGE),
+            folder,
+        )
+
+    def forExplanation(self, volumeId: str) -> None:
+        """Write the results of a CT, without a report, for an explanation that needs no network but one for them."""
+        try:
+            folder = PrivateFolder(0)
+        except CovidCTError as error:
+            self._panel.showMessage(str(error))
+            return
+        self._write(
+            volumeId,
+            lambda analysis: _writeResults(analysis, folder.results, report=False),
+            _("Preparing the explanation..."),
+            lambda: self._explain(folder),
             folder,
         )
 
@@ -153,11 +177,11 @@ class ResultFiles:
             folder.remove()
 
 
-def _writeResults(analysis: Any, folder: Path) -> None:
-    """Write all results of an analysis with the report."""
+def _writeResults(analysis: Any, folder: Path, report: bool = True) -> None:
+    """Write all results of an analysis, usually with the report."""
     from CovidCTLib.results import write_results
 
-    write_results(analysis, folder)
+    write_results(analysis, folder, report=report)
 
 
 def _writePdf(analysis: Any, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the user sees of a CT's results, taken before they are replaced, so that the new ones are shown in their place."""
+"""What the user sees of a CT's results, noted before they are replaced, and shown again of the new ones."""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ from CovidCTLib.explanation.hiding import probability_of
 from CovidCTLib.explanation.output import picture_file
 from CovidCTLib.explanation.words import hiding_sentence, probability_words, slice_sentence
 from CovidCTLib.hu import scale_for_network
+from CovidCTLib.results import write_results
 from CovidCTLib.results.reading import CT_NOT_STORED
 
 
@@ -346,6 +347,25 @@ def test_the_command_writes_and_says_what_it_found(stand_ins, tmp_path, capsys) 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("Slice 16 (chosen by number): The classifier calls this slice abnormal")
     assert lines[-1] == f"Page: {out / 'explanation.html'}"
+
+
+def test_the_command_takes_finished_results(stand_ins, monkeypatch, an_analysis, tmp_path, capsys) -> None:
+    import CovidCTLib.pipeline as pipeline
+
+    def never(*_given, **_named):
+        raise AssertionError("the networks of lungs and opacities ran again")
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["explain", "ct", "-o", str(first), "--slices", "16", "--samples", "60"]) == 0
+    write_results(an_analysis, tmp_path / "done", report=False)
+    monkeypatch.setattr(pipeline, "analyze", never)
+    words = ["--slices", "16", "--samples", "60", "--results", str(tmp_path / "done")]
+    assert main(["explain", "ct", "-o", str(second), *words]) == 0
+    told = [json.loads((folder / "explanation.json").read_text())["slices"] for folder in (first, second)]
+    assert told[0] == told[1]
+    capsys.readouterr()
+    assert main(["explain", "ct", "-o", str(tmp_path / "third"), "--results", str(tmp_path / "none")]) == 1
+    assert "results" in capsys.readouterr().err
 
 
 def test_the_command_puts_the_page_on_paper_too(stand_ins, tmp_path, capsys) -> None:

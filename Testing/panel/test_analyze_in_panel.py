@@ -218,7 +218,7 @@ def test_a_window_without_a_ct_is_told(application, program):
     assert "no volume is selected" in message(widget)
 
 
-def test_the_buttons_of_the_results_do_what_they_say(application, panel, volume, monkeypatch, tmp_path):
+def test_the_buttons_of_the_results_do_what_they_say(application, panel, program, volume, monkeypatch, tmp_path):
     view = application.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     start(application, panel)
     wait(application, panel)
@@ -252,9 +252,12 @@ def test_the_buttons_of_the_results_do_what_they_say(application, panel, volume,
     chosen = tmp_path / "exported"
     go_on = threading.Event()
 
-    def slow_writing(analysis, folder):
+    kinds = []
+
+    def slow_writing(analysis, folder, report=True):
         go_on.wait(60)
         folder.mkdir()
+        kinds.append(report)
 
     monkeypatch.setattr(application.panels.result_files, "chooseFolder", lambda *_: str(chosen))
     monkeypatch.setattr(application.panels.result_files, "_writeResults", slow_writing)
@@ -272,6 +275,9 @@ def test_the_buttons_of_the_results_do_what_they_say(application, panel, volume,
     wait(application, panel)
     assert application.opened_pages[1].name == "explanation.html"
     assert application.opened_pages[1].exists()
+    given = program.calls[-1]["arguments"]
+    assert given[given.index("--results") + 1].endswith("results"), "no network runs again but the one explained"
+    assert kinds == [True, True, False]
     panel.controller.removeKept()
 
 
@@ -325,6 +331,8 @@ def test_the_panel_is_usable_with_a_large_font(application, program, volume):
     widget.controller.showState()
     for section in (widget.ui.followUpSection, widget.ui.batchSection, widget.ui.settingsSection):
         section.collapsed = False
+    # The list of studies, once it is there, empties the table of changes.
+    application.until(lambda: widget.controller._loading is None)
     change = (("Both lungs", (("Consolidation (ml)", 191.2, 0.54, -190.6),)),)
     widget.controller._followUpSection.showResult(application.panels.summary.changeTable(change))
     application.picture(widget, "9-large-font")

@@ -1,6 +1,6 @@
 # Imports follow the check that slicer-core is there.
 # ruff: noqa: E402
-"""Segments that are edited by hand: the panel says so at once, takes it back where that is undone, and keeps nothing."""
+"""Segments that are edited by hand: the panel says so at once, and takes it back where that is undone."""
 
 from __future__ import annotations
 
