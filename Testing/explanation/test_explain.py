@@ -365,7 +365,7 @@ def test_the_command_takes_finished_results(stand_ins, monkeypatch, an_analysis,
     assert told[0] == told[1]
     capsys.readouterr()
     assert main(["explain", "ct", "-o", str(tmp_path / "third"), "--results", str(tmp_path / "none")]) == 1
-    assert "results" in capsys.readouterr().err
+    assert "A result folder of covidct analyze was expected" in capsys.readouterr().err
 
 
 def test_the_command_puts_the_page_on_paper_too(stand_ins, tmp_path, capsys) -> None:
