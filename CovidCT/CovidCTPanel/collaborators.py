@@ -43,7 +43,8 @@ class Actions(Protocol):
     def refusal(self, volumeId: str | None) -> str | None: ...  # noqa: D102
     def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]: ...  # noqa: D102
     def scanLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
-    def add(self, volumeId: str, analysis: Any) -> str: ...  # noqa: D102
+    def preparing(self, volumeId: str) -> Callable[[Any], Any]: ...  # noqa: D102
+    def add(self, volumeId: str, analysis: Any, prepared: Any, edited: bool | None) -> str: ...  # noqa: D102
     def record(self, volumeId: str | None) -> dict[str, Any] | None: ...  # noqa: D102
     def snapshot(self, volumeId: str) -> Snapshot: ...  # noqa: D102
     def surfaces(self, volumeId: str) -> Surfaces | None: ...  # noqa: D102
@@ -55,7 +56,7 @@ class Actions(Protocol):
     def showCt(self, volumeId: str) -> None: ...  # noqa: D102
     def heatMaps(self) -> list[str]: ...  # noqa: D102
     def watchEdits(self, volumeId: str | None, onEdit: Callable[[], None]) -> None: ...  # noqa: D102
-    def editCheck(self, volumeId: str) -> EditCheck: ...  # noqa: D102
+    def editCheck(self, volumeId: str) -> EditCheck | None: ...  # noqa: D102
     def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
     def showChart(self, volumeId: str) -> None: ...  # noqa: D102
     def showTable(self, volumeId: str) -> None: ...  # noqa: D102

@@ -336,11 +336,18 @@ class Controller:
             return
         try:
             scanLater = orMistake(lambda: self._actions.scanLater(volumeId))
+            prepare = self._actions.preparing(volumeId)
+            check = self._actions.editCheck(volumeId)
         except CovidCTError as error:
             folder.remove()
             self._end(str(error))
             return
-        self._beside(None, lambda: _readAnalysis(folder, scanLater), lambda future: self._add(volumeId, future))
+
+        def read() -> tuple[Any, Any, bool]:
+            analysis = _readAnalysis(folder, scanLater)
+            return analysis, prepare(analysis), check is not None and check.edited()
+
+        self._beside(check.steps() if check is not None else None, read, lambda future: self._add(volumeId, future))
 
     def _add(self, volumeId: str, future: concurrent.futures.Future[Any]) -> None:
         """Put the results into the scene."""
@@ -351,7 +358,7 @@ class Controller:
         try:
             with waitCursor():
                 # Slicer would only print a mistake, and the panel would wait for the end of the run for ever.
-                message = orMistake(lambda: self._actions.add(volumeId, future.result()))
+                message = orMistake(lambda: self._actions.add(volumeId, *future.result()))
         except CovidCTError as error:
             message, seen3D = str(error), False
         self._end(message)

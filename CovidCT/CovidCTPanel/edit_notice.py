@@ -71,6 +71,8 @@ class EditNotice:
         if volumeId is None or self._comparing is not None:
             return
         check = self._actions.editCheck(volumeId)
+        if check is None:
+            return
         stamp, edited = self._compared.get(volumeId, (None, False))
         if stamp == check.stamp:
             self._show(edited)

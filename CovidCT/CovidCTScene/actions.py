@@ -17,6 +17,7 @@ from CovidCTScene.edited import EDITED_SUFFIX
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, studiesOfPatient
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
+from CovidCTScene.prepared_results import PreparedResults, preparing
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
 from CovidCTScene.shown_results import showAgain, shownResults
@@ -87,15 +88,26 @@ class SceneActions:
         """Prepare to take the CT, as `scanLater` of `CovidCTScene.scan`."""
         return scanLater(self._node(volumeId))
 
-    def add(self, volumeId: str, analysis: Analysis) -> str:
+    def preparing(self, volumeId: str) -> Callable[[Any], PreparedResults]:
+        """Give what makes an analysis ready for the scene in any thread, as `preparing` of `prepared_results`."""
+        return preparing(self._node(volumeId))
+
+    def add(
+        self,
+        volumeId: str,
+        analysis: Analysis,
+        prepared: PreparedResults | None = None,
+        edited: bool | None = None,
+    ) -> str:
         """Put results into the scene, in one batch, and show them, where earlier ones were shown in their place.
 
-        Says what the user should know, or is empty. Surfaces are not made.
+        Says what the user should know, or is empty. Surfaces are not made. ``prepared`` and ``edited`` are what
+        `addAnalysisToScene` takes.
         """
         volumeNode = self._node(volumeId)
         earlier = resultNodesOf(self._scene, volumeNode)
         shown = shownResults(self._scene, earlier)
-        nodes = addAnalysisToScene(self._scene, volumeNode, analysis)
+        nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited)
         showAnalysis(self._scene, volumeNode, nodes)
         showAgain(self._scene, volumeNode, nodes, shown)
         if earlier is None or earlier.segmentation.GetScene() is None:
@@ -166,9 +178,10 @@ class SceneActions:
         nodes = self._results(volumeId)
         self._edits.follow(nodes.segmentation if nodes is not None else None, onEdit)
 
-    def editCheck(self, volumeId: str) -> EditCheck:
-        """Prepare to compare the segments with those of the analysis, as `EditCheck`."""
-        return EditCheck(self._resultsOrRefusal(volumeId).segmentation, self._node(volumeId))
+    def editCheck(self, volumeId: str) -> EditCheck | None:
+        """Prepare to compare the segments with those of the analysis, as `EditCheck`; None where there are none."""
+        nodes = self._results(volumeId)
+        return None if nodes is None else EditCheck(nodes.segmentation, self._node(volumeId))
 
     def shownSlice(self, volumeId: str) -> int:
         """Give the number of the axial slice that the red view shows."""

@@ -33,8 +33,9 @@ class EditWatch:
             self._segmentation.RemoveObserver(tag)
         self._segmentation = segmentation
         events = [getattr(slicer.vtkSegmentation, name) for name in EVENTS if hasattr(slicer.vtkSegmentation, name)]
-        watched = events if segmentation is not None else []
-        self._tags = [segmentation.AddObserver(event, lambda *_caller: onEdit()) for event in watched]
+        self._tags = []
+        if segmentation is not None:
+            self._tags = [segmentation.AddObserver(event, lambda *_caller: onEdit()) for event in events]
 
 
 class EditCheck:

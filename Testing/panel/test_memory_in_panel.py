@@ -26,9 +26,9 @@ def results_seen(panel, monkeypatch):
     seen = []
     add = panel.controller._actions.add
 
-    def noted(volumeId, analysis):
+    def noted(volumeId, analysis, *prepared):
         seen.extend(weakref.ref(array) for array in (analysis.lungs, analysis.opacities, analysis.localization))
-        return add(volumeId, analysis)
+        return add(volumeId, analysis, *prepared)
 
     monkeypatch.setattr(panel.controller._actions, "add", noted)
     return seen
