@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from CovidCTLib import __version__
-from CovidCTLib.cli import analyze, cohort, compare, demo, explain, followup, models, photos, report, series
+from CovidCTLib.cli import analyze, batch, cohort, compare, demo, explain, followup, models, photos, report, series
 from CovidCTLib.cli.arguments import add_debug_argument
 from CovidCTLib.cli.interruption import Interruption
 from CovidCTLib.cli.progress import say, write_json_line
@@ -91,6 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="on failure, also show where in the program it happened")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     analyze.add_parser(commands)
+    batch.add_parser(commands)
     demo.add_parser(commands)
     explain.add_parser(commands)
     followup.add_parser(commands)
