@@ -22,6 +22,7 @@ from CovidCTPanel.settings import (
     connectWidgets,
     resetSettings,
 )
+from CovidCTPanel.status_bar import statusBarProgress
 from CovidCTPanel.summary import Cell
 from CovidCTPanel.table_views import TableViews
 
@@ -51,4 +52,5 @@ __all__ = [
     "missingPackages",
     "requirePackages",
     "resetSettings",
+    "statusBarProgress",
 ]

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -39,12 +40,15 @@ class ProcessListener:
         Gets one line that says why.
     onCancelled
         The process ended because `AnalysisProcess.cancel` was called.
+    onEntry
+        Gets each line of the program, as the JSON object that it is; None where nobody wants them.
     """
 
     onProgress: Callable[[str, float], None]
     onFinished: Callable[[], None]
     onFailed: Callable[[str], None]
     onCancelled: Callable[[], None]
+    onEntry: Callable[[dict[str, Any]], None] | None = None
 
 
 class AnalysisProcess:
@@ -149,6 +153,8 @@ class AnalysisProcess:
         stage, fraction = entry.get("stage"), entry.get("fraction")
         if self._listener is None or self._cancelled:
             return
+        if self._listener.onEntry is not None:
+            self._listener.onEntry(entry)
         if isinstance(stage, str) and isinstance(fraction, (int, float)):
             self._listener.onProgress(stage, min(max(float(fraction), 0.0), 1.0))
 

@@ -14,6 +14,10 @@ VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
 CASE_FOLDER = re.compile(r"case_(\d{4,9})")
 """Name of the results of a case: its number alone, for the name of its file may be a patient's."""
 
+TABLE_FILE = "cases.csv"
+"""Name of the table in the output folder, which says which file became which folder of results. It holds names of
+files, which may be those of patients."""
+
 _VALUES = {".mhd": (".raw", ".zraw", ".raw.gz"), ".nhdr": (".raw", ".raw.gz")}
 """Endings of volume headers, and those of the files of the same name that hold the values."""
 

@@ -9,12 +9,9 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
-from CovidCTLib.batch.cases import CASE_FOLDER, case_folder_name, highest_case_number
+from CovidCTLib.batch.cases import CASE_FOLDER, TABLE_FILE, case_folder_name, highest_case_number
 from CovidCTLib.errors import OutputError
 from CovidCTLib.results.files import new_output_files
-
-TABLE_FILE = "cases.csv"
-"""Name of the table in the output folder. It holds names of files, which may be those of patients."""
 
 State = Literal["waiting", "running", "done", "failed"]
 

@@ -12,8 +12,9 @@ from dataclasses import replace
 import pytest
 
 from CovidCTLib.batch import cases
+from CovidCTLib.batch.cases import TABLE_FILE
 from CovidCTLib.batch.run import ENDED_BEFORE, analyze_folder
-from CovidCTLib.batch.table import COLUMNS, TABLE_FILE, CaseTable
+from CovidCTLib.batch.table import COLUMNS, CaseTable
 from CovidCTLib.errors import CancelledError, InputError, OptionsError, OutputError
 from CovidCTLib.results.names import RECORD_FILE
 

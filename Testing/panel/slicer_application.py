@@ -137,6 +137,7 @@ class Application:
         self.opened_pages = []
         self.startup = []
         self.widgets = []
+        self.windows = []
         self.answer = True
         self.layout = None
         self.mistakes = []
@@ -163,8 +164,10 @@ class Application:
             connect=lambda signal, function: self.startup.append((signal, function)),
             processEvents=self.turn,
             applicationName="Slicer",
+            launcherExecutableFilePath="",
             testingEnabled=lambda: False,
             layoutManager=lambda: self.layout,
+            topLevelWidgets=lambda: self.windows,
             applicationLogic=lambda: self.layout.application_logic(self.scene),
         )
         return {
@@ -193,6 +196,13 @@ class Application:
         monkeypatch.setattr(slicer.modules, "plots", self.layout.plots(), raising=False)
         monkeypatch.setattr(slicer.modules, "tables", self.layout.tablesModule(), raising=False)
         return self.layout
+
+    def with_window(self):
+        """Make it a Slicer with a main window, which has a status bar; give the window."""
+        window = mannered(QtWidgets.QMainWindow)()
+        window.setObjectName("qSlicerMainWindow")
+        self.windows.append(window)
+        return window
 
     def with_packaging(self, monkeypatch):
         """Make it Slicer 5.12, which has ``slicer.packaging``."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import runpy
 import sys
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -15,16 +12,14 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
-from panel_case import ANALYSIS, GEOMETRY, without  # noqa: E402
+from panel_case import ANALYSIS, GEOMETRY, panel_qt, without  # noqa: E402
 from slicer_application import module_parent, parameter_names  # noqa: E402
 
 from CovidCTLib.analysis import Progress  # noqa: E402
-from CovidCTLib.errors import CancelledError, CovidCTError, InputError, QualityError  # noqa: E402
+from CovidCTLib.errors import CancelledError, InputError, QualityError  # noqa: E402
 from CovidCTLib.labels import LABELS  # noqa: E402
 from CovidCTLib.options import Options  # noqa: E402
 from CovidCTLib.results.segmentation_file import terminology_entry  # noqa: E402
-
-BATCH_SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "slicer_batch.py"
 
 
 @pytest.fixture
@@ -84,73 +79,52 @@ def test_a_sequence_given_by_a_script_is_refused(application, pipeline):
         application.module.CovidCTLogic().analyze(node)
 
 
-def test_a_folder_is_analyzed_with_one_line_a_case(application, tmp_path, monkeypatch):
-    module = importlib.import_module("CovidCTPanel.folder_analysis")
-    store = ModuleType("CovidCTLib.models.store")
-    store.ModelStore = lambda device: None
-    monkeypatch.setitem(sys.modules, "CovidCTLib.models.store", store)
+def test_a_folder_is_analyzed_with_one_line_a_case(application, pipeline, tmp_path, monkeypatch):
+    import CovidCTLib.reading
+    import CovidCTLib.results
+
+    def read(path, *, assume_axial):
+        if path.name == "b.nii":
+            raise InputError("The file is empty.")
+        return ANALYSIS.scan
+
+    asked = []
+    monkeypatch.setattr(CovidCTLib.reading, "read_scan", read)
+    monkeypatch.setattr(CovidCTLib.results, "write_results", lambda analysis, folder, **others: folder.mkdir())
     source = tmp_path / "in"
     source.mkdir()
     for name in ("a.nii", "b.nii", "c.nii"):
-        (source / name).touch()
-
-    def analyze_case(path, output, options, models):
-        if path.name == "b.nii":
-            raise InputError("The file is empty.")
-        output.mkdir(parents=True)
-
-    monkeypatch.setattr(module, "_analyzeCase", analyze_case)
+        (source / name).write_text(name)
     lines = []
-    failures = application.module.CovidCTLogic().analyzeFolder(source, tmp_path / "out", tell=lines.append)
+    failures = application.module.CovidCTLogic().analyzeFolder(
+        source, tmp_path / "out", Options(device="cpu"), lines.append, lambda: asked.append(1)
+    )
     assert failures == (None, "The file is empty.", None)
     assert lines == [
         "Case 1 of 3: done, case_0001",
         "Case 2 of 3: failed. The file is empty.",
         "Case 3 of 3: done, case_0003",
+        "2 of 3 CTs analyzed. cases.csv says which file is which case.",
     ]
+    assert asked
+    assert (tmp_path / "out" / "cases.csv").is_file()
 
 
-def test_a_case_is_read_analyzed_and_written(application, pipeline, finished_results, tmp_path, monkeypatch):
-    import CovidCTLib.reading
-    import CovidCTLib.results
+def test_a_script_shows_how_far_it_is_in_the_status_bar(application, volume, pipeline):
+    window = application.with_window()
+    seen = []
 
-    module = importlib.import_module("CovidCTPanel.folder_analysis")
-    monkeypatch.setattr(CovidCTLib.reading, "read_scan", lambda path: ANALYSIS.scan)
-    monkeypatch.setattr(CovidCTLib.results, "write_results", lambda analysis, folder: folder.mkdir())
-    module._analyzeCase(tmp_path / "a.nii", tmp_path / "out", Options(), None)
-    assert (tmp_path / "out").is_dir()
+    def look(progress):
+        cursor = panel_qt().QApplication.overrideCursor()
+        seen.append((window.statusBar().currentMessage(), cursor.shape() == panel_qt().Qt.WaitCursor))
 
-
-def test_a_mistake_in_one_case_is_told_by_its_kind_alone(application, pipeline, tmp_path, monkeypatch):
-    import CovidCTLib.reading
-
-    def mistake(path):
-        raise ZeroDivisionError("Jane Doe")
-
-    module = importlib.import_module("CovidCTPanel.folder_analysis")
-    monkeypatch.setattr(CovidCTLib.reading, "read_scan", mistake)
-    with pytest.raises(CovidCTError, match=r"made a mistake with this CT \(ZeroDivisionError\)") as caught:
-        module._analyzeCase(tmp_path / "a.nii", tmp_path / "out", Options(), None)
-    assert "Jane" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "failures", "code"), [(["in", "out"], (None,), 0), (["in", "out"], (None, "no"), 1), (["in"], (), 1)]
-)
-def test_the_example_script_ends_with_its_exit_code(application, monkeypatch, capsys, arguments, failures, code):
-    calls = []
-
-    def analyze_folder(self, *given):
-        calls.append(given)
-        return failures
-
-    monkeypatch.setattr(application.module.CovidCTLogic, "analyzeFolder", analyze_folder)
-    ended = []
-    monkeypatch.setattr(slicer.util, "exit", ended.append)
-    monkeypatch.setattr(sys, "argv", ["slicer_batch.py", *arguments])
-    runpy.run_path(str(BATCH_SCRIPT))
-    assert ended == [code]
-    assert calls == ([tuple(arguments)] if len(arguments) == 2 else [])
+    application.module.CovidCTLogic().analyze(volume, progress=look)
+    assert seen[0] == ("CovidCT: Finding the lungs, 25 %", True)
+    assert seen[-1] == ("CovidCT: Finding the lungs, 100 %", True)
+    assert window.statusBar().currentMessage() == ""
+    assert panel_qt().QApplication.overrideCursor() is None
+    application.module.CovidCTLogic().analyze(volume)
+    assert window.statusBar().currentMessage() == ""
 
 
 def test_slicers_own_test_of_the_module_passes(application, pipeline, monkeypatch):
