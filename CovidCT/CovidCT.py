@@ -254,10 +254,17 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def installWithConsent(self, forPdf: bool = False) -> bool:
         """Install what is missing if the user agrees; say whether an analysis, or a PDF, can be made now."""
+
+        def tell(text: str) -> None:
+            self.panel.showMessage(text)
+            # What follows may keep the user interface waiting for minutes.
+            slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
+
         return panels.installWithConsent(
             self.logic.missingPackages(forPdf),
+            panels.isExtensionMissing(),
             lambda question: slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidCT")),
-            self.panel.showMessage,
+            tell,
             lambda: self.logic.installMissingPackages(forPdf),
         )
 

@@ -7,7 +7,13 @@ from CovidCTPanel.charts import Charts
 from CovidCTPanel.controller import Controller
 from CovidCTPanel.folder_analysis import analyzeCases
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
-from CovidCTPanel.installation import installPackages, installWithConsent, missingPackages, requirePackages
+from CovidCTPanel.installation import (
+    installPackages,
+    installWithConsent,
+    isExtensionMissing,
+    missingPackages,
+    requirePackages,
+)
 from CovidCTPanel.panel import Panel, connectFolderButton
 from CovidCTPanel.settings import (
     CASE_THRESHOLD_OF_MODEL,
@@ -49,6 +55,7 @@ __all__ = [
     "connectWidgets",
     "installPackages",
     "installWithConsent",
+    "isExtensionMissing",
     "missingPackages",
     "requirePackages",
     "resetSettings",

@@ -219,7 +219,9 @@ class Application:
         ):
             assert not prompt_install
             assert all(isinstance(entry, Requirement) for entry in requirements), "5.12 takes no texts"
-            self.installed.append(([str(entry) for entry in requirements], list(skip_packages), requester))
+            assert skip_packages is None, "discouraged by Slicer"
+            pins = Path(constraints).read_text().splitlines()
+            self.installed.append(([str(entry) for entry in requirements], pins, requester))
             self.pip(requirements)
 
         self._module(monkeypatch, "packaging", {"pip_ensure": pip_ensure})
@@ -259,10 +261,10 @@ class Application:
         self.rest()
         return widget
 
-    def turn(self):
+    def turn(self, flags=QtCore.QEventLoop.AllEvents):
         """Let the events that are due now happen."""
         # The application's own processEvents loses a reference to None each time, until Python aborts (PySide6 6.12).
-        QtCore.QEventLoop().processEvents()
+        QtCore.QEventLoop().processEvents(flags)
 
     def rest(self):
         """Let events that are due happen, and those that follow from them."""
