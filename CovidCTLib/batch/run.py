@@ -121,6 +121,8 @@ def analyze_folder(
     """
     out = Path(output).absolute()
     cases = cases_beside(source, out)
+    if os.path.lexists(out) and not out.is_dir():
+        raise OutputError("The output must be a folder, but a file of that name is there. Choose another folder.")
     # What no case could be analyzed with is told before any is begun.
     models.device  # noqa: B018
     models.load_own()

@@ -217,7 +217,7 @@ def require_ct(path: str) -> None:
 
     if is_result_folder(path):
         raise InputError(
-            "A CT was expected, but this is a folder of results of 'covidct analyze'. Give the CT that was analyzed."
+            "A CT was expected, but this is a folder of results of CovidCT. Give the CT that was analyzed."
         )
 
 
