@@ -272,6 +272,10 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 class CovidCTLogic(ScriptedLoadableModuleLogic):
     """The module without its panel, also for scripts: ``CovidCTLogic().analyze(volumeNode)``."""
 
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleLogic.__init__(self, parent)
+        panels.quietLibraries()
+
     def getParameterNode(self):
         """Give the scene's parameter node with its types."""
         return CovidCTParameterNode(super().getParameterNode())

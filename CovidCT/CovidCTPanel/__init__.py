@@ -31,6 +31,7 @@ from CovidCTPanel.settings import (
 from CovidCTPanel.status_bar import statusBarProgress
 from CovidCTPanel.summary import Cell
 from CovidCTPanel.table_views import TableViews
+from CovidCTPanel.talkative import quietLibraries
 
 __all__ = [
     "CASE_THRESHOLD_OF_MODEL",
@@ -57,6 +58,7 @@ __all__ = [
     "installWithConsent",
     "isExtensionMissing",
     "missingPackages",
+    "quietLibraries",
     "requirePackages",
     "resetSettings",
     "statusBarProgress",

@@ -150,7 +150,10 @@ def test_an_unexpected_error_is_one_line_without_its_text_and_asks_to_report(fai
     failing(ValueError("/data/DOE^JANE/1970"))
     assert main(["analyze", "ct", "-o", str(tmp_path / "out")]) == 1
     captured = capsys.readouterr().err
-    assert captured.startswith("covidct: CovidCT made a mistake (ValueError) and stopped. Run the command again with")
+    assert captured.startswith(
+        "covidct: CovidCT made a mistake (ValueError) and stopped. Report it to the developers, without any patient's "
+        "name. Run the command again with --debug"
+    )
     assert captured.count("\n") == 1
     assert "DOE" not in captured
     assert list(tmp_path.iterdir()) == []

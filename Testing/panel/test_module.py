@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
@@ -13,7 +15,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
 from panel_case import ANALYSIS, GEOMETRY, panel_qt, without  # noqa: E402
-from slicer_application import module_parent, parameter_names  # noqa: E402
+from slicer_application import MODULE_FOLDER, module_parent, parameter_names  # noqa: E402
 
 from CovidCTLib.analysis import Progress  # noqa: E402
 from CovidCTLib.errors import CancelledError, InputError, QualityError  # noqa: E402
@@ -232,3 +234,50 @@ def test_a_ct_that_is_gone_is_told(application, program, volume):
         actions.show3D(volume.GetID(), True)
     with pytest.raises(InputError, match="one was removed"):
         actions.followUp([(volume.GetID(), "2020-01-01")])
+
+
+START = """
+import logging, os, runpy, sys
+sys.path[:0] = [{scene!r}, {panel!r}, {module!r}]
+import pytest
+from slicer_application import Application
+with pytest.MonkeyPatch.context() as patch:
+    application = Application(patch)
+    application.module.CovidCT(__import__("slicer_application").module_parent())
+    application.startup[0][1]()
+    sys.stderr.write(" ".join(sorted({{name.split(".")[0] for name in sys.modules}})))
+    application.close()
+"""
+"""Starts a Slicer with the module, and tells which packages it has loaded then."""
+
+
+def test_the_start_of_slicer_loads_nothing_that_is_large():
+    testing = MODULE_FOLDER.parent / "Testing"
+    program = START.format(scene=str(testing / "scene"), panel=str(testing / "panel"), module=str(MODULE_FOLDER))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert "CovidCTScene" in loaded
+    assert not loaded & {"SimpleITK", "jinja2", "matplotlib", "monai", "pydicom", "skimage", "torch"}
+
+
+def test_slicers_log_takes_no_small_talk_of_libraries(application, monkeypatch):
+    root, lines = logging.getLogger(), []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.name)
+    for name in ("matplotlib", "PIL"):
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+    monkeypatch.setattr(root, "level", logging.DEBUG)
+    monkeypatch.setattr(root, "handlers", [handler])
+    logging.getLogger("matplotlib.font_manager").debug("a font")
+    assert lines == ["matplotlib.font_manager"]
+    application.module.CovidCTLogic()
+    # What a logger takes is kept, and is asked again once a level has changed.
+    logging.getLogger("matplotlib.font_manager").debug("a font")
+    logging.getLogger("PIL.PngImagePlugin").debug("STREAM")
+    logging.getLogger("matplotlib").warning("no such font")
+    assert lines == ["matplotlib.font_manager", "matplotlib"]
+    logging.getLogger("matplotlib").setLevel(logging.DEBUG)
+    application.module.CovidCTLogic()
+    assert logging.getLogger("matplotlib").level == logging.DEBUG, "somebody asked for it"
+    logging.getLogger("matplotlib").setLevel(logging.NOTSET)
