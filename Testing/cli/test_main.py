@@ -255,3 +255,12 @@ def test_signals_are_given_back_afterwards(capsys):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     main(["--version"])
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_hint_for_the_terminal_is_said_there_alone(failing, tmp_path, capsys):
+    failing(CovidCTError("It cannot be.", hint="Give --other."))
+    words = ["analyze", "ct", "-o", str(tmp_path / "out")]
+    assert main(words) == 1
+    assert capsys.readouterr().err == "covidct: It cannot be. Give --other.\n"
+    assert main([*words, "--progress", "json"]) == 1
+    assert '{"error": "It cannot be."}' in capsys.readouterr().out.splitlines()
