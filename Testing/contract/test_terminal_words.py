@@ -70,3 +70,19 @@ def test_no_refusal_of_the_commands_that_slicer_runs_speaks_of_the_terminal():
         assert raises or name == "batch.py"
         wrong += wrong_in(path, [*raises, *(node for node in constants if "HINT" not in ast.dump(node.targets[0]))])
     assert not wrong, "\n".join(wrong)
+
+
+def shown_texts(tree):
+    """Texts that the panel shows: those that are translated, and those that are raised."""
+    for node in ast.walk(tree):
+        translated = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_"
+        if translated or isinstance(node, ast.Raise):
+            yield node
+
+
+def test_no_text_of_the_panel_speaks_of_the_terminal():
+    paths = [MODULE / "CovidCT.py", *scripts_under(MODULE / "CovidCTPanel")]
+    wrong = [entry for path in paths for entry in wrong_in(path, list(shown_texts(syntax_of(path))))]
+    window = (MODULE / "Resources" / "UI" / "CovidCT.ui").read_text(encoding="utf-8")
+    wrong += [text for text in re.findall(r"<string[^>]*>([^<]*)</string>", window) if WORDS.search(text)]
+    assert not wrong, "\n".join(wrong)
