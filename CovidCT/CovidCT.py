@@ -259,16 +259,27 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def installWithConsent(self, forPdf: bool = False) -> bool:
         """Install what is missing if the user agrees; say whether an analysis, or a PDF, can be made now."""
+
+        def tell(text: str) -> None:
+            self.panel.showMessage(text)
+            # What follows may keep the user interface waiting for minutes.
+            slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
+
         return panels.installWithConsent(
             self.logic.missingPackages(forPdf),
+            panels.isExtensionMissing(),
             lambda question: slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidCT")),
-            self.panel.showMessage,
+            tell,
             lambda: self.logic.installMissingPackages(forPdf),
         )
 
 
 class CovidCTLogic(ScriptedLoadableModuleLogic):
     """The module without its panel, also for scripts: ``CovidCTLogic().analyze(volumeNode)``."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleLogic.__init__(self, parent)
+        panels.quietLibraries()
 
     def getParameterNode(self):
         """Give the scene's parameter node with its types."""
@@ -286,6 +297,8 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         cancelled: Callable[[], bool] | None = None,
     ) -> tuple[scenes.ResultNodes, Analysis]:
         """Analyze a CT of the scene, wait for it, and put the results into the scene.
+
+        Meanwhile Slicer's window, where there is one, shows a wait cursor and how far the analysis is.
 
         Parameters
         ----------
@@ -315,9 +328,10 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         refusal = refusalOfCt(volumeNode)
         if refusal is not None:
             raise InputError(refusal)
-        scan = scenes.scanFromVolumeNode(volumeNode)
-        analysis = analyze(scan, options or Options(), progress=progress, cancelled=cancelled)
-        return scenes.addAnalysisToScene(volumeNode.GetScene(), volumeNode, analysis), analysis
+        with panels.statusBarProgress(slicer.util.mainWindow(), progress) as tell:
+            scan = scenes.scanFromVolumeNode(volumeNode)
+            analysis = analyze(scan, options or Options(), progress=tell, cancelled=cancelled)
+            return scenes.addAnalysisToScene(volumeNode.GetScene(), volumeNode, analysis), analysis
 
     process = analyze
     """The name of `analyze` in earlier versions."""
@@ -328,20 +342,25 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         outputFolder: str | Path,
         options: Options | None = None,
         tell: Callable[[str], None] = say,
+        cancelled: Callable[[], bool] | None = None,
     ) -> tuple[str | None, ...]:
         """Analyze every CT of a folder, one after the other; one that fails does not stop the rest.
+
+        Called again with the same folders, it goes on where it was stopped.
 
         Parameters
         ----------
         inputFolder
             Its volume files, ZIP archives and subfolders with DICOM files are one CT each.
         outputFolder
-            Gets a folder of results for each CT, ``case_0001`` and so on in the order of their names; the names
-            themselves may be a patient's and are written nowhere.
+            Gets a folder of results for each CT, ``case_0001`` and so on in the order of their names, and the table
+            ``cases.csv``, which says which file became which folder; names of files may be those of patients.
         options
             How to analyze; None takes the defaults.
         tell
-            Gets one line a CT; it goes to the standard output unless told otherwise.
+            Gets one line a CT, and one at the end; they go to the standard output unless told otherwise.
+        cancelled
+            Is asked now and then whether to stop.
 
         Returns
         -------
@@ -351,10 +370,12 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         Raises
         ------
         CovidCTError
-            If packages are missing, or the input folder cannot be read or holds no CT.
+            If packages are missing, the input folder cannot be read or holds no CT, or the results cannot be written.
+        CancelledError
+            If asked to stop; finished CTs stay.
         """
         panels.requirePackages()
-        return panels.analyzeCases(Path(inputFolder), Path(outputFolder), options or Options(), tell)
+        return panels.analyzeCases(Path(inputFolder), Path(outputFolder), options or Options(), tell, cancelled)
 
     def missingPackages(self, forPdf: bool = False) -> tuple[str, ...]:
         """List the packages that an analysis, or also a PDF of its report, still needs; empty if it can be made."""

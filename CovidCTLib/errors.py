@@ -20,11 +20,15 @@ class CovidCTError(Exception):
         The message.
     notice
         The quality check that refused, with its code, value and limit, where it was one.
+    hint
+        A further sentence for whoever sits at the terminal, with its options and commands; it is shown there alone, and
+        the message must do without it.
     """
 
-    def __init__(self, *args: object, notice: Notice | None = None) -> None:
+    def __init__(self, *args: object, notice: Notice | None = None, hint: str = "") -> None:
         super().__init__(*args)
         self.notice = notice
+        self.hint = hint
 
 
 class InputError(CovidCTError):

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError
+
+if TYPE_CHECKING:
+    # Loaded where it is used: it takes 98 MB, which Slicer should not spend at its start.
+    import SimpleITK as sitk
 
 OBLIQUE_TOLERANCE_DEG = 10.0
 """Up to this angle between a grid axis and its nearest patient axis, slices count as axial and are not resampled."""
@@ -118,6 +121,8 @@ class Geometry:
                 f"The array has shape {array.shape}; the grid needs {self.shape_zyx}. Give the two that belong "
                 "together."
             )
+        import SimpleITK as sitk
+
         image = sitk.GetImageFromArray(np.ascontiguousarray(array))
         image.SetSpacing(self.spacing_xyz_mm)
         image.SetOrigin(self.origin_lps_mm)
@@ -224,14 +229,7 @@ class CanonicalGrid:
         if array.shape != self.own.shape_zyx:
             raise InputError(f"The array has shape {array.shape}; the scan's grid is {self.own.shape_zyx}.")
         if self.resamples:
-            image = sitk.Resample(
-                self.own.to_image(array),
-                self._empty(self.geometry),
-                sitk.Transform(),
-                sitk.sitkNearestNeighbor if labels else sitk.sitkLinear,
-                fill,
-            )
-            return np.asarray(sitk.GetArrayFromImage(image))
+            return _resampled(self.own.to_image(array), self.geometry, labels, fill)
         # Array axis of index axis a is 2 - a; the canonical array's axes (z, y, x) are the patient's (S, P, L).
         moved = array.transpose(tuple(2 - order[patient] for patient in (2, 1, 0)))
         return moved[tuple(slice(None, None, -1 if flipped[patient] else 1) for patient in (2, 1, 0))]
@@ -255,23 +253,20 @@ class CanonicalGrid:
         if array.shape != self.geometry.shape_zyx:
             raise InputError(f"The array has shape {array.shape}; the axial grid is {self.geometry.shape_zyx}.")
         if self.resamples:
-            image = sitk.Resample(
-                self.geometry.to_image(array),
-                self._empty(self.own),
-                sitk.Transform(),
-                sitk.sitkNearestNeighbor if labels else sitk.sitkLinear,
-                0.0,
-            )
-            return np.asarray(sitk.GetArrayFromImage(image))
+            return _resampled(self.geometry.to_image(array), self.own, labels, 0.0)
         unflipped = array[tuple(slice(None, None, -1 if flipped[patient] else 1) for patient in (2, 1, 0))]
         forward = tuple(2 - order[patient] for patient in (2, 1, 0))
         return np.ascontiguousarray(unflipped.transpose(tuple(int(i) for i in np.argsort(forward))))
 
-    @staticmethod
-    def _empty(geometry: Geometry) -> sitk.Image:
-        """Reference image for resampling; one bit of memory per voxel would do, ITK's smallest is a byte."""
-        image = sitk.Image([int(s) for s in geometry.shape_zyx[::-1]], sitk.sitkUInt8)
-        image.SetSpacing(geometry.spacing_xyz_mm)
-        image.SetOrigin(geometry.origin_lps_mm)
-        image.SetDirection(geometry.direction_lps)
-        return image
+
+def _resampled(image: sitk.Image, grid: Geometry, labels: bool, fill: float) -> NDArray[Any]:
+    """Bring an image to another grid, by the nearest neighbour or linearly; ``fill`` where it does not reach."""
+    import SimpleITK as sitk
+
+    # A grid to resample to; one bit of memory per voxel would do, ITK's smallest is a byte.
+    empty = sitk.Image([int(s) for s in grid.shape_zyx[::-1]], sitk.sitkUInt8)
+    empty.SetSpacing(grid.spacing_xyz_mm)
+    empty.SetOrigin(grid.origin_lps_mm)
+    empty.SetDirection(grid.direction_lps)
+    method = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
+    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, empty, sitk.Transform(), method, fill)))

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.hu import LOWEST_HU
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 MIN_SLICES = 2
 """Fewer slices make no volume."""
@@ -160,4 +162,6 @@ class Scan:
                 f"A 3D CT was expected, but this image has {image.GetDimension()} dimensions "
                 f"({' x '.join(str(s) for s in image.GetSize())}). Give one 3D scan."
             )
+        import SimpleITK as sitk
+
         return cls.from_array(sitk.GetArrayFromImage(image), Geometry.from_image(image), facts)

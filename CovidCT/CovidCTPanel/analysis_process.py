@@ -40,12 +40,15 @@ class ProcessListener:
         Gets one line that says why.
     onCancelled
         The process ended because `AnalysisProcess.cancel` was called.
+    onEntry
+        Gets each line of the program, as the JSON object that it is; None where nobody wants them.
     """
 
     onProgress: Callable[[str, float], None]
     onFinished: Callable[[], None]
     onFailed: Callable[[str], None]
     onCancelled: Callable[[], None]
+    onEntry: Callable[[dict[str, Any]], None] | None = None
 
 
 class AnalysisProcess:
@@ -154,6 +157,8 @@ class AnalysisProcess:
         stage, fraction = entry.get("stage"), entry.get("fraction")
         if self._listener is None or self._cancelled:
             return
+        if self._listener.onEntry is not None:
+            self._listener.onEntry(entry)
         if isinstance(stage, str) and isinstance(fraction, (int, float)):
             self._listener.onProgress(stage, min(max(float(fraction), 0.0), 1.0))
 

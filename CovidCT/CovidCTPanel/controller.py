@@ -11,10 +11,11 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from CovidCTLib.batch.cases import cases_beside
 from CovidCTLib.errors import CovidCTError
 from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
 from CovidCTPanel.background import BackgroundCall
-from CovidCTPanel.batch_run import BatchListener, BatchRun, casesOfFolder
+from CovidCTPanel.batch_run import BatchListener, BatchRun
 from CovidCTPanel.batch_section import BatchSection
 from CovidCTPanel.collaborators import Actions, Choice
 from CovidCTPanel.edit_notice import EditNotice
@@ -286,14 +287,14 @@ class Controller:
         try:
             if not self._install(False) or self.busy:
                 return
-            cases = casesOfFolder(inputFolder)
+            cases_beside(inputFolder, outputFolder)
             arguments = analysisArguments(self._choice.settings())
         except CovidCTError as error:
             self._batchSection.addLine(str(error))
             return
         section = self._batchSection
         listener = BatchListener(section.showProgress, section.addLine, self._endBatch)
-        self._batch = BatchRun(self._python, self._library, cases, outputFolder, arguments, listener)
+        self._batch = BatchRun(self._python, self._library, inputFolder, outputFolder, arguments, listener)
         section.startWork()
         self.showState()
         self._batch.start()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.progress import PROGRESS_KINDS
 from CovidCTLib.errors import InputError
+from CovidCTLib.hu import HIGH_OPACITY_HU, VESSEL_HU
 from CovidCTLib.options import LUNG_ENGINES, Options
 
 if TYPE_CHECKING:
@@ -81,6 +82,35 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
         group,
         "own networks in place of CovidCT's: a MONAI bundle, a folder of bundles, or the output of covidct train; may "
         "be given again (default: those that come with CovidCT)",
+    )
+
+
+def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the limits from which something counts."""
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--slice-threshold",
+        type=finite_number,
+        metavar="P",
+        help="probability, 0 to 1, from which a slice is called abnormal (default: the classifier's own)",
+    )
+    limits.add_argument(
+        "--case-threshold",
+        type=finite_number,
+        metavar="F",
+        help="share of abnormal slices, 0 to 1, above which the case is called positive (default: the classifier's)",
+    )
+    limits.add_argument(
+        "--high-opacity",
+        type=finite_number,
+        metavar="HU",
+        help=f"HU from which an opacity counts as high opacity (default: {HIGH_OPACITY_HU})",
+    )
+    limits.add_argument(
+        "--vessel",
+        type=finite_number,
+        metavar="HU",
+        help=f"HU from which lung counts as vessel (default: {VESSEL_HU})",
     )
 
 
@@ -187,7 +217,7 @@ def require_ct(path: str) -> None:
 
     if is_result_folder(path):
         raise InputError(
-            "A CT was expected, but this is a folder of results of 'covidct analyze'. Give the CT that was analyzed."
+            "A CT was expected, but this is a folder of results of CovidCT. Give the CT that was analyzed."
         )
 
 

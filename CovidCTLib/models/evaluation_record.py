@@ -23,7 +23,7 @@ ELSEWHERE = "at other thresholds than those of the card"
 _AT_THRESHOLD = ("sensitivity", "specificity", "accuracy", "called_slices_percent")
 """Figures of slices that depend on the threshold at which slices are called; those of cases all do."""
 
-_GIVE = "Give the evaluation.json that covidct evaluate wrote."
+_GIVE = "Give the evaluation.json that CovidCT wrote."
 
 
 def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
@@ -105,7 +105,7 @@ def _folds(path: Path, content: Mapping[str, Any], card: ModelCard) -> int:
     if card.sha256 in checksums and len(set(checksums)) > 1:
         raise ModelError(
             f"{path.name!r} judges the weights of {card.name} together with others, so its figures are neither those "
-            "of these weights nor those of other runs. Run covidct evaluate on this model alone, or on the runs of the "
+            "of these weights nor those of other runs. Evaluate this model alone, or the runs of the "
             "cross-validation alone."
         )
     if isinstance(content.get("folds"), int):
@@ -118,7 +118,7 @@ def _folds(path: Path, content: Mapping[str, Any], card: ModelCard) -> int:
     if judged and judged != {card.sha256}:
         raise ModelError(
             f"{path.name!r} judges other weights than those of {card.name} (checksum {judged.pop()[:12]}..., expected "
-            f"{card.sha256[:12]}...). Run covidct evaluate on these weights."
+            f"{card.sha256[:12]}...). Evaluate these weights."
         )
     return 0
 

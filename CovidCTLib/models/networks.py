@@ -154,9 +154,9 @@ def build_network(architecture: Mapping[str, Any], channel_axis: bool = False) -
             return SliceClassifier(EfficientEncoder(last_stage=LAST_STAGE_OF_MAPS), channel_axis)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            f"The architecture of a {kind} is incomplete or wrong ({error}). Use a card written by covidct train."
+            f"The architecture of a {kind} is incomplete or wrong ({error}). Use a card written by CovidCT's training."
         ) from error
     raise ModelError(
         f"The architecture must be 'unet', 'efficientnet-unet', 'resnet' or 'efficientnet', not {kind!r}. "
-        "Use a card written by covidct train."
+        "Use a card written by CovidCT's training."
     )

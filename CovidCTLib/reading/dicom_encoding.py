@@ -30,6 +30,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from CovidCTLib.errors import InputError
 from CovidCTLib.reading.codestreams import check_codestream, is_plain_lossless_jpeg
 
 READ_FAILURES = (
@@ -220,6 +221,8 @@ class FrameDecoder:
         ------
         READ_FAILURES
             If the pixels are damaged, truncated, of another size than the header says, or in an unknown encoding.
+        InputError
+            If the package that decodes them is missing.
         """
         if encoding.start is None or (encoding.length is not None and encoding.bits_allocated not in _NATIVE_BITS):
             yield from _by_pydicom(path, encoding, indices)
@@ -249,6 +252,8 @@ class FrameDecoder:
             "pixel_keyword": "PixelData",
         }
         decoder = get_decoder(UID(encoding.syntax))
+        if not decoder.is_available:
+            raise _missing_decoder(encoding.syntax)
         pixels, _ = decoder.as_array(encapsulate([stream], has_bot=False), index=0, raw=True, **options)
         return np.asarray(pixels)
 
@@ -260,6 +265,15 @@ class FrameDecoder:
         reader.SetFileName(str(path))
         pixels = sitk.GetArrayFromImage(reader.Execute()).reshape(shape)
         return np.asarray(pixels, dtype=np.int16 if encoding.signed else np.uint16)
+
+
+def _missing_decoder(syntax: str) -> InputError:
+    """Name the package that decodes a transfer syntax; the files may be sound."""
+    package = "pylibjpeg-openjpeg" if "2000" in UID(syntax).name else "pylibjpeg-libjpeg"
+    return InputError(
+        f"The slices are compressed as {UID(syntax).name}, which the Python packages pylibjpeg and {package} decode, "
+        "but they are not installed or do not load. Install them and try again."
+    )
 
 
 def _native(path: Path, encoding: Encoding, shape: tuple[int, int], indices: Sequence[int]) -> Iterator[NDArray[Any]]:

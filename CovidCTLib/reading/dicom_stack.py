@@ -205,7 +205,7 @@ def _common_plane(
         raise InputError(
             "Every slice must say where it lies (ImagePositionPatient, ImageOrientationPatient, PixelSpacing), but "
             f"{bare} of {len(frames)} slices do not. Export the series again from the archive; if it is an axial one "
-            "whose place was lost, ask to take it for axial (--assume-axial)."
+            "whose place was lost, the terminal program can be told to take it for axial."
         )
     sizes = {(frame.rows, frame.columns) for frame in frames}
     if len(sizes) > 1:
@@ -235,7 +235,7 @@ def _common_plane(
     if not np.allclose(lengths, 1, atol=1e-2) or abs(float(np.dot(across, down))) > 1e-2:
         raise InputError(
             "ImageOrientationPatient must hold two perpendicular unit vectors, but it does not. Export the series "
-            "again; if it is an axial one, ask to take it for axial (--assume-axial)."
+            "again; if it is an axial one, the terminal program can be told to take it for axial."
         )
     across = across / lengths[0]
     down = down - np.dot(down, across) * across

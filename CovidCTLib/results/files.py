@@ -29,19 +29,21 @@ def check_output_files(files: Sequence[Path], *, overwrite: bool) -> None:
     """
     home = files[0].absolute().parent
     if not home.is_dir():
-        raise OutputError("The output must lie in a folder that exists, but there is none. Create it, or correct -o.")
+        raise OutputError(
+            "The output must lie in a folder that exists, but there is none. Create it, or choose another."
+        )
     if not os.access(home, os.W_OK | os.X_OK):
         raise OutputError(
-            "The output's folder must be writable, but the system does not permit writing there. Choose another place "
-            "with -o."
+            "The output's folder must be writable, but the system does not permit writing there. Choose another place."
         )
     for file in files:
         if file.is_dir():
-            raise OutputError("The output must be a file, but a folder of that name is there. Choose another with -o.")
+            raise OutputError("The output must be a file, but a folder of that name is there. Choose another.")
         if os.path.lexists(file) and not overwrite:
             raise OutputError(
                 f"A file {''.join(file.suffixes[-2:])} of the output's name is there already. Nothing "
-                "was overwritten; choose another name with -o, or allow it with --overwrite."
+                "was overwritten; choose another name.",
+                hint="Or allow it with --overwrite.",
             )
 
 

@@ -57,9 +57,7 @@ def check_output_folder(folder: str | os.PathLike[str]) -> Path:
             _require_empty(out)
             _require_writable(out)
         elif os.path.lexists(out):
-            raise OutputError(
-                "The output must be a folder, but a file of that name is there. Choose another folder with -o."
-            )
+            raise OutputError("The output must be a folder, but a file of that name is there. Choose another folder.")
         else:
             _require_writable(_nearest_existing(out.parent))
     except OSError as error:
@@ -178,7 +176,7 @@ def _require_empty(out: Path) -> None:
     if count:
         raise OutputError(
             f"The output folder must be empty or not exist yet, but it holds {count} "
-            f"{'entry' if count == 1 else 'entries'}. Nothing was overwritten; choose another folder with -o."
+            f"{'entry' if count == 1 else 'entries'}. Nothing was overwritten; choose another folder."
         )
 
 
@@ -193,7 +191,7 @@ def _require_writable(home: Path) -> None:
     """Refuse a place in which nothing can be created."""
     if not home.is_dir():
         raise OutputError(
-            "The output folder must lie in a folder, but part of its path is a file. Choose another folder with -o."
+            "The output folder must lie in a folder, but part of its path is a file. Choose another folder."
         )
     if not os.access(home, os.W_OK | os.X_OK):
         raise explained(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
@@ -284,20 +282,19 @@ def explained(error: OSError) -> OutputError:
     if error.errno in _FULL:
         return OutputError(
             "The results need more space than the disk (or the quota) has left. Nothing was written; free some space "
-            "or choose a folder on another disk with -o."
+            "or choose a folder on another disk."
         )
     if error.errno in _FORBIDDEN:
         return OutputError(
             "The output folder must be writable, but the system does not permit writing there. Nothing was written; "
-            "choose another folder with -o."
+            "choose another folder."
         )
     if error.errno in _NOT_A_FOLDER:
         return OutputError(
             "The output folder must be empty or not exist yet, but something else appeared in its place. Nothing was "
-            "overwritten; choose another folder with -o."
+            "overwritten; choose another folder."
         )
     reason = os.strerror(error.errno) if error.errno else type(error).__name__
     return OutputError(
-        f"The results could not be written ({reason}). Nothing was written; check the disk or choose another folder "
-        "with -o."
+        f"The results could not be written ({reason}). Nothing was written; check the disk or choose another folder."
     )

@@ -216,6 +216,6 @@ def _other_grid(path: Path) -> InputError:
 
 def _foreign(path: Path) -> InputError:
     return InputError(
-        f"{path.name} must be as covidct analyze wrote it, but another program wrote or changed it. Give the folder as "
+        f"{path.name} must be as CovidCT wrote it, but another program wrote or changed it. Give the folder as "
         "it was, or analyze the CT again."
     )

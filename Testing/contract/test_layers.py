@@ -21,6 +21,7 @@ LAYERS = (
     {"results"},
     {"comparison", "evaluation", "explanation", "followup"},
     {"cohort"},
+    {"batch"},
     {"cli"},
     {"__main__"},
 )

@@ -380,7 +380,7 @@ def test_the_command_puts_the_page_on_paper_too(stand_ins, tmp_path, capsys) -> 
     ("words", "code", "message"),
     [
         (["--slices", "99"], 2, "99 is outside the scan"),
-        (["--seed", "-3"], 2, "not -3. Correct --seed"),
+        (["--seed", "-3"], 2, "not -3. Correct it"),
         (["--slices", "0"], 2, "Slices with lung were expected"),
         (["--slices", "1", "--worst", "2"], 2, "not allowed with"),
     ],

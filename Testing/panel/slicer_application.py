@@ -137,6 +137,7 @@ class Application:
         self.opened_pages = []
         self.startup = []
         self.widgets = []
+        self.windows = []
         self.answer = True
         self.layout = None
         self.mistakes = []
@@ -163,8 +164,10 @@ class Application:
             connect=lambda signal, function: self.startup.append((signal, function)),
             processEvents=self.turn,
             applicationName="Slicer",
+            launcherExecutableFilePath="",
             testingEnabled=lambda: False,
             layoutManager=lambda: self.layout,
+            topLevelWidgets=lambda: self.windows,
             applicationLogic=lambda: self.layout.application_logic(self.scene),
         )
         return {
@@ -194,6 +197,13 @@ class Application:
         monkeypatch.setattr(slicer.modules, "tables", self.layout.tablesModule(), raising=False)
         return self.layout
 
+    def with_window(self):
+        """Make it a Slicer with a main window, which has a status bar; give the window."""
+        window = mannered(QtWidgets.QMainWindow)()
+        window.setObjectName("qSlicerMainWindow")
+        self.windows.append(window)
+        return window
+
     def with_packaging(self, monkeypatch):
         """Make it Slicer 5.12, which has ``slicer.packaging``."""
 
@@ -209,7 +219,9 @@ class Application:
         ):
             assert not prompt_install
             assert all(isinstance(entry, Requirement) for entry in requirements), "5.12 takes no texts"
-            self.installed.append(([str(entry) for entry in requirements], list(skip_packages), requester))
+            assert skip_packages is None, "discouraged by Slicer"
+            pins = Path(constraints).read_text().splitlines()
+            self.installed.append(([str(entry) for entry in requirements], pins, requester))
             self.pip(requirements)
 
         self._module(monkeypatch, "packaging", {"pip_ensure": pip_ensure})
@@ -249,10 +261,10 @@ class Application:
         self.rest()
         return widget
 
-    def turn(self):
+    def turn(self, flags=QtCore.QEventLoop.AllEvents):
         """Let the events that are due now happen."""
         # The application's own processEvents loses a reference to None each time, until Python aborts (PySide6 6.12).
-        QtCore.QEventLoop().processEvents()
+        QtCore.QEventLoop().processEvents(flags)
 
     def rest(self):
         """Let events that are due happen, and those that follow from them."""

@@ -354,7 +354,7 @@ def test_many_images_of_another_kind_are_told_apart_by_their_acquisition(tmp_pat
 @pytest.mark.parametrize("element", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
 def test_slices_without_a_place_are_refused(tmp_path, element):
     write_series(tmp_path, **{element: None})
-    with pytest.raises(InputError, match=r"must say where it lies .* but 12 of 12 slices do not.*--assume-axial"):
+    with pytest.raises(InputError, match=r"must say where it lies .* but 12 of 12 slices do not.*take it for axial"):
         read_scan(tmp_path)
 
 
@@ -366,7 +366,7 @@ def test_a_pixel_spacing_of_zero_is_refused(tmp_path):
 
 def test_directions_that_are_not_perpendicular_are_refused(tmp_path):
     write_series(tmp_path, orientation=(1, 0, 0, 0.3, 0.95, 0))
-    with pytest.raises(InputError, match=r"must hold two perpendicular unit vectors.*--assume-axial"):
+    with pytest.raises(InputError, match=r"must hold two perpendicular unit vectors.*take it for axial"):
         read_scan(tmp_path)
 
 

@@ -164,5 +164,5 @@ def test_a_page_that_cannot_be_laid_out_is_told(a_pdf: Path, monkeypatch: pytest
             raise plutoprint.Error("no")
 
     monkeypatch.setattr(plutoprint, "Book", Refusing)
-    with pytest.raises(OutputError, match=r"could not be laid out as a PDF\. Make it without --pdf"):
+    with pytest.raises(OutputError, match=r"could not be laid out as a PDF\. Open it in a browser"):
         pdf_of("<p>")

@@ -164,7 +164,7 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
 
 def test_a_foreign_folder_is_said(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(InputError, match=r"this folder holds no analysis.json. Give the folder that was named with -o"):
+    with pytest.raises(InputError, match=r"this folder holds no analysis.json. Give the folder that the results"):
         read_stored_record(tmp_path)
 
 
@@ -271,7 +271,7 @@ def test_a_truncated_file_is_named(folder, name, kept):
     path = folder / name
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
-    with pytest.raises(InputError, match=rf"{name} of the result folder must be complete|{name} must be as covidct"):
+    with pytest.raises(InputError, match=rf"{name} of the result folder must be complete|{name} must be as CovidCT"):
         read_analysis(folder)
 
 
@@ -308,7 +308,7 @@ def test_files_of_other_programs_are_said(folder):
     good = gzip.decompress(path.read_bytes())
     for at, byte in ((344, b"x"), (70, b"\x08")):
         path.write_bytes(gzip.compress(good[:at] + byte + good[at + 1 :]))
-        with pytest.raises(InputError, match=r"localization.nii.gz must be as covidct analyze wrote it"):
+        with pytest.raises(InputError, match=r"localization.nii.gz must be as CovidCT wrote it"):
             read_analysis(folder)
     path.write_bytes(gzip.compress(good))
     segmentation = folder / "segmentation.seg.nrrd"
@@ -316,10 +316,10 @@ def test_files_of_other_programs_are_said(folder):
     voxels = bytearray(gzip.decompress(content))
     voxels[0] = 3
     segmentation.write_bytes(header + b"\n\n" + gzip.compress(bytes(voxels)))
-    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as covidct analyze wrote it"):
+    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as CovidCT wrote it"):
         read_analysis(folder)
     segmentation.write_bytes(b"PNG")
-    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as covidct analyze wrote it"):
+    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as CovidCT wrote it"):
         read_analysis(folder)
 
 
