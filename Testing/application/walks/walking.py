@@ -14,11 +14,13 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import ctk
 import qt
 import slicer
 
 FOLDER = Path(os.environ["COVIDCT_WALK"])
+LEVEL_COLUMN = 2
+"""Column of the application's error log that holds how bad an entry is (ctkErrorLogAbstractModel)."""
+
 TICK_MS = 5
 """Milliseconds between two ticks by which standstills are told."""
 
@@ -106,15 +108,11 @@ def tell(line: str) -> None:
 def errorsOfLog() -> list[str]:
     """Give the messages of the application's error log that are errors or worse."""
     model = slicer.app.errorLogModel()
-    severe = (ctk.ctkErrorLogLevel.Error, ctk.ctkErrorLogLevel.Critical, ctk.ctkErrorLogLevel.Fatal)
-    names = {ctk.ctkErrorLogLevel().logLevelAsString(level) for level in severe}
     found = []
-    for row in range(model.logEntryCount()):
-        level = model.logEntryData(row, model.LogLevelColumn)
-        text = model.logEntryDescription(row) if hasattr(model, "logEntryDescription") else ""
-        text = text or str(model.logEntryData(row, model.DescriptionColumn))
-        if str(level) in names:
-            found.append(text.strip())
+    for row in range(model.rowCount()):
+        level = str(model.data(model.index(row, LEVEL_COLUMN)))
+        if level in ("Error", "Critical", "Fatal"):
+            found.append(str(model.logEntryDescription(row)).strip())
     return found
 
 
