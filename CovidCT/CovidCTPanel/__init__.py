@@ -9,6 +9,7 @@ from CovidCTPanel.folder_analysis import analyzeCases
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
 from CovidCTPanel.installation import installPackages, installWithConsent, missingPackages, requirePackages
 from CovidCTPanel.panel import Panel, connectFolderButton
+from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.settings import (
     CASE_THRESHOLD_OF_MODEL,
     DEFAULT_HIGH_OPACITY_HU,
@@ -41,6 +42,7 @@ __all__ = [
     "FollowUpSection",
     "LungsEngine",
     "Panel",
+    "PreviousLayout",
     "StudyEntry",
     "TableViews",
     "analyzeCases",

@@ -9,6 +9,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from CovidCTPanel.panel import PROGRESS_STEPS, connectFolderButton
+from CovidCTPanel.tool_tips import wrapped
 
 
 class BatchSection:
@@ -102,6 +103,6 @@ class BatchSection:
         button.text = _("Cancel") if self._working else _("Analyze all")
         button.enabled = refusal is None
         usual = _("Stop; what is done stays.") if self._working else _("Analyze every CT of the folder, one by one.")
-        button.toolTip = refusal or usual
+        button.toolTip = wrapped(refusal or usual)
         for widget in ("batchInputEdit", "batchInputButton", "batchOutputEdit", "batchOutputButton"):
             getattr(self._ui, widget).enabled = not self._working

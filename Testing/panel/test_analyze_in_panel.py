@@ -301,18 +301,16 @@ def test_a_record_that_was_spoiled_is_not_shown(application, panel):
 
 
 def test_stages_have_names_and_the_time_left_is_told(application):
-    from CovidCTPanel.progress_text import HANDING_OVER, progressText, secondsLeft, stageName
+    from CovidCTPanel.progress_text import HANDING_OVER, progressText, stageName
 
     from CovidCTLib.cli.progress import STAGE_NAMES
 
     assert {stage: stageName(stage) for stage in STAGE_NAMES} == dict(STAGE_NAMES)
     assert stageName("something new") == "something new"
-    assert secondsLeft(0.5, 60) == 60
-    assert secondsLeft(0.01, 60) is None
-    assert secondsLeft(0.5, 1) is None
-    assert progressText(HANDING_OVER, 0.0, 0.1) == "Handing over the CT..."
-    assert progressText("lungs", 0.5, 180) == "Finding the lungs, about 3 min left"
-    assert progressText("lungs", 0.9, 100) == "Finding the lungs, about 10 s left"
+    assert progressText(HANDING_OVER, None) == "Handing over the CT..."
+    assert progressText("lungs", 180) == "Finding the lungs, about 3 min left"
+    assert progressText("lungs", 11.1) == "Finding the lungs, about 10 s left"
+    assert progressText("lungs", 0.5) == "Finding the lungs, about 5 s left"
 
 
 def test_the_panel_is_usable_with_a_large_font(application, program, volume):
