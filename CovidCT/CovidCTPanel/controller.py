@@ -6,6 +6,7 @@ import concurrent.futures
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class Controller:
             ("measuresButton", actions.showMeasures),
             ("statisticsButton", actions.openStatistics),
         ):
-            panel.onResultButton(name, lambda _checked, show=show: self._withChosen(lambda it, _shown: show(it)))
+            panel.onResultButton(name, partial(self._showOf, show))
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
         followUpSection.onOpened(self._showStudies)
         followUpSection.onCompare(self.compare)
@@ -366,6 +367,9 @@ class Controller:
             with waitCursor():
                 self._try(lambda: action(volumeId, shown))
             self.showState()
+
+    def _showOf(self, show: Callable[[str], None], _checked: bool) -> None:
+        self._withChosen(lambda volumeId, _shown: show(volumeId))
 
     def _try(self, action: Callable[[], Any]) -> None:
         """Show what is wrong as one sentence."""

@@ -7,7 +7,7 @@ from typing import Any
 import qt
 
 
-class PanelHeight(qt.QObject):
+class PanelHeight(qt.QObject):  # type: ignore[misc]
     """Keeps a widget at least as high as its layout needs at the width that it has.
 
     Slicer's panel of modules scrolls what is higher than the window. It takes the module's widget out while another

@@ -110,7 +110,8 @@ class ModuleParent(MRMLWidget):
     def __init__(self):
         super().__init__()
         self._entered = True
-        mannered(QtWidgets.QVBoxLayout)(self)
+        # qSlicerModulePanel takes the margins away when it shows a module.
+        mannered(QtWidgets.QVBoxLayout)(self).setContentsMargins(0, 0, 0, 0)
 
     @property
     def isEntered(self):
@@ -137,6 +138,7 @@ class Application:
         self.opened_pages = []
         self.startup = []
         self.widgets = []
+        self.widgets_of_modules = []
         self.answer = True
         self.layout = None
         self.mistakes = []
@@ -193,6 +195,22 @@ class Application:
         monkeypatch.setattr(slicer.modules, "plots", self.layout.plots(), raising=False)
         monkeypatch.setattr(slicer.modules, "tables", self.layout.tablesModule(), raising=False)
         return self.layout
+
+    def with_modules(self, monkeypatch, *names):
+        """Make it a Slicer with some of its modules; gives the names of those that are opened."""
+        chosen = []
+        for name in names:
+            widget = SimpleNamespace(segmentationSelector=NodeComboBox(), scalarSelector=NodeComboBox())
+            for selector, kind in (("segmentationSelector", "Segmentation"), ("scalarSelector", "ScalarVolume")):
+                getattr(widget, selector).nodeTypes = [f"vtkMRML{kind}Node"]
+                getattr(widget, selector).setMRMLScene(self.scene)
+            self.widgets_of_modules.append(widget)
+            module = SimpleNamespace(
+                widgetRepresentation=lambda widget=widget: SimpleNamespace(self=lambda: widget), name=name
+            )
+            monkeypatch.setattr(slicer.modules, name, module, raising=False)
+        monkeypatch.setattr(slicer.util, "selectModule", chosen.append, raising=False)
+        return chosen
 
     def with_packaging(self, monkeypatch):
         """Make it Slicer 5.12, which has ``slicer.packaging``."""
@@ -290,6 +308,9 @@ class Application:
         for widget in self.widgets:
             widget.cleanup()
             QtWidgets.QWidget.close(widget.parent)
+        for widget in self.widgets_of_modules:
+            widget.segmentationSelector.setMRMLScene(None)
+            widget.scalarSelector.setMRMLScene(None)
         self.rest()
         if self.layout is not None:
             self.layout.close()
