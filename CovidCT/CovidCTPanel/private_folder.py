@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import shutil
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 import qt
@@ -16,7 +18,7 @@ from CovidCTPanel.later import Ticker
 from CovidCTPanel.processes import hasEnded
 
 PREFIX = "covidct-slicer-"
-"""Start of the folder's name; the number of the process that made it and a random part follow."""
+"""Start of the folder's name; the number of the process that made it, its computer and a random part follow."""
 
 RESULT_BYTES = 200_000_000
 """Space in bytes that is kept free for the results beside the CT; those of 512 x 512 x 600 voxels took under 40 MB."""
@@ -96,7 +98,12 @@ class PrivateFolder:
 
 def _made(home: Path) -> Path:
     """Make a folder whose name no other has; tempfile gives it the mode 0700."""
-    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=home))
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-{_computer()}-", dir=home))
+
+
+def _computer() -> str:
+    """Give a mark of this computer, for several may share the user's folder and have processes of the same number."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
 
 
 def userFolder() -> Path:
@@ -157,7 +164,9 @@ def removeStubborn() -> None:
 def removeLeftBehind(home: Path) -> None:
     """Remove folders of runs whose Slicer has crashed; what cannot be removed, or may be in use, is left alone."""
     for folder in home.glob(PREFIX + "*"):
-        number = folder.name.removeprefix(PREFIX).split("-")[0]
+        number, *rest = folder.name.removeprefix(PREFIX).split("-")
+        if len(rest) > 1 and rest[0] != _computer():
+            continue
         with contextlib.suppress(OSError):
             if number.isdigit() and not folder.is_symlink() and hasEnded(int(number)):
                 shutil.rmtree(folder, ignore_errors=True)

@@ -170,8 +170,10 @@ def test_nothing_covers_another_and_nothing_is_cut_in_any_state(application, pro
     assert found == {}
 
 
-def test_a_panel_that_only_goes_by_what_qt_remembers_loses_rows(application, program, volume, monkeypatch):
-    """This is what was seen in Slicer, so the stand-in for its panel of modules must show it, too."""
+def test_a_panel_that_only_goes_by_what_qt_remembers_is_lower_than_its_content(
+    application, program, volume, monkeypatch
+):
+    """Seen in Slicer, where rows of the table were hidden; so the stand-in for its panel of modules must show it."""
     monkeypatch.setattr(application.panels.panel_height.PanelHeight, "fit", lambda self: None)
     shown = Shown(application, volume, 100)
     lost = []
