@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import qt
@@ -49,4 +50,6 @@ class PanelHeight(qt.QObject):  # type: ignore[misc]
         """Let go of the widget."""
         widget, self._widget = self._widget, None
         if widget is not None:
-            widget.removeEventFilter(self)
+            # PythonQt raises it for a widget that the application has deleted already.
+            with contextlib.suppress(ValueError):
+                widget.removeEventFilter(self)

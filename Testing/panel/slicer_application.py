@@ -7,6 +7,7 @@ What it stands in for, all in this folder:
 - `mrml_widgets`: qMRMLWidget and qMRMLNodeComboBox, on a real scene;
 - `parameter_nodes`: ``slicer.parameterNodeWrapper`` with connectGui, on a real vtkMRMLScriptedModuleNode;
 - `plot_layout`, `table_layout`: the layout manager with a plot view on VTK's real chart, and a table view on Qt's;
+- `module_panel`: qSlicerModulePanel, which scrolls a module and takes it out while another is open;
 - here: ``slicer.mrmlScene``, ``slicer.modules.terminologies``, ``slicer.app``, ``slicer.ScriptedLoadableModule``,
   ``slicer.i18n``, ``slicer.packaging``, and of ``slicer.util`` the question to the user and ``pip_install``.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -198,6 +199,18 @@ def test_what_to_do_first_is_read_whole(application, program, font_percent):
         assert faults(widget.panel._height._widget) == []
     panel.leave()
     panel.scroll.close()
+
+
+def test_widgets_that_are_deleted_already_are_let_go_of(application, program, volume):
+    def refuse(_filter):
+        raise ValueError("Trying to call 'removeEventFilter' on a destroyed QWidget object")
+
+    height = application.opened().panel._height
+    widget = height._widget
+    height._widget = SimpleNamespace(removeEventFilter=refuse)
+    height.end()
+    assert height._widget is None
+    widget.removeEventFilter(height)
 
 
 def test_the_panel_lets_go_of_its_widgets_when_the_module_ends(application, program, volume):
