@@ -102,7 +102,7 @@ def test_one_press_puts_the_results_into_the_scene_and_shows_them(application, p
     assert "Corona Score: 0.07 cm3" in panel.ui.scoresLabel.text
     assert "Percentage of opacity: not available. There is no lung." in panel.ui.scoresLabel.text
     assert panel.ui.warningsLabel.text == "Slices are 4 mm apart. (found 4 mm, limit 3 mm)"
-    assert "thick-slices: Slices are 4 mm apart." in panel.ui.decisionLabel.toolTip
+    assert "thick-slices: Slices are 4 mm apart." in panel.ui.decisionLabel.toolTip.replace("\n", " ")
     assert panel.ui.analyzeButton.text == "Analyze"
     assert panel.ui.analyzeButton.enabled
     assert not panel.ui.progressBar.visible
