@@ -98,6 +98,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel = None
         self.charts = None
         self.tables = None
+        self.previousLayout = None
         self.controller = None
         self._parameterNode = None
         self._guiTag = None
@@ -111,7 +112,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = CovidCTLogic()
-        self.panel = panels.Panel(self.ui)
+        self.panel = panels.Panel(self.ui, uiWidget, self.openModule)
         self.charts = panels.Charts(
             lambda: slicer.app.layoutManager(), lambda: slicer.modules.plots.logic(), self.onChartPoint
         )
@@ -122,15 +123,18 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.onTableRow,
         )
         self.tables.follow()
+        self.previousLayout = panels.PreviousLayout(lambda: slicer.app.layoutManager())
+        self.panel.followLayout(self.previousLayout)
         self.controller = panels.Controller(
             self.panel,
             panels.BatchSection(self.ui),
             panels.FollowUpSection(self.ui),
-            SceneActions(slicer.mrmlScene, self.charts.show, self.tables.show),
+            SceneActions(slicer.mrmlScene, self.charts.show, self.tables.show, self.openStatistics),
             self,
             self.installWithConsent,
             self.logic.python(),
             LIBRARY,
+            self.previousLayout,
         )
         panels.connectFolderButton(self.ui.modelsButton, self.ui.modelsEdit, _("Folder of own models"))
         self.ui.resetButton.connect("clicked(bool)", lambda _checked=False: panels.resetSettings(self.settings()))
@@ -156,6 +160,8 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.controller.stop()
         self.charts.leave()
         self.tables.leave()
+        self.previousLayout.leave()
+        self.panel.leave()
         self.removeObservers()
 
     def enter(self):
@@ -250,6 +256,17 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Move the slice views to the slice of a row that was chosen in the table of any analyzed CT."""
         self._orMessage(lambda: scenes.jumpToTableRow(slicer.mrmlScene, tableId, row))
 
+    def openModule(self, name):
+        """Open a module of Slicer."""
+        self._orMessage(lambda: _selectModule(name))
+
+    def openStatistics(self, segmentationNode, volumeNode):
+        """Open Segment Statistics with a segmentation and a CT chosen; it writes its own table when it is told to."""
+        _selectModule("SegmentStatistics")
+        statistics = slicer.modules.segmentstatistics.widgetRepresentation().self()
+        statistics.segmentationSelector.setCurrentNode(segmentationNode)
+        statistics.scalarSelector.setCurrentNode(volumeNode)
+
     def _orMessage(self, action):
         """Show what is wrong as one sentence."""
         try:
@@ -272,6 +289,17 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             tell,
             lambda: self.logic.installMissingPackages(forPdf),
         )
+
+
+def _selectModule(name):
+    """Open a module of Slicer; raise InputError where it is not there, or there is no main window."""
+    if not hasattr(slicer.modules, name.lower()):
+        text = _("Slicer's module {name} is needed, but it is not loaded. Enable it in Slicer's settings, Modules.")
+        raise InputError(text.format(name=name))
+    try:
+        slicer.util.selectModule(name)
+    except RuntimeError as error:
+        raise InputError(_("A main window of Slicer is needed to open a module, but there is none.")) from error
 
 
 class CovidCTLogic(ScriptedLoadableModuleLogic):

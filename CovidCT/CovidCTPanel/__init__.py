@@ -15,6 +15,7 @@ from CovidCTPanel.installation import (
     requirePackages,
 )
 from CovidCTPanel.panel import Panel, connectFolderButton
+from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.settings import (
     CASE_THRESHOLD_OF_MODEL,
     DEFAULT_HIGH_OPACITY_HU,
@@ -49,6 +50,7 @@ __all__ = [
     "FollowUpSection",
     "LungsEngine",
     "Panel",
+    "PreviousLayout",
     "StudyEntry",
     "TableViews",
     "analyzeCases",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from CovidCTLib.batch.cases import TABLE_FILE
-from CovidCTPanel.panel import PROGRESS_STEPS, TOOL_TIP_CHARACTERS, connectFolderButton
+from CovidCTPanel.panel import PROGRESS_STEPS, connectFolderButton
+from CovidCTPanel.tool_tips import wrapped
 
 
 class BatchSection:
@@ -104,7 +104,7 @@ class BatchSection:
         button.text = _("Cancel") if self._working else _("Analyze all")
         button.enabled = refusal is None
         stop = _("Stop; what is done stays, and the batch can go on later.")
-        button.toolTip = refusal or (stop if self._working else _usualToolTip())
+        button.toolTip = wrapped(refusal or (stop if self._working else _usualToolTip()))
         for widget in ("batchInputEdit", "batchInputButton", "batchOutputEdit", "batchOutputButton"):
             getattr(self._ui, widget).enabled = not self._working
 
@@ -116,4 +116,4 @@ def _usualToolTip() -> str:
         "the folder for the results says which file became which case. It holds the names of the files, which may be "
         "names of patients."
     )
-    return textwrap.fill(text.format(table=TABLE_FILE), TOOL_TIP_CHARACTERS)
+    return text.format(table=TABLE_FILE)

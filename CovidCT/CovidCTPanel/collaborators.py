@@ -45,6 +45,8 @@ class Actions(Protocol):
     def scanLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
     def preparing(self, volumeId: str) -> Callable[[Any], Any]: ...  # noqa: D102
     def add(self, volumeId: str, analysis: Any, prepared: Any, edited: bool | None) -> str: ...  # noqa: D102
+    def hasCt(self) -> bool: ...  # noqa: D102
+    def name(self, volumeId: str) -> str: ...  # noqa: D102
     def record(self, volumeId: str | None) -> dict[str, Any] | None: ...  # noqa: D102
     def snapshot(self, volumeId: str) -> Snapshot: ...  # noqa: D102
     def surfaces(self, volumeId: str) -> Surfaces | None: ...  # noqa: D102
@@ -60,6 +62,8 @@ class Actions(Protocol):
     def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
     def showChart(self, volumeId: str) -> None: ...  # noqa: D102
     def showTable(self, volumeId: str) -> None: ...  # noqa: D102
+    def showMeasures(self, volumeId: str) -> None: ...  # noqa: D102
+    def openStatistics(self, volumeId: str) -> None: ...  # noqa: D102
     def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]: ...  # noqa: D102
     def followUp(self, chosen: list[tuple[str, str]]) -> FollowUpSummary: ...  # noqa: D102
 

@@ -6,6 +6,7 @@ import concurrent.futures
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from CovidCTPanel.edit_notice import EditNotice
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
 from CovidCTPanel.panel import Panel
 from CovidCTPanel.pieces import LongCall, orMistake
+from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.private_folder import PrivateFolder, removeStubborn
 from CovidCTPanel.result_files import ResultFiles
 from CovidCTPanel.settings import analysisArguments, engineArguments
@@ -51,6 +53,8 @@ class Controller:
         can begin now.
     python, library
         As for `AnalysisProcess`.
+    previousLayout
+        Remembers the layout that the user had.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class Controller:
         install: Callable[[bool], bool],
         python: str,
         library: Path,
+        previousLayout: PreviousLayout,
     ) -> None:
         self._panel = panel
         self._batchSection = batchSection
@@ -72,13 +77,14 @@ class Controller:
         self._install = install
         self._python = python
         self._library = library
+        self._previousLayout = previousLayout
         self._run: AnalysisRun | None = None
         self._stopReason: str | None = None
         self._batch: BatchRun | None = None
         self._background: LongCall | None = None
         self._loading: BackgroundCall[Any] | None = None
         self._surfaces: LongCall | None = None
-        self._files = ResultFiles(panel, actions.snapshot, self._beside, self._explain)
+        self._files = ResultFiles(panel, actions.snapshot, actions.name, self._beside, self._explain)
         self._results: PrivateFolder | None = None
         self.runVolumeId: str | None = None
         self._shownId: str | None = None
@@ -91,8 +97,13 @@ class Controller:
         panel.onResultButton("pdfButton", lambda _checked: self._withFiles(self._files.pdf, forPdf=True))
         panel.onResultButton("exportButton", lambda _checked: self._withFiles(self._files.export))
         panel.onResultButton("explainButton", lambda _checked: self.explain())
-        panel.onResultButton("chartButton", lambda _checked: self._withChosen(lambda it, _shown: actions.showChart(it)))
-        panel.onResultButton("tableButton", lambda _checked: self._withChosen(lambda it, _shown: actions.showTable(it)))
+        for name, show in (
+            ("chartButton", actions.showChart),
+            ("tableButton", actions.showTable),
+            ("measuresButton", actions.showMeasures),
+            ("statisticsButton", actions.openStatistics),
+        ):
+            panel.onResultButton(name, partial(self._showOf, show))
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
         followUpSection.onOpened(self._showStudies)
         followUpSection.onCompare(self.compare)
@@ -131,6 +142,7 @@ class Controller:
         if refusal is None and self.busy and not self.running:
             refusal = _("Wait until what is running is done, or cancel it.")
         self._panel.showRefusal(refusal)
+        self._panel.showFirstSteps(volumeId is None and not self._actions.hasCt())
         self._batchSection.showBusy(self.busy and self._batch is None)
         record = self._actions.record(volumeId)
         self._panel.showRecord(record)
@@ -138,8 +150,8 @@ class Controller:
         self._edits.follow(volumeId if record is not None else None, mayCompare=not self.busy)
         if record is None or volumeId is None:
             return
-        self._panel.showResultButton("chartButton", None)
-        self._panel.showResultButton("tableButton", None)
+        for name in ("chartButton", "tableButton", "measuresButton", "statisticsButton"):
+            self._panel.showResultButton(name, None)
         making = _("The surfaces are being made.") if self._surfaces is not None else None
         self._panel.showResultButton("show3DButton", making, bool(making) or self._actions.is3DShown(volumeId))
         self._panel.showResultButton("heatMapButton", None, self._actions.isHeatMapShown(volumeId))
@@ -249,7 +261,7 @@ class Controller:
     def compare(self, chosen: list[tuple[str, str]]) -> None:
         """Put the course of the ticked studies into the scene, and show it."""
         try:
-            with waitCursor():
+            with waitCursor(), self._previousLayout.remembered():
                 summary = self._actions.followUp(chosen)
         except CovidCTError as error:
             self._followUpSection.showMessage(str(error))
@@ -410,10 +422,14 @@ class Controller:
                 self._try(lambda: action(volumeId, shown))
             self.showState()
 
+    def _showOf(self, show: Callable[[str], None], _checked: bool) -> None:
+        self._withChosen(lambda volumeId, _shown: show(volumeId))
+
     def _try(self, action: Callable[[], Any]) -> None:
         """Show what is wrong as one sentence."""
         try:
-            action()
+            with self._previousLayout.remembered():
+                action()
         except CovidCTError as error:
             self._panel.showMessage(str(error))
 

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from CovidCTPanel.summary import Cell
 from CovidCTPanel.tables import fillTable, fitHeight, prepareTable, setColumns
+from CovidCTPanel.tool_tips import wrapped
 
 FEWEST_STUDIES = 2
 """A change needs at least so many."""
@@ -144,4 +145,4 @@ class FollowUpSection:
             return
         refusal = self._refusal()
         self._ui.followUpButton.enabled = refusal is None
-        self._ui.followUpButton.toolTip = refusal or _("Table and chart of the ticked studies against days.")
+        self._ui.followUpButton.toolTip = wrapped(refusal or _("Table and chart of the ticked studies against days."))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
 from CovidCTLib.scan import Scan
-from CovidCTScene.choice import refusalOfCt, shownSlice
+from CovidCTScene.choice import newestCt, refusalOfCt, shownSlice
 from CovidCTScene.edit_watch import EditCheck, EditWatch
 from CovidCTScene.edited import EDITED_SUFFIX
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, studiesOfPatient
@@ -61,17 +61,34 @@ class SceneActions:
         A vtkMRMLScene.
     showChartNode, showTableNode
         Show a vtkMRMLPlotChartNode and a vtkMRMLTableNode in the layout of the application.
+    openStatistics
+        Opens Slicer's module Segment Statistics with a vtkMRMLSegmentationNode and a vtkMRMLScalarVolumeNode.
     """
 
-    def __init__(self, scene: Any, showChartNode: Callable[[Any], None], showTableNode: Callable[[Any], None]) -> None:
+    def __init__(
+        self,
+        scene: Any,
+        showChartNode: Callable[[Any], None],
+        showTableNode: Callable[[Any], None],
+        openStatistics: Callable[[Any, Any], None],
+    ) -> None:
         self._scene = scene
         self._showChartNode = showChartNode
         self._showTableNode = showTableNode
         self._edits = EditWatch()
+        self._openStatistics = openStatistics
 
     def has(self, volumeId: str) -> bool:
         """Say whether the CT is still in the scene."""
         return self._scene.GetNodeByID(volumeId) is not None
+
+    def hasCt(self) -> bool:
+        """Say whether any volume of the scene may be a CT."""
+        return newestCt(self._scene) is not None
+
+    def name(self, volumeId: str) -> str:
+        """Give the name of the CT's node, which may be a patient's."""
+        return str(self._node(volumeId).GetName() or "")
 
     def refusal(self, volumeId: str | None) -> str | None:
         """Say why the CT cannot be analyzed; None if it can. ``volumeId`` is None where nothing is chosen."""
@@ -194,6 +211,14 @@ class SceneActions:
     def showTable(self, volumeId: str) -> None:
         """Show the table of the slices."""
         self._showTableNode(self._resultsOrRefusal(volumeId).slices)
+
+    def showMeasures(self, volumeId: str) -> None:
+        """Show the table of all measures."""
+        self._showTableNode(self._resultsOrRefusal(volumeId).measures)
+
+    def openStatistics(self, volumeId: str) -> None:
+        """Open Slicer's module Segment Statistics with the segmentation and its CT."""
+        self._openStatistics(self._resultsOrRefusal(volumeId).segmentation, self._node(volumeId))
 
     def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]:
         """Give every analyzed CT, by date: identifier, name, date, and whether it is of the same patient as a CT.

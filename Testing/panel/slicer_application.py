@@ -7,6 +7,7 @@ What it stands in for, all in this folder:
 - `mrml_widgets`: qMRMLWidget and qMRMLNodeComboBox, on a real scene;
 - `parameter_nodes`: ``slicer.parameterNodeWrapper`` with connectGui, on a real vtkMRMLScriptedModuleNode;
 - `plot_layout`, `table_layout`: the layout manager with a plot view on VTK's real chart, and a table view on Qt's;
+- `module_panel`: qSlicerModulePanel, which scrolls a module and takes it out while another is open;
 - here: ``slicer.mrmlScene``, ``slicer.modules.terminologies``, ``slicer.app``, ``slicer.ScriptedLoadableModule``,
   ``slicer.i18n``, ``slicer.packaging``, and of ``slicer.util`` the question to the user and ``pip_install``.
 
@@ -110,7 +111,8 @@ class ModuleParent(MRMLWidget):
     def __init__(self):
         super().__init__()
         self._entered = True
-        mannered(QtWidgets.QVBoxLayout)(self)
+        # qSlicerModulePanel takes the margins away when it shows a module.
+        mannered(QtWidgets.QVBoxLayout)(self).setContentsMargins(0, 0, 0, 0)
 
     @property
     def isEntered(self):
@@ -138,6 +140,7 @@ class Application:
         self.startup = []
         self.widgets = []
         self.windows = []
+        self.widgets_of_modules = []
         self.answer = True
         self.layout = None
         self.mistakes = []
@@ -203,6 +206,22 @@ class Application:
         window.setObjectName("qSlicerMainWindow")
         self.windows.append(window)
         return window
+
+    def with_modules(self, monkeypatch, *names):
+        """Make it a Slicer with some of its modules; gives the names of those that are opened."""
+        chosen = []
+        for name in names:
+            widget = SimpleNamespace(segmentationSelector=NodeComboBox(), scalarSelector=NodeComboBox())
+            for selector, kind in (("segmentationSelector", "Segmentation"), ("scalarSelector", "ScalarVolume")):
+                getattr(widget, selector).nodeTypes = [f"vtkMRML{kind}Node"]
+                getattr(widget, selector).setMRMLScene(self.scene)
+            self.widgets_of_modules.append(widget)
+            module = SimpleNamespace(
+                widgetRepresentation=lambda widget=widget: SimpleNamespace(self=lambda: widget), name=name
+            )
+            monkeypatch.setattr(slicer.modules, name, module, raising=False)
+        monkeypatch.setattr(slicer.util, "selectModule", chosen.append, raising=False)
+        return chosen
 
     def with_packaging(self, monkeypatch):
         """Make it Slicer 5.12, which has ``slicer.packaging``."""
@@ -302,6 +321,9 @@ class Application:
         for widget in self.widgets:
             widget.cleanup()
             QtWidgets.QWidget.close(widget.parent)
+        for widget in self.widgets_of_modules:
+            widget.segmentationSelector.setMRMLScene(None)
+            widget.scalarSelector.setMRMLScene(None)
         self.rest()
         if self.layout is not None:
             self.layout.close()
