@@ -45,6 +45,7 @@ class Actions(Protocol):
     def showTable(self, volumeId: str) -> None: ...  # noqa: D102
     def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]: ...  # noqa: D102
     def followUp(self, chosen: list[tuple[str, str]]) -> FollowUpSummary: ...  # noqa: D102
+    def earlierFollowUp(self, volumeId: str | None) -> FollowUpSummary | None: ...  # noqa: D102
 
 
 class FollowUpSummary(Protocol):

@@ -16,7 +16,7 @@ from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
 from CovidCTPanel.background import BackgroundCall
 from CovidCTPanel.batch_run import BatchListener, BatchRun, casesOfFolder
 from CovidCTPanel.batch_section import BatchSection
-from CovidCTPanel.collaborators import Actions, Choice
+from CovidCTPanel.collaborators import Actions, Choice, FollowUpSummary
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
 from CovidCTPanel.panel import Panel
 from CovidCTPanel.pieces import LongCall, orMistake
@@ -217,8 +217,12 @@ class Controller:
             self._followUpSection.showMessage(str(error))
             self._followUpSection.showResult(())
             return
-        self._followUpSection.showMessage("\n".join(summary.sentences))
-        self._followUpSection.showResult(changeTable(summary.regions))
+        self._showCourse(summary)
+
+    def _showCourse(self, summary: FollowUpSummary | None) -> None:
+        """Tell the change in words and numbers; without a follow-up nothing stands there."""
+        self._followUpSection.showMessage("\n".join(summary.sentences) if summary is not None else "")
+        self._followUpSection.showResult(changeTable(summary.regions) if summary is not None else ())
 
     def _showStudies(self) -> None:
         """List the studies, but only where the list is seen, for the dates of many studies take time to find."""
@@ -227,7 +231,8 @@ class Controller:
             return
         if FOLLOW_UP_PACKAGE in sys.modules:
             entries = self._actions.studies(self._choice.volumeId())
-            self._followUpSection.showStudies([StudyEntry(*entry) for entry in entries])
+            if self._followUpSection.showStudies([StudyEntry(*entry) for entry in entries]):
+                self._showCourse(self._actions.earlierFollowUp(self._choice.volumeId()))
             return
         # The first time, its packages load for a second or two, which the panel need not wait for.
         self._followUpSection.showMessage(_("Looking for studies..."))

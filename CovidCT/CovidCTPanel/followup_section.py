@@ -72,14 +72,14 @@ class FollowUpSection:
         """Call a function with identifier and date of each ticked study when the button is pressed."""
         self._ui.followUpButton.connect("clicked(bool)", lambda _checked=False: function(self.chosen()))
 
-    def showStudies(self, entries: Sequence[StudyEntry]) -> None:
-        """List the studies that can be compared.
+    def showStudies(self, entries: Sequence[StudyEntry]) -> bool:
+        """List the studies that can be compared, and say whether the list is another than before.
 
         Typed dates of those that stay are kept, and ticks too, until the panel shows another patient's CT. What was
         said of the studies before goes where the list changes, for it may be about another patient.
         """
         if list(entries) == self._entries:
-            return
+            return False
         self.showMessage("")
         self.showResult(())
         proposed = {entry.identifier: entry.ticked for entry in self._entries}
@@ -102,6 +102,7 @@ class FollowUpSection:
         table.visible = bool(self._entries)
         self._filling = False
         self._showButton()
+        return True
 
     def chosen(self) -> list[tuple[str, str]]:
         """Give identifier and date (empty where there is none) of each ticked study."""

@@ -8,7 +8,7 @@ import slicer
 
 from CovidCTLib.analysis import Analysis
 from CovidCTScene.nodes import ResultNodes
-from CovidCTScene.tables import AREA_COLUMN, PROBABILITY_COLUMN
+from CovidCTScene.tables import AREA_COLUMN, INDEX_COLUMN, POSITION_COLUMN, PROBABILITY_COLUMN
 
 PROBABILITY_COLOUR = (0.0, 0.447, 0.698)
 AREA_COLOUR = (0.835, 0.369, 0.0)
@@ -20,12 +20,12 @@ MARKER_SIZE = 7.0
 
 
 def fillChart(nodes: ResultNodes, volumeNode: Any, analysis: Analysis) -> None:
-    """Connect the two series to the table of slices, and the chart to the series.
+    """Connect the two series to the numbers of the slices, and the chart to the series.
 
     Parameters
     ----------
     nodes
-        The new nodes; the table of slices is filled already.
+        The new nodes; the table of the chart's values is filled already.
     volumeNode
         The CT, whose name the title holds.
     analysis
@@ -33,18 +33,18 @@ def fillChart(nodes: ResultNodes, volumeNode: Any, analysis: Analysis) -> None:
 
     Notes
     -----
-    Slicer's charts have one vertical axis. In percent and cm2, probability and area have about the same range.
+    Slicer's charts have one vertical axis. In percent and cm², probability and area have about the same range.
     """
     known = analysis.scan.facts.spacing_known
-    xColumn = "position_mm" if known else "index"
-    drawColumn(nodes.probabilitySeries, nodes.slices, xColumn, PROBABILITY_COLUMN, PROBABILITY_COLOUR)
-    drawColumn(nodes.areaSeries, nodes.slices, xColumn, AREA_COLUMN, AREA_COLOUR)
+    xColumn = POSITION_COLUMN if known else INDEX_COLUMN
+    drawColumn(nodes.probabilitySeries, nodes.chartValues, xColumn, PROBABILITY_COLUMN, PROBABILITY_COLOUR)
+    drawColumn(nodes.areaSeries, nodes.chartValues, xColumn, AREA_COLUMN, AREA_COLOUR)
     fillChartNode(
         nodes.chart,
         [nodes.probabilitySeries, nodes.areaSeries] if known else [nodes.probabilitySeries],
         f"{volumeNode.GetName()}: slices",
         "position from feet to head (mm)" if known else "slice, from feet to head",
-        "probability (%), opacity area (cm2)" if known else "probability (%)",
+        "probability (%), opacity area (cm²)" if known else "probability (%)",
     )
 
 

@@ -72,7 +72,7 @@ def test_three_studies_give_their_course(application, panel, volume):
     assert result.visible
     rows = [[result.item(row, column).text() for column in range(4)] for row in range(result.rowCount)]
     at = rows.index(["Both lungs", "", "", ""])
-    assert ["Corona Score (cm3)", "0.07", "0.07", "+0.00"] in rows[at:]
+    assert ["Corona Score (cm³)", "0.07", "0.07", "+0.00"] in rows[at:]
     application.picture(panel, "7-follow-up")
     table.item(0, 0).setCheckState(panel_qt().Qt.Unchecked)
     table.item(1, 0).setCheckState(panel_qt().Qt.Unchecked)
