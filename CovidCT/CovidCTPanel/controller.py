@@ -16,6 +16,7 @@ from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
 from CovidCTPanel.background import BackgroundCall
 from CovidCTPanel.batch_run import BatchListener, BatchRun, casesOfFolder
 from CovidCTPanel.batch_section import BatchSection
+from CovidCTPanel.changes_run import ChangesRun
 from CovidCTPanel.collaborators import Actions, Choice, FollowUpSummary
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
 from CovidCTPanel.panel import Panel
@@ -91,6 +92,7 @@ class Controller:
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
         followUpSection.onOpened(self._showStudies)
         followUpSection.onCompare(self.compare)
+        self._changes = ChangesRun(followUpSection, actions, choice.volumeId, self.showState)
 
     @property
     def running(self) -> bool:
@@ -113,6 +115,7 @@ class Controller:
         record = self._actions.record(volumeId)
         self._panel.showRecord(record)
         self._showStudies()
+        self._changes.refresh()
         if record is None or volumeId is None:
             return
         self._panel.showResultButton("chartButton", None)
@@ -167,6 +170,7 @@ class Controller:
                 call.drop()
         self._run = self._batch = self._background = self._loading = self._surfaces = None
         self.runVolumeId = None
+        self._changes.stop()
         self._files.stop()
         removeStubborn()
 
@@ -176,6 +180,7 @@ class Controller:
 
     def forgetStudies(self) -> None:
         """Empty the follow-up section, because its studies go with their scene."""
+        self._changes.stop()
         self._followUpSection.showStudies(())
 
     def show3D(self, shown: bool) -> None:

@@ -10,7 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from CovidCTPanel.summary import Cell
-from CovidCTPanel.tables import fillTable, fitHeight, prepareTable, setColumns
+from CovidCTPanel.tables import fillTable, fitHeight, prepareTable, setColumns, toolTip
 
 FEWEST_STUDIES = 2
 """A change needs at least so many."""
@@ -53,6 +53,7 @@ class FollowUpSection:
         self._filling = False
         ui.followUpMessageLabel.visible = False
         ui.followUpTable.visible = False
+        self.showChanges(None, False)
         for table in (ui.studiesTable, ui.followUpTable):
             prepareTable(table)
         ui.studiesTable.visible = False
@@ -107,6 +108,33 @@ class FollowUpSection:
     def chosen(self) -> list[tuple[str, str]]:
         """Give identifier and date (empty where there is none) of each ticked study."""
         return [(identifier, date) for identifier, ticked, date in self._rows() if ticked]
+
+    def onChanges(self, function: Callable[[bool], None]) -> None:
+        """Call a function with whether the button of the map of changes is checked now, when it is pressed."""
+        self._ui.followUpChangesButton.connect("clicked(bool)", lambda checked=False: function(bool(checked)))
+
+    def showChanges(self, shown: bool | None, making: bool) -> None:
+        """Set the button of the map of what changed.
+
+        Parameters
+        ----------
+        shown
+            Whether the map is shown; None where there is no follow-up, and so no button.
+        making
+            Whether the map is being made; the button then cancels that.
+        """
+        button = self._ui.followUpChangesButton
+        button.visible = shown is not None
+        button.checked = bool(shown) or making
+        button.text = _("Cancel: looking for what changed...") if making else _("Show what changed")
+        button.toolTip = toolTip(
+            [
+                _(
+                    "New, resolved and persistent opacity over the later CT, as segments with their terms. The first "
+                    "time the lungs of the first study are laid on those of the later one, which takes up to a minute."
+                )
+            ]
+        )
 
     def showMessage(self, text: str) -> None:
         """Show one sentence, or nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Callable
 from typing import Any
@@ -22,13 +21,10 @@ from CovidCTPanel.summary import (
     scoreLines,
     warningLines,
 )
-from CovidCTPanel.tables import fillTable, prepareTable
+from CovidCTPanel.tables import fillTable, prepareTable, toolTip
 
 SECOND_CLICK_S = 0.5
 """Seconds after the start in which a click is the second of a double click, and does not cancel."""
-
-TOOL_TIP_CHARACTERS = 90
-"""Longest line of a tooltip."""
 
 PROGRESS_STEPS = 1000
 """Steps of the progress bar from nothing to done."""
@@ -63,9 +59,9 @@ class Panel:
         self._usualToolTips = {name: getattr(ui, name).toolTip for name in RESULT_BUTTONS}
         ui.progressBar.maximum = PROGRESS_STEPS
         for window in (*WINDOWS, READING_WINDOW):
-            self.windowButton(window.name).toolTip = _("Window: level {level}, width {width} HU.").format(
-                level=round(window.level_hu), width=round(window.width_hu)
-            )
+            button, limits = self.windowButton(window.name), {"l": window.level_hu, "w": window.width_hu}
+            button.toolTip = _("Window: level {l:g}, width {w:g} HU.").format(**limits)
+            button.text = _("{name} (W {w:g} L {l:g})").format(name=button.text, **limits)
         for label in (ui.progressLabel, ui.messageLabel):
             label.visible = False
         ui.progressBar.visible = False
@@ -158,9 +154,9 @@ class Panel:
         if record is None:
             return
         ui.decisionLabel.text = decisionText(record)
-        ui.decisionLabel.toolTip = _toolTip(decisionLines(record))
+        ui.decisionLabel.toolTip = toolTip(decisionLines(record))
         ui.scoresLabel.text = "\n".join(scoreLines(record))
-        ui.scoresLabel.toolTip = _toolTip(scoreDefinitions(record))
+        ui.scoresLabel.toolTip = toolTip(scoreDefinitions(record))
         ui.warningsLabel.text = "\n".join(warningLines(record))
         ui.warningsLabel.visible = bool(warningLines(record))
         header = [
@@ -192,11 +188,6 @@ class Panel:
         # A CT that is being analyzed must stay the chosen one, so that results never stand beside another CT.
         self._ui.inputVolumeSelector.enabled = not self._working
         self._ui.settingsSection.enabled = not self._working
-
-
-def _toolTip(lines: list[str]) -> str:
-    """Break long lines, which Qt would show across the whole screen."""
-    return "\n".join(textwrap.fill(line, TOOL_TIP_CHARACTERS) for line in lines)
 
 
 def openFile(path: str) -> bool:

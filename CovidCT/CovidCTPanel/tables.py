@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 import qt
 
 from CovidCTPanel.summary import Cell
+
+TOOL_TIP_CHARACTERS = 90
+"""Longest line of a tooltip."""
+
+
+def toolTip(lines: Sequence[str]) -> str:
+    """Break long lines, which Qt would show across the whole screen."""
+    return "\n".join(textwrap.fill(line, TOOL_TIP_CHARACTERS) for line in lines)
 
 
 def prepareTable(table: Any) -> None:
@@ -36,7 +45,7 @@ def setColumns(table: Any, header: Sequence[Cell]) -> None:
     table.setColumnCount(len(header))
     for column, cell in enumerate(header):
         item = qt.QTableWidgetItem(cell.text)
-        item.setToolTip(cell.toolTip)
+        item.setToolTip(toolTip(cell.toolTip.splitlines()))
         table.setHorizontalHeaderItem(column, item)
     columns = table.horizontalHeader()
     columns.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
@@ -60,7 +69,7 @@ def fillTable(table: Any, header: Sequence[Cell], rows: Sequence[Sequence[Cell]]
     for row, cells in enumerate(rows):
         for column, cell in enumerate(cells):
             item = qt.QTableWidgetItem(cell.text)
-            item.setToolTip(cell.toolTip)
+            item.setToolTip(toolTip(cell.toolTip.splitlines()))
             if column > 0:
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             table.setItem(row, column, item)

@@ -13,6 +13,7 @@ from CovidCTLib.scan import Scan
 from CovidCTScene.choice import refusalOfCt, shownSlice
 from CovidCTScene.edited import EDITED_SUFFIX
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, followUpNodesOf, studiesOfPatient
+from CovidCTScene.followup_changes import Changes, areChangesShown, changeNodeOf, comparedCts, showChanges
 from CovidCTScene.followup_summary import FollowUpSummary, summaryOf, summaryOfNodes
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, resultNodesOf
@@ -178,6 +179,32 @@ class SceneActions:
         node = self._scene.GetNodeByID(volumeId) if volumeId else None
         nodes = followUpNodesOf(self._scene, node) if node is not None else None
         return None if nodes is None else summaryOfNodes(nodes)
+
+    def areChangesShown(self, volumeId: str | None) -> bool | None:
+        """Say whether the map of what changed up to the CT is shown; None where the CT is in no follow-up."""
+        node = self._scene.GetNodeByID(volumeId) if volumeId else None
+        cts = comparedCts(self._scene, node) if node is not None else None
+        if cts is None:
+            return None
+        found = changeNodeOf(self._scene, *cts)
+        return found is not None and areChangesShown(found)
+
+    def changes(self, volumeId: str) -> Changes | None:
+        """Prepare to make the map of what changed, as `Changes`; None where `showChanges` has nothing long to do."""
+        cts = self._comparedCts(volumeId)
+        return Changes(self._scene, *cts) if changeNodeOf(self._scene, *cts) is None else None
+
+    def showChanges(self, volumeId: str, shown: bool) -> None:
+        """Show or hide the map of what changed; where there is none, nothing happens."""
+        found = changeNodeOf(self._scene, *self._comparedCts(volumeId))
+        if found is not None:
+            showChanges(self._scene, found, shown)
+
+    def _comparedCts(self, volumeId: str) -> tuple[Any, Any]:
+        cts = comparedCts(self._scene, self._node(volumeId))
+        if cts is None:
+            raise InputError(_("A follow-up of this CT must be there, but there is none. Compare its studies first."))
+        return cts
 
     def _node(self, volumeId: str) -> Any:
         node = self._scene.GetNodeByID(volumeId)

@@ -15,6 +15,9 @@ AREA_COLOUR = (0.835, 0.369, 0.0)
 """Red, green and blue (0 to 1): Okabe and Ito's blue and vermilion, which colour-blind readers tell apart."""
 
 LINE_WIDTH = 2.0
+LEGEND_FONT_SIZE = 12
+"""As large as the labels of Slicer's axes, so that the legend leaves the room to the lines."""
+
 MARKER_SIZE = 7.0
 """In pixels; large enough to hit a point with the mouse."""
 
@@ -69,4 +72,5 @@ def fillChartNode(chartNode: Any, seriesNodes: list[Any], title: str, xTitle: st
     chartNode.SetXAxisTitle(xTitle)
     chartNode.SetYAxisTitle(yTitle)
     chartNode.LegendVisibilityOn()
+    chartNode.SetLegendFontSize(LEGEND_FONT_SIZE)
     chartNode.GridVisibilityOn()

@@ -19,15 +19,19 @@ from CovidCTScene.chart import fillChartNode
 from CovidCTScene.folders import leaveOutOfTree, newFolder, putIntoFolder, removeEmptyFolders
 from CovidCTScene.followup_nodes import REGION_FIELDS, FollowUpNodes, fillFollowUpSeries, fillFollowUpTables
 from CovidCTScene.followup_summary import summaryOf
-from CovidCTScene.nodes import RESULT_ATTRIBUTE, SELF_REFERENCE, markedNodes, nodesOfClass, removeNodes
+from CovidCTScene.nodes import (
+    FOLLOW_UP_ATTRIBUTE,
+    RESULT_ATTRIBUTE,
+    SELF_REFERENCE,
+    markedNodes,
+    nodesOfClass,
+    removeNodes,
+)
 from CovidCTScene.snapshot import shapeOfRecord
 from CovidCTScene.texts import tr as _
 
 if TYPE_CHECKING:
     from CovidCTLib.followup import FollowUp
-
-FOLLOW_UP_ATTRIBUTE = "CovidCT.FollowUp"
-"""Node attribute that marks a node as part of a follow-up; its value is the field of `FollowUpNodes`."""
 
 STUDY_REFERENCE = "CovidCT.Study"
 """Node references from a node of a follow-up to the CTs of its studies."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import slicer
 
+from CovidCTLib.units import pretty_unit
 from CovidCTScene.chart import drawColumn
 from CovidCTScene.tables import Heading, addNumbers, addReals, addText, addWholes, protectTable
 from CovidCTScene.texts import tr as _
-from CovidCTScene.words import measureWords, regionWords, titleWithUnit, unitWords
+from CovidCTScene.words import measureWords, regionWords, titleWithUnit
 
 if TYPE_CHECKING:
     from CovidCTLib.followup import FollowUp
@@ -81,7 +82,7 @@ def _fillTable(tableNode: Any, followUp: FollowUp) -> None:
     addText(tableNode, measure, [measureWords(row.measure, row.label) for row in rows])
     value = Heading("value", _("value"), _("The measured number in the unit beside it; empty where it is undefined."))
     addReals(tableNode, value, [row.value for row in rows])
-    addText(tableNode, Heading("unit", _("unit"), _("Unit of value and change.")), [unitWords(r.unit) for r in rows])
+    addText(tableNode, Heading("unit", _("unit"), _("Unit of value and change.")), [pretty_unit(r.unit) for r in rows])
     addReals(tableNode, Heading("change", _("change"), change), [row.change for row in rows])
     addReals(tableNode, Heading("change_percent", _("change (%)"), percent), [row.change_percent for row in rows])
     addWholes(tableNode, _daysHeading(), [row.days for row in rows])

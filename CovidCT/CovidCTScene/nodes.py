@@ -17,6 +17,10 @@ SELF_REFERENCE = "CovidCT.Self"
 an import that gives nodes other identifiers carries references over."""
 
 
+FOLLOW_UP_ATTRIBUTE = "CovidCT.FollowUp"
+"""Node attribute that marks a node as part of a follow-up; its value says which."""
+
+
 @dataclass(frozen=True)
 class ResultNodes:
     """The nodes of one analysis in the scene.

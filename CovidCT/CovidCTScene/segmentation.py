@@ -58,6 +58,27 @@ def fillSegmentationNode(segmentationNode: Any, volumeNode: Any, analysis: Analy
         display.SetSegmentOpacity3D(label.segment_id, LUNG_3D_DISPLAY_OPACITY)
 
 
+def fillChangeNode(segmentationNode: Any, volumeNode: Any, labels: NDArray[np.uint8]) -> None:
+    """Put the map of what changed into an empty segmentation node.
+
+    Parameters
+    ----------
+    segmentationNode, volumeNode
+        As for `fillSegmentationNode`; the CT is the later study.
+    labels
+        uint8 on the grid of the CT: 0, or a value of `CovidCTLib.followup.result.CHANGE_LABELS`. Each of these has a
+        segment, empty where nothing was found.
+    """
+    from CovidCTLib.followup.result import CHANGE_LABELS
+
+    segmentationNode.CreateDefaultDisplayNodes()
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    segmentation = segmentationNode.GetSegmentation()
+    layer = _orientedImage(labels, ijkToRasOfVolumeNode(volumeNode))
+    for label in CHANGE_LABELS.values():
+        segmentation.AddSegment(_segment(label, layer, label.value), label.segment_id)
+
+
 def _segment(label: Label, layer: Any, value: int) -> Any:
     # The package of the results needs more than Slicer ships, so it loads only after an analysis.
     from CovidCTLib.results.segmentation_file import terminology_entry

@@ -13,8 +13,9 @@ from typing import Any
 import vtk
 
 from CovidCTLib.analysis import Analysis, SliceMeasures
+from CovidCTLib.units import pretty_unit
 from CovidCTScene.texts import tr as _
-from CovidCTScene.words import measureWords, regionWords, sliceWords, titleWithUnit, unitWords
+from CovidCTScene.words import measureWords, regionWords, sliceWords, titleWithUnit
 
 INDEX_COLUMN = "index"
 POSITION_COLUMN = "position_mm"
@@ -86,7 +87,7 @@ def fillMeasureTable(tableNode: Any, analysis: Analysis) -> None:
     columns = {
         "region": [regionWords(entry.region) for entry in entries],
         "measure": [measureWords(entry.name, label) for entry, label in zip(entries, labels, strict=True)],
-        "unit": [unitWords(entry.unit) for entry in entries],
+        "unit": [pretty_unit(entry.unit) for entry in entries],
         "reason": [entry.reason or "" for entry in entries],
         "definition": ["" if known is None else known.definition for known in described],
         "source": ["" if known is None else known.source for known in described],

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
+from CovidCTLib.units import pretty_unit
 from CovidCTScene.texts import tr as _
-
-_UNITS = {"cm3": "cm³", "mm3": "mm³", "mm2": "mm²", "cm2": "cm²"}
-"""Units whose exponent is raised; the library names them in plain letters."""
 
 _BAND = ("aeration_", "_ml", "_percent")
 """How the measures of an aeration band are called: beginning, and the two ends (`band_measure_names`)."""
 
 
-def unitWords(unit: str) -> str:
-    """Write a unit as people read it: cm³ for ``cm3``."""
-    return _UNITS.get(unit, unit)
-
-
 def titleWithUnit(title: str, unit: str) -> str:
     """Write a heading with its unit in parentheses; without parentheses where there is none."""
-    return f"{title} ({unitWords(unit)})" if unit else title
+    return f"{title} ({pretty_unit(unit)})" if unit else title
 
 
 def regionWords(region: str) -> str:

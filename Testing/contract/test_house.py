@@ -12,6 +12,7 @@ import pytest
 from repository import LIBRARY, MODULE, ROOT, files_under, place, scripts_under, syntax_of
 
 from CovidCTLib.cli.main import build_parser
+from CovidCTLib.followup.result import CHANGE_LABELS
 from CovidCTLib.labels import LABELS
 from CovidCTLib.results.segmentation_file import TERMINOLOGY_CONTEXT
 
@@ -55,7 +56,7 @@ def test_the_terminology_file_holds_exactly_the_librarys_labels():
             expected(label.modifier) if label.modifier else None,
             label.colour,
         )
-        for label in LABELS
+        for label in (*LABELS, *CHANGE_LABELS.values())
     }
 
 
