@@ -36,6 +36,22 @@ class EditCheck(Protocol):
         """Say, in any thread, whether they differ from those of the analysis, when all steps were taken."""
 
 
+class Changes(Protocol):
+    """A map of what changed that is being made, as `CovidCTScene.followup_changes.Changes`."""
+
+    def steps(self) -> Iterator[float]:
+        """Take the results from the scene, piece by piece."""
+
+    def make(self) -> None:
+        """Compute, in any thread, when all steps were taken."""
+
+    def cancel(self) -> None:
+        """Let `make` end soon."""
+
+    def show(self) -> None:
+        """Put what was computed into the scene, and show it."""
+
+
 class Actions(Protocol):
     """What the controller needs of the scene; `CovidCTScene.actions.SceneActions` says what each does."""
 
@@ -66,6 +82,10 @@ class Actions(Protocol):
     def openStatistics(self, volumeId: str) -> None: ...  # noqa: D102
     def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]: ...  # noqa: D102
     def followUp(self, chosen: list[tuple[str, str]]) -> FollowUpSummary: ...  # noqa: D102
+    def areChangesShown(self, volumeId: str | None) -> bool | None: ...  # noqa: D102
+    def changes(self, volumeId: str) -> Changes | None: ...  # noqa: D102
+    def showChanges(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
+    def earlierFollowUp(self, volumeId: str | None) -> FollowUpSummary | None: ...  # noqa: D102
 
 
 class FollowUpSummary(Protocol):

@@ -18,7 +18,8 @@ from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
 from CovidCTPanel.background import BackgroundCall
 from CovidCTPanel.batch_run import BatchListener, BatchRun
 from CovidCTPanel.batch_section import BatchSection
-from CovidCTPanel.collaborators import Actions, Choice
+from CovidCTPanel.changes_run import ChangesRun
+from CovidCTPanel.collaborators import Actions, Choice, FollowUpSummary
 from CovidCTPanel.edit_notice import EditNotice
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
 from CovidCTPanel.panel import Panel
@@ -107,6 +108,7 @@ class Controller:
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
         followUpSection.onOpened(self._showStudies)
         followUpSection.onCompare(self.compare)
+        self._changes = ChangesRun(followUpSection, actions, choice.volumeId, self.showState)
 
     @property
     def running(self) -> bool:
@@ -148,6 +150,7 @@ class Controller:
         self._panel.showRecord(record)
         self._showStudies()
         self._edits.follow(volumeId if record is not None else None, mayCompare=not self.busy)
+        self._changes.refresh()
         if record is None or volumeId is None:
             return
         for name in ("chartButton", "tableButton", "measuresButton", "statisticsButton"):
@@ -214,6 +217,7 @@ class Controller:
         self._run = self._batch = self._background = self._loading = self._surfaces = None
         self.runVolumeId = None
         self._removeResults()
+        self._changes.stop()
         self._files.stop()
         removeStubborn()
 
@@ -223,6 +227,7 @@ class Controller:
 
     def forgetStudies(self) -> None:
         """Empty the follow-up section, because its studies go with their scene."""
+        self._changes.stop()
         self._followUpSection.showStudies(())
 
     def show3D(self, shown: bool, turn: bool = True) -> None:
@@ -267,8 +272,12 @@ class Controller:
             self._followUpSection.showMessage(str(error))
             self._followUpSection.showResult(())
             return
-        self._followUpSection.showMessage("\n".join(summary.sentences))
-        self._followUpSection.showResult(changeTable(summary.regions))
+        self._showCourse(summary)
+
+    def _showCourse(self, summary: FollowUpSummary | None) -> None:
+        """Tell the change in words and numbers; without a follow-up nothing stands there."""
+        self._followUpSection.showMessage("\n".join(summary.sentences) if summary is not None else "")
+        self._followUpSection.showResult(changeTable(summary.regions) if summary is not None else ())
 
     def _showStudies(self) -> None:
         """List the studies, but only where the list is seen, for the dates of many studies take time to find."""
@@ -277,7 +286,8 @@ class Controller:
             return
         if FOLLOW_UP_PACKAGE in sys.modules:
             entries = self._actions.studies(self._choice.volumeId())
-            self._followUpSection.showStudies([StudyEntry(*entry) for entry in entries])
+            if self._followUpSection.showStudies([StudyEntry(*entry) for entry in entries]):
+                self._showCourse(self._actions.earlierFollowUp(self._choice.volumeId()))
             return
         # The first time, its packages load for a second or two, which the panel need not wait for.
         self._followUpSection.showMessage(_("Looking for studies..."))

@@ -78,9 +78,9 @@ class Panel:
         self._usualToolTips = {name: getattr(ui, name).toolTip for name in RESULT_BUTTONS}
         ui.progressBar.maximum = PROGRESS_STEPS
         for window in (*WINDOWS, READING_WINDOW):
-            self.windowButton(window.name).toolTip = _("Window: level {level}, width {width} HU.").format(
-                level=round(window.level_hu), width=round(window.width_hu)
-            )
+            button, limits = self.windowButton(window.name), {"l": window.level_hu, "w": window.width_hu}
+            button.toolTip = _("Window: level {l:g}, width {w:g} HU.").format(**limits)
+            button.text = _("{name} (W {w:g} L {l:g})").format(name=button.text, **limits)
         for widget in (ui.progressLabel, ui.progressBar, ui.messageLabel, ui.showFolderButton):
             widget.visible = False
         prepareTable(ui.lungTable)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
@@ -14,7 +13,9 @@ from CovidCTLib.scan import Scan
 from CovidCTScene.choice import newestCt, refusalOfCt, shownSlice
 from CovidCTScene.edit_watch import EditCheck, EditWatch
 from CovidCTScene.edited import EDITED_SUFFIX
-from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, studiesOfPatient
+from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, followUpNodesOf, studiesOfPatient
+from CovidCTScene.followup_changes import Changes, areChangesShown, changeNodeOf, comparedCts, showChanges
+from CovidCTScene.followup_summary import FollowUpSummary, summaryOf, summaryOfNodes
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
 from CovidCTScene.prepared_results import PreparedResults, preparing
@@ -26,30 +27,8 @@ from CovidCTScene.surfaces import Surfaces
 from CovidCTScene.texts import tr as _
 from CovidCTScene.views import applyWindowPreset, is3DShown, isHeatMapShown, show3D, showAnalysis, showCt, showHeatMap
 
-if TYPE_CHECKING:
-    from CovidCTLib.followup import FollowUp
-
 RECORD_VERSION = 1
 """Newest version of the record (`CovidCTLib.results.record.SCHEMA_VERSION`) that the panel can show."""
-
-
-ChangeRow: TypeAlias = "tuple[str, float | None, float | None, float | None]"
-
-
-@dataclass(frozen=True)
-class FollowUpSummary:
-    """A follow-up for the panel.
-
-    Parameters
-    ----------
-    sentences
-        What changed, in words.
-    regions
-        Name of each region with its rows: measure with unit, first and last value, and change; None is undefined.
-    """
-
-    sentences: tuple[str, ...]
-    regions: tuple[tuple[str, tuple[ChangeRow, ...]], ...]
 
 
 class SceneActions:
@@ -263,7 +242,39 @@ class SceneActions:
             studies.append(SceneStudy(study.volumeNode, study.record, date))
         nodes, followUp = addFollowUpToScene(self._scene, studies)
         self._showChartNode(nodes.bothLungs)
-        return _summaryOf(followUp)
+        return summaryOf(followUp)
+
+    def earlierFollowUp(self, volumeId: str | None) -> FollowUpSummary | None:
+        """Give the follow-up that the CT is a study of, as it is in the scene; None where there is none."""
+        node = self._scene.GetNodeByID(volumeId) if volumeId else None
+        nodes = followUpNodesOf(self._scene, node) if node is not None else None
+        return None if nodes is None else summaryOfNodes(nodes)
+
+    def areChangesShown(self, volumeId: str | None) -> bool | None:
+        """Say whether the map of what changed up to the CT is shown; None where the CT is in no follow-up."""
+        node = self._scene.GetNodeByID(volumeId) if volumeId else None
+        cts = comparedCts(self._scene, node) if node is not None else None
+        if cts is None:
+            return None
+        found = changeNodeOf(self._scene, *cts)
+        return found is not None and areChangesShown(found)
+
+    def changes(self, volumeId: str) -> Changes | None:
+        """Prepare to make the map of what changed, as `Changes`; None where `showChanges` has nothing long to do."""
+        cts = self._comparedCts(volumeId)
+        return Changes(self._scene, *cts) if changeNodeOf(self._scene, *cts) is None else None
+
+    def showChanges(self, volumeId: str, shown: bool) -> None:
+        """Show or hide the map of what changed; where there is none, nothing happens."""
+        found = changeNodeOf(self._scene, *self._comparedCts(volumeId))
+        if found is not None:
+            showChanges(self._scene, found, shown)
+
+    def _comparedCts(self, volumeId: str) -> tuple[Any, Any]:
+        cts = comparedCts(self._scene, self._node(volumeId))
+        if cts is None:
+            raise InputError(_("A follow-up of this CT must be there, but there is none. Compare its studies first."))
+        return cts
 
     def _node(self, volumeId: str) -> Any:
         node = self._scene.GetNodeByID(volumeId)
@@ -280,25 +291,3 @@ class SceneActions:
         if nodes is None:
             raise InputError(_("Results of this CT must be in the scene, but there are none. Press Analyze first."))
         return nodes
-
-
-def _summaryOf(followUp: FollowUp) -> FollowUpSummary:
-    """Take first and last values of what is charted, for both lungs and each of them."""
-    from CovidCTLib.followup.result import CHARTED
-    from CovidCTLib.measures.regions import REGIONS
-
-    first, last = followUp.points[0].number, followUp.points[-1].number
-    found = {(row.measure, row.region, row.study): row for row in followUp.rows if row.measure in CHARTED}
-    rows: dict[str, list[ChangeRow]] = {}
-    for (measure, region, study), row in found.items():
-        end = found.get((measure, region, last))
-        if study == first and end is not None:
-            label = f"{_capital(row.label)} ({row.unit})"
-            rows.setdefault(region, []).append((label, row.value, end.value, end.change))
-    warnings = [notice.text for notice in followUp.notices if notice.severity != "note"]
-    regions = tuple((_capital(str(REGIONS[region])), tuple(changes)) for region, changes in rows.items())
-    return FollowUpSummary((*warnings, *followUp.sentences.get(last, ())), regions)
-
-
-def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"

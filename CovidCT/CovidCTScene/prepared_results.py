@@ -66,7 +66,7 @@ def _prepared(analysis: Analysis, ijkToRas: NDArray[np.float64]) -> PreparedResu
             # An empty segment of what no network looks for would read as: looked for and not found.
             if label is not PLEURAL_EFFUSION or (array == value).any()
         ]
-        layers.append((_orientedImage(array, ijkToRas), tuple(there)))
+        layers.append((orientedImage(array, ijkToRas), tuple(there)))
     z, y, x = analysis.localization.shape
     heat = vtk.vtkImageData()
     heat.SetDimensions(x, y, z)
@@ -75,7 +75,7 @@ def _prepared(analysis: Analysis, ijkToRas: NDArray[np.float64]) -> PreparedResu
     return PreparedResults(tuple(layers), heat, checksum(analysis.lungs, analysis.opacities), analysis_json(analysis))
 
 
-def _orientedImage(array: NDArray[np.uint8], ijkToRas: NDArray[np.float64]) -> Any:
+def orientedImage(array: NDArray[np.uint8], ijkToRas: NDArray[np.float64]) -> Any:
     """Copy the labelled part of an array (z, y, x) into an oriented image whose extent is that part's place."""
     bounds = []
     for axis in range(3):

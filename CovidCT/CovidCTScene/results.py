@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,17 +12,22 @@ from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
 from CovidCTScene.chart import fillChart
 from CovidCTScene.edited import isEdited, leaveToUser
+from CovidCTScene.folders import folderOfNodes, leaveOutOfTree, newFolder, putIntoFolder, removeEmptyFolders
 from CovidCTScene.localization import fillColourNode, fillLocalizationNode
 from CovidCTScene.nodes import CLASSES_AND_NAMES, ResultNodes, mark, markedNodes, nodesOfClass, removeNodes, unmark
 from CovidCTScene.prepared_results import PreparedResults, preparing
 from CovidCTScene.scan import geometryOfVolumeNode
 from CovidCTScene.segmentation import fillSegmentationNode
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE
-from CovidCTScene.tables import fillMeasureTable, fillSliceTable
+from CovidCTScene.tables import fillChartValues, fillMeasureTable, fillSliceTable
 from CovidCTScene.texts import tr as _
 
 MATRIX_TOLERANCE_MM = 1e-3
 """Grids count as the same up to this difference of their matrices; float32 headers differ by less."""
+
+
+FOLDER_KIND = "results"
+"""Marks the folder with the results of a CT."""
 
 
 def addAnalysisToScene(
@@ -77,15 +82,17 @@ def addAnalysisToScene(
             mark(node, result, volumeNode)
         nodes = ResultNodes(**added)
         _fill(nodes, volumeNode, analysis, made)
-        _placeBeside(scene, volumeNode, nodes)
+        _placeBeside(scene, volumeNode, added.values(), earlier)
     except BaseException:
         # Whatever went wrong, a cancelled analysis too, half a result must not stay.
         removeNodes(scene, added.values())
+        removeEmptyFolders(scene)
         raise
     else:
         for node in byHand:
             leaveToUser(node)
         _replaceEarlier(scene, [node for node in earlier if node not in byHand])
+        removeEmptyFolders(scene)
         return nodes
     finally:
         scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
@@ -117,6 +124,8 @@ def _fill(nodes: ResultNodes, volumeNode: Any, analysis: Analysis, prepared: Pre
     fillLocalizationNode(nodes.localization, nodes.colours, volumeNode, prepared.heat)
     fillMeasureTable(nodes.measures, analysis)
     fillSliceTable(nodes.slices, analysis)
+    fillChartValues(nodes.chartValues, analysis)
+    leaveOutOfTree(nodes.chartValues)
     fillChart(nodes, volumeNode, analysis)
     nodes.record.SetText(prepared.record)
 
@@ -133,14 +142,13 @@ def _replaceEarlier(scene: Any, earlier: list[Any]) -> None:
             removeNodes(scene, [node])
 
 
-def _placeBeside(scene: Any, volumeNode: Any, nodes: ResultNodes) -> None:
-    """Put the results into the same study or folder as the CT in the Data module's tree."""
+def _placeBeside(scene: Any, volumeNode: Any, nodes: Iterable[Any], earlier: Iterable[Any]) -> None:
+    """Put the results into one folder beside the CT in the Data module's tree, where the earlier ones lie if any."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     volumeItem = hierarchy.GetItemByDataNode(volumeNode) if hierarchy is not None else 0
     if not volumeItem:
         return
     parent = hierarchy.GetItemParent(volumeItem)
-    for field in fields(ResultNodes):
-        node = getattr(nodes, field.name)
-        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node)
-        hierarchy.SetItemParent(item, parent)
+    name = _("{ct} results").format(ct=volumeNode.GetName())
+    folder = folderOfNodes(hierarchy, earlier, parent, FOLDER_KIND) or newFolder(hierarchy, parent, name, FOLDER_KIND)
+    putIntoFolder(hierarchy, folder, list(nodes))

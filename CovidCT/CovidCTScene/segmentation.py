@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import slicer
+from numpy.typing import NDArray
 
 from CovidCTLib.labels import LUNG_LABELS, Label
-from CovidCTScene.prepared_results import PreparedResults
+from CovidCTScene.prepared_results import PreparedResults, orientedImage
+from CovidCTScene.scan import ijkToRasOfVolumeNode
 from CovidCTScene.segment_voxels import BINARY_LABELMAP
 
 LUNG_FILL_DISPLAY_OPACITY = 0.15
@@ -46,6 +49,27 @@ def fillSegmentationNode(segmentationNode: Any, volumeNode: Any, prepared: Prepa
     for label in LUNG_LABELS:
         display.SetSegmentOpacity2DFill(label.segment_id, LUNG_FILL_DISPLAY_OPACITY)
         display.SetSegmentOpacity3D(label.segment_id, LUNG_3D_DISPLAY_OPACITY)
+
+
+def fillChangeNode(segmentationNode: Any, volumeNode: Any, labels: NDArray[np.uint8]) -> None:
+    """Put the map of what changed into an empty segmentation node.
+
+    Parameters
+    ----------
+    segmentationNode, volumeNode
+        As for `fillSegmentationNode`; the CT is the later study.
+    labels
+        uint8 on the grid of the CT: 0, or a value of `CovidCTLib.followup.result.CHANGE_LABELS`. Each of these has a
+        segment, empty where nothing was found.
+    """
+    from CovidCTLib.followup.result import CHANGE_LABELS
+
+    segmentationNode.CreateDefaultDisplayNodes()
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    segmentation = segmentationNode.GetSegmentation()
+    layer = orientedImage(labels, ijkToRasOfVolumeNode(volumeNode))
+    for label in CHANGE_LABELS.values():
+        segmentation.AddSegment(_segment(label, layer, label.value), label.segment_id)
 
 
 def _segment(label: Label, layer: Any, value: int) -> Any:

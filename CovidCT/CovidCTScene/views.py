@@ -12,7 +12,7 @@ from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import CanonicalGrid
 from CovidCTLib.hu import READING_WINDOW, WINDOWS
 from CovidCTScene.layout import fit3DViews, show3DView
-from CovidCTScene.nodes import VOLUME_REFERENCE, ResultNodes, isResult, nodesOfClass
+from CovidCTScene.nodes import FOLLOW_UP_ATTRIBUTE, VOLUME_REFERENCE, ResultNodes, isResult, nodesOfClass
 from CovidCTScene.scan import LPS_FROM_RAS, geometryOfVolumeNode, ijkToRasOfVolumeNode
 from CovidCTScene.texts import tr as _
 
@@ -119,6 +119,9 @@ def _showSegmentsOf(scene: Any, nodes: ResultNodes | None) -> None:
     own = nodes.segmentation.GetNodeReferenceID(VOLUME_REFERENCE) if nodes is not None else None
     for node in nodesOfClass(scene, "vtkMRMLSegmentationNode"):
         display = node.GetDisplayNode()
+        if display is not None and node.GetAttribute(FOLLOW_UP_ATTRIBUTE):
+            # The map of what changed lies over the segments.
+            display.SetVisibility(False)
         if display is None or not isResult(node, "segmentation"):
             continue
         if node.GetNodeReferenceID(VOLUME_REFERENCE) == own:

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 from CovidCTLib.errors import ModelError
 from CovidCTLib.models.card import CROSS_VALIDATION, ModelCard, count_of
 from CovidCTLib.models.card_check import check_figures, infinite_in
+from CovidCTLib.units import pretty_unit
 
 _ROLE_OF: Mapping[str, str] = {"lungs": "lungs", "opacities": "opacities", "slices": "slices", "cases": "slices"}
 """Which model a task of ``covidct evaluate`` judges."""
@@ -175,7 +176,7 @@ def _figure(entry: Mapping[str, Any], interval: Mapping[str, Any]) -> dict[str, 
     """A figure with what a card shows of it: name, value, interval, count, kind of the interval and remark."""
     name = str(entry.get("label") or entry["name"])
     if entry.get("unit"):
-        name += f" ({entry['unit']})"
+        name += f" ({pretty_unit(str(entry['unit']))})"
     if entry.get("group"):
         name += f", {entry['group']}"
     figure = {"name": name, **{key: entry.get(key) for key in ("value", "low", "high")}, "n": _count(entry)}

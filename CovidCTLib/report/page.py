@@ -49,6 +49,7 @@ from CovidCTLib import __version__
 from CovidCTLib.errors import OutputError
 from CovidCTLib.report import content
 from CovidCTLib.report.canvas import heat_colours
+from CovidCTLib.units import pretty_unit
 
 RESEARCH_USE = "CovidCT is research software, not a medical device. Every number below says how it was made."
 """Said once on every page, plainly."""
@@ -175,7 +176,7 @@ def _environment(folder: Path | None) -> Environment:
         rows_kept=ROWS_KEPT,
         severity_words=content.SEVERITY_WORDS,
         notice_numbers=content.notice_numbers,
-        pretty_unit=content.pretty_unit,
+        pretty_unit=pretty_unit,
         format_number=content.format_number,
     )
     return environment

@@ -49,7 +49,7 @@ def test_results_appear_and_the_summary_says_what_came_out(seen, report, tmp_pat
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         "Case decision: positive (3 of 8 lung slices called abnormal, 38 %; positive above 20 %)",
-        "Corona Score:  1.5 cm3 (from the slice classifier's localization)",
+        "Corona Score:  1.5 cm³ (from the slice classifier's localization)",
         "Opacity:       6.5 % of both lungs, high opacity 0.5 %, volume 0 ml (from the opacity network)",
         "Note: Pleural effusion is not predicted yet.",
         f"Report:        {out / 'report.html'}",
@@ -235,6 +235,14 @@ def test_a_terminal_that_cannot_show_a_letter_gets_a_question_mark():
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     say("Größe", stream)
     assert stream.buffer.getvalue() == b"Gr??e\n"
+
+
+def test_a_raised_exponent_stays_a_number_where_the_terminal_has_none():
+    import io
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp437")
+    say("1.5 cm³ and 2 cm², Größe", stream)
+    assert stream.buffer.getvalue().decode("cp437") == "1.5 cm3 and 2 cm2, Größe\n"
 
 
 def test_every_command_that_analyzes_goes_the_same_way():

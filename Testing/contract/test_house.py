@@ -15,6 +15,7 @@ from pydicom.uid import JPEGLosslessSV1
 from repository import LIBRARY, MODULE, ROOT, files_under, imports_of, place, scripts_under, syntax_of
 
 from CovidCTLib.cli.main import build_parser
+from CovidCTLib.followup.result import CHANGE_LABELS
 from CovidCTLib.labels import LABELS
 from CovidCTLib.results.segmentation_file import TERMINOLOGY_CONTEXT
 
@@ -58,7 +59,7 @@ def test_the_terminology_file_holds_exactly_the_librarys_labels():
             expected(label.modifier) if label.modifier else None,
             label.colour,
         )
-        for label in LABELS
+        for label in (*LABELS, *CHANGE_LABELS.values())
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 from repository import LIBRARY, MODULE, ROOT, imports_at_file_scope, imports_of, place, scripts_under, syntax_of
 
 LAYERS = (
+    {"units"},
     {"errors"},
     {"geometry", "hu", "labels"},
     {"framing", "options", "phantom_tissues", "scan"},

@@ -99,7 +99,7 @@ def test_one_press_puts_the_results_into_the_scene_and_shows_them(application, p
     assert "arXiv:2003.05037" in meaning
     assert "Percentage of opacity: " in meaning
     assert max(map(len, panel.ui.scoresLabel.toolTip.splitlines())) <= 90
-    assert "Corona Score: 0.07 cm3" in panel.ui.scoresLabel.text
+    assert "Corona Score: 0.07 cm³" in panel.ui.scoresLabel.text
     assert "Percentage of opacity: not available. There is no lung." in panel.ui.scoresLabel.text
     assert panel.ui.warningsLabel.text == "Slices are 4 mm apart. (found 4 mm, limit 3 mm)"
     assert "thick-slices: Slices are 4 mm apart." in panel.ui.decisionLabel.toolTip.replace("\n", " ")
@@ -147,7 +147,7 @@ def test_the_per_lung_table_gives_values_units_and_definitions(application, pane
     wait(application, panel)
     table = panel.ui.lungTable
     rows = {table.item(row, 0).text(): table.item(row, 3).text() for row in range(table.rowCount)}
-    assert rows["Corona Score (cm3)"] == "0.07"
+    assert rows["Corona Score (cm³)"] == "0.07"
     assert rows["Percentage of opacity (%)"] == "-"
     assert table.item(0, 0).toolTip()
     absent = [table.item(row, 3) for row in range(table.rowCount) if table.item(row, 3).text() == "-"]
@@ -210,6 +210,9 @@ def test_the_buttons_of_the_windows_set_level_and_width(application, panel, volu
         display = volume.GetDisplayNode()
         assert (display.GetLevel(), display.GetWindow()) == (level, width)
         assert f"level {level}, width {width} HU" in button.toolTip
+        assert button.text.endswith(f" (W {width} L {level})")
+    texts = [panel.ui.lungsButton.text, panel.ui.readingButton.text]
+    assert texts == ["Lungs (W 2000 L -200)", "Lung reading (W 1500 L -600)"]
 
 
 def test_a_window_without_a_ct_is_told(application, program):
