@@ -27,7 +27,7 @@ def check_pdf_possible() -> None:
         raise CovidCTError(
             "A PDF needs the package PlutoPrint, which is not there or does not load on this computer. Install it, "
             "or open the page in a browser and print it to a PDF.",
-            hint="pip install 'covidct[pdf]' installs it.",
+            hint="'pip install \"covidct[pdf]\"' installs it.",
         ) from error
 
 

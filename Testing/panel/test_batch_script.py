@@ -56,6 +56,20 @@ def test_the_exit_code_says_whether_all_went_well(script, failures, code):
     assert calls == [("in", "out")]
 
 
+def test_a_slicer_that_cannot_be_ended_in_its_own_way_is_ended_at_once(script, application, monkeypatch, capsys):
+    ended = []
+
+    def refuse(code):
+        raise AttributeError("module 'slicer' has no attribute 'app'")
+
+    monkeypatch.setattr(slicer.util, "exit", refuse)
+    monkeypatch.setattr(os, "_exit", ended.append)
+    monkeypatch.setattr(sys, "argv", [str(SCRIPT)])
+    runpy.run_path(str(SCRIPT))
+    assert ended == [2]
+    assert capsys.readouterr().err.startswith("slicer_batch: Two folders were expected")
+
+
 @pytest.mark.parametrize("arguments", [(), ("in",), ("in", "out", "more")])
 def test_wrong_arguments(script, arguments):
     code, said = script(None, *arguments)

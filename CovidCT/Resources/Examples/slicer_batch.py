@@ -20,8 +20,6 @@ import os
 import signal
 import sys
 
-import slicer
-
 DONE, FAILED, WRONG_ARGUMENTS = 0, 1, 2
 """Exit codes."""
 
@@ -64,6 +62,8 @@ def main(arguments: list[str]) -> tuple[int, str]:
 
 def launcherOfSlicer() -> int | None:
     """Give the process of Slicer's launcher, which passes no signal on: where it was ended, Slicer is to end, too."""
+    import slicer
+
     return os.getppid() if slicer.app.launcherExecutableFilePath else None
 
 
@@ -93,5 +93,15 @@ def guarded(arguments: list[str]) -> int:
     return code
 
 
+def end(code: int) -> None:
+    """End Slicer with an exit code; one that is too broken for that is ended at once."""
+    try:
+        import slicer
+
+        slicer.util.exit(code)
+    except BaseException:  # noqa: BLE001
+        os._exit(code or FAILED)
+
+
 # An error that got out of the script would leave Slicer waiting for ever, without a window.
-slicer.util.exit(guarded(sys.argv[1:]))
+end(guarded(sys.argv[1:]))
