@@ -378,6 +378,8 @@ class Controller:
             self._end("")
             return
         seen3D = self._actions.is3DShown(volumeId)
+        # The segments that go now are not edited by hand.
+        self._actions.watchEdits(None, lambda: None)
         try:
             with waitCursor():
                 # Slicer would only print a mistake, and the panel would wait for the end of the run for ever.

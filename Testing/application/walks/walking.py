@@ -135,7 +135,8 @@ def loadSample(name: str):
     """Load a sample as its button does, and give its nodes."""
     import SampleData
 
-    return SampleData.SampleDataLogic().downloadSamples(name)
+    source = SampleData.SampleDataLogic().sourceForSampleName(name)
+    return source.customDownloader(source)
 
 
 def analyze(walk: Walk, panel) -> bool:
