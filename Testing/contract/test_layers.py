@@ -19,8 +19,8 @@ LAYERS = (
     {"lungs", "measures", "opacities", "photos", "reading", "slices"},
     {"pipeline", "report", "training"},
     {"results"},
-    {"comparison", "evaluation", "explanation", "followup"},
-    {"cohort"},
+    {"comparison", "dicom_results", "evaluation", "explanation", "followup"},
+    {"archive", "cohort"},
     {"cli"},
     {"__main__"},
 )
