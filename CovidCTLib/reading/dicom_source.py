@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import pydicom
 from pydicom.tag import Tag
@@ -32,6 +33,28 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 def is_uid(text: str) -> bool:
     """Tell whether a text can be a UID: numbers with dots between, 64 characters at most."""
     return len(text) <= LONGEST_UID and _UID.fullmatch(text) is not None
+
+
+def source_of_file(path: Path) -> SourceSeries | None:
+    """Read whose study one image is of; None where it does not say, or cannot be read.
+
+    Parameters
+    ----------
+    path
+        A DICOM file.
+
+    Returns
+    -------
+    SourceSeries or None
+        Without images.
+    """
+    try:
+        with quiet_pydicom():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
+            told = [str(header.get(name) or "") for name in ("StudyInstanceUID", "SeriesInstanceUID")]
+    except READ_FAILURES:
+        return None
+    return SourceSeries(header, ()) if all(is_uid(uid) for uid in told) else None
 
 
 def read_source(frames: Sequence[Frame]) -> SourceSeries:
