@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,18 +72,13 @@ def send(
         return
     kinds = {file: _kind_of(file) for file in waiting}
     entity = AE(ae_title=own_title)
-    entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = TIMEOUT_S, TIMEOUT_S, TIMEOUT_S
-    entity.connection_timeout = CONNECT_TIMEOUT_S
-    for kind in dict.fromkeys(kind for kind in kinds.values() if kind is not None):
-        entity.add_requested_context(*kind)
+    for wanted in dict.fromkeys(kind for kind in kinds.values() if kind is not None):
+        entity.add_requested_context(*wanted)
     if not entity.requested_contexts:
         for file in waiting:
             done(SendOutcome(file, False, "it is no DICOM object"))
         return
-    tls = None if archive.tls is None else (archive.tls, archive.host)
-    association = entity.associate(archive.host, archive.port, ae_title=archive.title, tls_args=tls)
-    if not association.is_established:
-        raise ArchiveAwayError(_why_none(association, archive))
+    association = associate(entity, archive)
     try:
         accepted = {str(context.abstract_syntax) for context in association.accepted_contexts}
         for file in waiting:
@@ -99,6 +94,56 @@ def send(
             association.release()
 
 
+def associate(entity: Any, archive: Node, roles: Sequence[Any] = (), handlers: Sequence[Any] = ()) -> Any:
+    """Open an association with an archive.
+
+    Parameters
+    ----------
+    entity
+        pynetdicom's application entity, with the contexts that are asked for.
+    archive
+        Where to.
+    roles, handlers
+        Role selections, and handlers of events.
+
+    Returns
+    -------
+    pynetdicom.association.Association
+        Established.
+
+    Raises
+    ------
+    ArchiveAwayError
+        If the archive cannot be reached, does not speak DICOM, or rejects us.
+    """
+    from pynetdicom import evt
+
+    connected: list[bool] = []
+    entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = TIMEOUT_S, TIMEOUT_S, TIMEOUT_S
+    entity.connection_timeout = CONNECT_TIMEOUT_S
+    association = entity.associate(
+        archive.host,
+        archive.port,
+        ae_title=archive.title,
+        ext_neg=list(roles),
+        evt_handlers=[*handlers, (evt.EVT_CONN_OPEN, lambda event: connected.append(True))],
+        tls_args=None if archive.tls is None else (archive.tls, archive.host),
+    )
+    if association.is_established:
+        return association
+    place = f"{archive.host}:{archive.port}"
+    if association.is_rejected:
+        raise ArchiveAwayError(
+            f"The archive at {place} rejected the association. Check its title, and whether it knows ours."
+        )
+    if connected:
+        raise ArchiveAwayError(
+            f"The program at {place} was expected to speak DICOM as an archive does, but ended the association, or "
+            "does not answer. Check host, port and TLS."
+        )
+    raise ArchiveAwayError(f"The archive at {place} cannot be reached. Check host and port, and that it runs.")
+
+
 def echo(archive: Node, own_title: str) -> None:
     """Ask an archive whether it is there (C-ECHO).
 
@@ -111,13 +156,8 @@ def echo(archive: Node, own_title: str) -> None:
     from pynetdicom.sop_class import Verification
 
     entity = AE(ae_title=own_title)
-    entity.acse_timeout, entity.dimse_timeout, entity.network_timeout = TIMEOUT_S, TIMEOUT_S, TIMEOUT_S
-    entity.connection_timeout = CONNECT_TIMEOUT_S
     entity.add_requested_context(Verification)
-    tls = None if archive.tls is None else (archive.tls, archive.host)
-    association = entity.associate(archive.host, archive.port, ae_title=archive.title, tls_args=tls)
-    if not association.is_established:
-        raise ArchiveAwayError(_why_none(association, archive))
+    association = associate(entity, archive)
     status = association.send_c_echo()
     association.release()
     if not status or status.Status != 0x0000:
@@ -143,21 +183,6 @@ def _send_one(association: Any, file: Path) -> SendOutcome:
 
 
 _ENDED = "The archive ended the association or did not answer in time. It is tried again."
-
-
-def _why_none(association: Any, archive: Node) -> str:
-    """Say why there is no association."""
-    if association.is_rejected:
-        return (
-            f"The archive at {archive.host}:{archive.port} rejected the association. Check its title, and whether it "
-            "knows ours."
-        )
-    if association.is_aborted:
-        return (
-            f"The program at {archive.host}:{archive.port} was expected to speak DICOM as an archive does, but ended "
-            "the association, or does not answer. Check host, port and TLS."
-        )
-    return f"The archive at {archive.host}:{archive.port} cannot be reached. Check host and port, and that it runs."
 
 
 def _kind_of(file: Path) -> tuple[str, str] | None:

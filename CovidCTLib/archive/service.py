@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from CovidCTLib.archive.analyzing import Analyzer, StudyLeftError, write_failure
 from CovidCTLib.archive.nodes import Node
@@ -177,7 +178,7 @@ class Service:
                     self._spool.waiting(job),
                     self._settings.archive,
                     self._settings.own_title,
-                    lambda outcome, job=job: self._note_sent(job, outcome),
+                    partial(self._note_sent, job),
                 )
             except ArchiveAwayError as error:
                 if str(error) != self._away:

@@ -9,8 +9,8 @@ the next start finds each study in exactly one state::
     done/NUMBER-KEY.json what became of it
     refused/NUMBER-KEY/  objects that the archive refused
 
-KEY and IMAGE are the first half of the SHA-256 of StudyInstanceUID and SOPInstanceUID with a salt of this spool, because
-UIDs often hold dates. Nothing else of a patient is in a name.
+KEY and IMAGE are the first half of the SHA-256 of StudyInstanceUID and SOPInstanceUID with a salt of this spool,
+because UIDs often hold dates. Nothing else of a patient is in a name.
 """
 
 from __future__ import annotations

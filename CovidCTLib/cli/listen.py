@@ -19,10 +19,10 @@ DEFAULT_PORT = 11112
 """Port of DICOM for programs without special rights (IANA: acr-nema beside 104)."""
 
 _DESCRIPTION = """\
-Listen for studies by DICOM (C-STORE, C-ECHO), analyze each chest CT that has come to rest, and send SEG, SR,
-report, pictures and localization to an archive, into the same study. SPOOL is the folder of the queue: after a
-crash or a restart with the same folder, nothing is lost and nothing is done twice. Images are removed when their study
-is done. The log goes to the standard output and holds no patient data. docs/archive.md shows the set-up step by step."""
+Listen for studies by DICOM (C-STORE, C-ECHO), analyze each chest CT that has come to rest, and send SEG, SR, report,
+pictures and localization to an archive, into the same study. SPOOL is the folder of the queue: after a crash or a
+restart with the same folder, nothing is lost and nothing is done twice. Images are removed when their study is done.
+The log goes to the standard output and holds no patient data. docs/archive.md shows the set-up step by step."""
 
 _EPILOG = """\
 examples:

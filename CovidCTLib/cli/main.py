@@ -15,7 +15,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from CovidCTLib import __version__
-from CovidCTLib.cli import analyze, cohort, compare, demo, explain, followup, listen, models, photos, report, series
+from CovidCTLib.cli import (
+    analyze,
+    cohort,
+    compare,
+    demo,
+    explain,
+    fetch,
+    followup,
+    listen,
+    models,
+    photos,
+    report,
+    series,
+)
 from CovidCTLib.cli.arguments import add_debug_argument
 from CovidCTLib.cli.interruption import Interruption
 from CovidCTLib.cli.progress import say, write_json_line
@@ -101,6 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     photos.add_parser(commands)
     cohort.add_parser(commands)
     listen.add_parser(commands)
+    fetch.add_parser(commands)
     for package in ("training", "evaluation"):
         _add_if_there(commands, package)
     return parser

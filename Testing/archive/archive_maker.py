@@ -67,6 +67,7 @@ class Orthanc:
 
     def start(self):
         """Start it, and wait until it answers."""
+        assert self.process is None
         program = shutil.which("Orthanc") or "/usr/sbin/Orthanc"
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen([program, str(self.config)], stdout=log, stderr=log)
