@@ -225,6 +225,29 @@ def test_names_of_all_scripts_and_missing_tags_give_valid_objects(tmp_path, vali
         assert not [line for line in lines if "Error" in line], lines
 
 
+def test_the_terminal_writes_them_beside_the_other_results_or_nothing(ct_folder, tmp_path, monkeypatch, capsys):
+    from analysis_maker import make_analysis
+
+    from CovidCTLib.cli.main import main
+
+    monkeypatch.setattr("CovidCTLib.pipeline.analyze", lambda scan, *_, **__: replace(make_analysis(), scan=scan))
+    out = tmp_path / "out"
+    assert main(["analyze", str(ct_folder), "-o", str(out), "--dicom-labelmap", "--no-report"]) == 0
+    names = {path.name for path in (out / "dicom").iterdir()}
+    assert {"segmentation_1.dcm", "segmentation_2.dcm", "measurements.dcm", "report.dcm", "localization.dcm"} <= names
+    assert "with the patient's data" in capsys.readouterr().out
+    assert NUMBER not in (out / "analysis.json").read_text(encoding="utf-8")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("CovidCTLib.dicom_results.output.write_objects", full)
+    monkeypatch.setattr("CovidCTLib.dicom_results.write_objects", full, raising=False)
+    assert main(["analyze", str(ct_folder), "-o", str(tmp_path / "other"), "--dicom"]) == 1
+    assert "more space" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
 def test_an_analysis_without_source_is_refused(an_analysis, tmp_path):
     with pytest.raises(InputError, match="read with its source"):
         write_dicom(replace(an_analysis, scan=replace(an_analysis.scan, source=None)), tmp_path / "dicom")
