@@ -213,13 +213,9 @@ def _make(study: Study, segments: Sequence[Segment], kind: SegmentKind, number: 
 def _planes_of(segments: Sequence[Segment], count: int) -> list[NDArray[np.bool_]]:
     """Tell for each segment which planes show it; one plane of an array is looked at at a time."""
     shown = [np.zeros(count, bool) for _ in segments]
-    arrays = {id(segment.array): segment.array for segment in segments}
-    for key, array in arrays.items():
-        for plane in range(count):
-            counts = np.bincount(array[plane].reshape(-1), minlength=8)
-            for flags, segment in zip(shown, segments, strict=True):
-                if id(segment.array) == key:
-                    flags[plane] = counts[segment.value] > 0
+    for plane in range(count):
+        for flags, segment in zip(shown, segments, strict=True):
+            flags[plane] = (segment.array[plane] == segment.value).any()
     return shown
 
 

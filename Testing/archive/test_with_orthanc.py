@@ -32,6 +32,7 @@ def make_study(folder, *, slices=None):
 def send(datasets, port, *, title="COVIDCT", own="SENDER"):
     """Send data sets over one association; gives the statuses, or None where there was no association."""
     entity = AE(ae_title=own)
+    entity.dimse_timeout = entity.acse_timeout = entity.network_timeout = 120
     entity.add_requested_context(CTImageStorage)
     association = entity.associate("127.0.0.1", port, ae_title=title)
     if not association.is_established:
