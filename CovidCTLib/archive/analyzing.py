@@ -22,6 +22,13 @@ MIN_IMAGES = 10
 """CT images under which a study is left alone: localizers and bolus tracking have fewer."""
 
 
+MOST_SLICES = 2000
+"""CT slices of 512 x 512 pixels, or as many pixels of other sizes, over which a study is left: a chest has some hundred,
+and memory grows with them."""
+
+_SLICE_PIXELS = 512 * 512
+
+
 @dataclass(frozen=True)
 class StudyAnalyzer:
     """Analyzes a study with the networks.
@@ -34,11 +41,14 @@ class StudyAnalyzer:
         Own networks; None takes those that come with CovidCT.
     labelmap
         Whether segmentations are label maps.
+    most_slices
+        As `MOST_SLICES`.
     """
 
     options: Options
     models: object | None = None
     labelmap: bool = False
+    most_slices: int = MOST_SLICES
 
     def __call__(self, images: Path, results: Path) -> str:
         """Analyze the images of a folder, and write the DICOM results into another.
@@ -61,6 +71,11 @@ class StudyAnalyzer:
             scan = read_scan(images, with_source=True)
             if scan.geometry.shape_zyx[0] < MIN_IMAGES:
                 raise StudyLeftError(f"Its CT has {scan.geometry.shape_zyx[0]} slices, fewer than {MIN_IMAGES}.")
+            if scan.hu.size > self.most_slices * _SLICE_PIXELS:
+                raise StudyLeftError(
+                    f"Its CT has {' x '.join(str(size) for size in scan.geometry.shape_zyx[::-1])} voxels, more than "
+                    f"{self.most_slices} slices of 512 x 512. Raise --max-slices where there is memory for it."
+                )
             analysis = analyze(scan, self.options, models=self.models)  # type: ignore[arg-type]
         except (InputError, QualityError) as error:
             raise StudyLeftError(str(error)) from error

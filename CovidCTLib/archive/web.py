@@ -153,6 +153,8 @@ def _explained(error: Exception) -> CovidCTError | OSError:
         )
     if code is not None:
         return InputError(f"The archive refused (HTTP {code}). Check the address of DICOMweb in --web.")
+    if isinstance(error, ValueError):
+        return InputError(f"The archive's answer is no DICOMweb ({type(error).__name__}). Check the address in --web.")
     if type(error).__module__.split(".")[0] in ("requests", "urllib3"):
         return ArchiveAwayError(
             f"The DICOMweb server cannot be reached ({type(error).__name__}). Check --web, and that it runs."

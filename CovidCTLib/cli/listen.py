@@ -74,6 +74,9 @@ def add_parser(commands: Commands) -> None:
         metavar="GIB",
         help="free disk space under which nothing is taken (2 GiB)",
     )
+    work.add_argument(
+        "--max-slices", type=int, default=2000, metavar="N", help="slices of 512 x 512 that are analyzed at most (2000)"
+    )
     work.add_argument("--once", action="store_true", help="end when nothing arrives and nothing waits")
     work.add_argument("--dicom-labelmap", action="store_true", help="send label map segmentations (DICOM 2024c)")
     add_engine_arguments(parser)
@@ -125,7 +128,7 @@ def run(args: argparse.Namespace) -> int:
         check_port(args.port),
         tls_context(files, server=True) if encrypted else None,
     )
-    analyzer = StudyAnalyzer(options_from(args), models_from(args), args.dicom_labelmap)
+    analyzer = StudyAnalyzer(options_from(args), models_from(args), args.dicom_labelmap, args.max_slices)
     settings = ListenerSettings(
         own,
         tuple(check_title(title) for title in args.caller),
@@ -159,6 +162,7 @@ def _check(args: argparse.Namespace) -> None:
         ("--rest", args.rest, 0.0),
         ("--retry", args.retry, 0.0),
         ("--max-images", args.max_images, 1),
+        ("--max-slices", args.max_slices, 1),
         ("--min-free", args.min_free, 0.0),
     ):
         if not lowest <= value < float("inf"):

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import base64
+import http.server
+import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from archive_maker import free_port
+from pydicom.dataset import Dataset
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
 from test_with_orthanc import make_study, send
 
 from CovidCTLib.archive.credentials import credentials_from
-from CovidCTLib.archive.fetching import FoundStudy, Question, choose
+from CovidCTLib.archive.fetching import MOST_LISTED, FoundStudy, Question, choose, fetch
 from CovidCTLib.archive.web import WebClient
 from CovidCTLib.cli.main import main
 from CovidCTLib.errors import InputError, OptionsError
@@ -167,3 +174,92 @@ def test_an_empty_list_and_wrong_numbers_are_refused():
         choose([one], 2)
     with pytest.raises(OptionsError):
         Question()
+
+
+class Client:
+    """Sends so many images of a study."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def take(self, study, folder):
+        for number in range(self.count):
+            (folder / f"{number}.dcm").write_bytes(b"image")
+            yield number + 1
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "the archive sent none"), (2, "3 images were expected")])
+def test_a_study_that_does_not_come_whole_is_not_kept(tmp_path, count, said):
+    with pytest.raises(InputError, match=said):
+        fetch(Client(count), FoundStudy("1.2", "", "", (), 3), tmp_path / "taken")
+    assert not (tmp_path / "taken").exists()
+
+
+@pytest.mark.parametrize(
+    ("package", "words"),
+    [("pynetdicom", ["--archive", "X@127.0.0.1:104"]), ("dicomweb_client", ["--web", "https://127.0.0.1/"])],
+)
+def test_without_its_package_one_line_says_so(package, words, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, package, None)
+    assert main(["fetch", *words, "--accession", "1"]) == 1
+    assert "covidct[archive]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [(404, b"", "HTTP 404"), (200, b"<html>a page</html>", "no DICOMweb"), (500, b"DOE^JANE", "HTTP 500")],
+)
+def test_a_server_that_speaks_no_dicomweb_is_told_without_its_text(status, body, said, capsys):
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        web = f"http://127.0.0.1:{server.server_address[1]}/dicom-web"
+        assert main(["fetch", "--web", web, "--accession", "1"]) == 1
+    finally:
+        server.shutdown()
+    error = capsys.readouterr().err
+    assert said in error
+    assert "DOE" not in error
+
+
+@contextmanager
+def answering(kind, event, handler):
+    """A program that answers one kind of question by a function."""
+    entity = AE(ae_title="ARCHIVE")
+    entity.add_supported_context(kind)
+    server = entity.start_server(("127.0.0.1", free_port()), block=False, evt_handlers=[(event, handler)])
+    try:
+        yield f"ARCHIVE@127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+
+
+def test_a_question_that_is_refused_or_has_too_many_answers_is_told(capsys):
+    def refuse(event):
+        yield 0xA700, None
+
+    def flood(event):
+        for number in range(MOST_LISTED + 1):
+            answer = Dataset()
+            answer.QueryRetrieveLevel, answer.StudyInstanceUID = "STUDY", f"1.2.{number}"
+            yield 0xFF00, answer
+
+    for handler, said in ((refuse, "A700h"), (flood, f"At most {MOST_LISTED}")):
+        with answering(StudyRootQueryRetrieveInformationModelFind, evt.EVT_C_FIND, handler) as address:
+            assert main(["fetch", "--archive", address, "--accession", "1"]) == 1
+            assert said in capsys.readouterr().err
+
+
+def test_an_archive_without_questions_is_told(capsys):
+    with answering(Verification, evt.EVT_C_ECHO, lambda event: 0) as address:
+        assert main(["fetch", "--archive", address, "--accession", "1"]) == 1
+    assert "covidct: " in capsys.readouterr().err

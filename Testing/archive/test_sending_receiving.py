@@ -261,6 +261,15 @@ def test_a_study_of_few_slices_or_no_chest_is_left_with_the_reason(tmp_path):
         StudyAnalyzer(Options(lungs="contour", device="cpu"))(tmp_path / "few", tmp_path)
 
 
+def test_a_study_too_large_for_the_memory_is_left(tmp_path):
+    hu = np.full((40, 96, 96), 40, np.int16)
+    hu[:, 20:70, 20:70] = -800
+    write_series(tmp_path / "large", hu, FrameOfReferenceUID=generate_uid())
+    analyzer = StudyAnalyzer(Options(lungs="contour", device="cpu"), most_slices=1)
+    with pytest.raises(StudyLeftError, match="96 x 96 x 40 voxels, more than 1 slices"):
+        analyzer(tmp_path / "large", tmp_path)
+
+
 def test_the_listener_speaks_tls_by_option(tmp_path):
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")

@@ -248,6 +248,31 @@ def test_the_terminal_writes_them_beside_the_other_results_or_nothing(ct_folder,
     assert not (tmp_path / "other").exists()
 
 
+def test_frames_of_an_enhanced_ct_are_named_one_by_one(tmp_path):
+    from analysis_maker import make_analysis
+    from dicom_maker import enhanced_dataset, save
+
+    analysis = make_analysis()
+    made = enhanced_dataset(analysis.scan.hu)
+    made.FrameOfReferenceUID = FRAME_OF_REFERENCE
+    save(made, tmp_path / "ct" / "one.dcm")
+    scan = read_scan(tmp_path / "ct", with_source=True)
+    write_dicom(replace(analysis, scan=scan), tmp_path / "dicom")
+    segmentation = pydicom.dcmread(tmp_path / "dicom" / "segmentation.dcm")
+    frames = set()
+    for item in segmentation.PerFrameFunctionalGroupsSequence:
+        reference = item.DerivationImageSequence[0].SourceImageSequence[0]
+        assert reference.ReferencedSOPInstanceUID == made.SOPInstanceUID
+        assert reference.ReferencedSOPClassUID == made.SOPClassUID
+        position = float(item.PlanePositionSequence[0].ImagePositionPatient[2])
+        source = made.PerFrameFunctionalGroupsSequence[int(reference.ReferencedFrameNumber) - 1]
+        assert position == float(source.PlanePositionSequence[0].ImagePositionPatient[2])
+        frames.add(int(reference.ReferencedFrameNumber))
+    assert frames == set(range(3, 11))
+    (series,) = segmentation.ReferencedSeriesSequence
+    assert len(series.ReferencedInstanceSequence) == 1
+
+
 def test_an_analysis_without_source_is_refused(an_analysis, tmp_path):
     with pytest.raises(InputError, match="read with its source"):
         write_dicom(replace(an_analysis, scan=replace(an_analysis.scan, source=None)), tmp_path / "dicom")
