@@ -23,8 +23,8 @@ MIN_IMAGES = 10
 
 
 MOST_SLICES = 2000
-"""CT slices of 512 x 512 pixels, or as many pixels of other sizes, over which a study is left: a chest has some hundred,
-and memory grows with them."""
+"""CT slices of 512 x 512 pixels, or as many pixels of other sizes, over which a study is left: a chest has some
+hundreds, and memory grows with them."""
 
 _SLICE_PIXELS = 512 * 512
 
