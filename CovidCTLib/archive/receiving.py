@@ -46,11 +46,14 @@ CT_CLASSES = frozenset({CT_CLASS, *ENHANCED_CT_CLASSES})
 SUCCESS, OUT_OF_RESOURCES, NOT_UNDERSTOOD = 0x0000, 0xA700, 0xC000
 """Statuses of C-STORE (DICOM PS3.4, table B.2-1)."""
 
-MOST_ASSOCIATIONS = 10
-"""Associations that are open at the same time at most."""
+MOST_ASSOCIATIONS = 100
+"""Associations that are open at the same time at most, those that say nothing or garbage included."""
+
+HALF_OPEN_S = 10.0
+"""Seconds in which a caller must ask for its association; whoever says nothing does not keep others out for longer."""
 
 IDLE_S, MESSAGE_S = 60.0, 60.0
-"""Seconds after which an association that says nothing, or is half open, is ended."""
+"""Seconds after which an association that says nothing more is ended."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Listener:
         node = self._settings.node
         entity = AE(ae_title=node.title)
         entity.maximum_associations = MOST_ASSOCIATIONS
-        entity.network_timeout, entity.dimse_timeout, entity.acse_timeout = IDLE_S, MESSAGE_S, MESSAGE_S
+        entity.network_timeout, entity.dimse_timeout, entity.acse_timeout = IDLE_S, MESSAGE_S, HALF_OPEN_S
         entity.maximum_pdu_size = 0
         entity.require_called_aet = True
         entity.require_calling_aet = list(self._settings.callers)

@@ -159,7 +159,7 @@ def test_a_study_that_is_sent_again_is_not_analyzed_again(orthanc, tmp_path, a_l
 
 def test_garbage_and_half_open_associations_do_not_stop_the_listener(orthanc, tmp_path, a_listener):
     listener = a_listener(orthanc.address, rest_s=0.3)
-    half_open = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(5)]
+    half_open = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(20)]
     for content in (
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x01\x00\xff\xff\xff\xff",
