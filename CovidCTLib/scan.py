@@ -62,6 +62,35 @@ class Identifiers:
 
 
 @dataclass(frozen=True)
+class SourceImage:
+    """One DICOM image that a scan was read from: its UIDs, its frame (from 1, None in files of one) and its place.
+
+    ``position_lps_mm`` is ImagePositionPatient, the centre of the first pixel; None where the file does not say.
+    """
+
+    sop_class: str
+    instance: str
+    frame: int | None = None
+    position_lps_mm: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SourceSeries:
+    """The DICOM series that a scan was read from; it holds patient data and is read only when the user asks for it.
+
+    Parameters
+    ----------
+    header
+        pydicom's data set of the first image, without pixels: patient, study, series and frame of reference.
+    images
+        The images in the order of the slices.
+    """
+
+    header: Any
+    images: tuple[SourceImage, ...]
+
+
+@dataclass(frozen=True)
 class Scan:
     """A CT volume.
 
@@ -77,6 +106,8 @@ class Scan:
         What the reading found that a reader of the results must know.
     identifiers
         Who was scanned; None unless the user asked for it.
+    source
+        The DICOM series, for results that go back into its study; None unless the user asked for it. It is never shown.
     """
 
     hu: NDArray[np.int16]
@@ -84,6 +115,7 @@ class Scan:
     facts: ScanFacts = field(default_factory=ScanFacts)
     notices: tuple[Notice, ...] = ()
     identifiers: Identifiers | None = None
+    source: SourceSeries | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_array(

@@ -15,7 +15,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from CovidCTLib import __version__
-from CovidCTLib.cli import analyze, batch, cohort, compare, demo, explain, followup, models, photos, report, series
+from CovidCTLib.cli import (
+    analyze,
+    batch,
+    cohort,
+    compare,
+    demo,
+    explain,
+    fetch,
+    followup,
+    listen,
+    models,
+    photos,
+    report,
+    series,
+)
 from CovidCTLib.cli.arguments import add_debug_argument
 from CovidCTLib.cli.interruption import Interruption
 from CovidCTLib.cli.progress import say, write_json_line
@@ -99,6 +113,8 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_parser(commands)
     photos.add_parser(commands)
     cohort.add_parser(commands)
+    listen.add_parser(commands)
+    fetch.add_parser(commands)
     for package in ("training", "evaluation"):
         _add_if_there(commands, package)
     return parser

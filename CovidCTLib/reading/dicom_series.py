@@ -14,6 +14,7 @@ from CovidCTLib.reading.dicom_axial import assume_axial
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, read_directory
 from CovidCTLib.reading.dicom_headers import FileHeader, Frame, Kind, read_header
 from CovidCTLib.reading.dicom_pixels import read_volume
+from CovidCTLib.reading.dicom_source import read_source
 from CovidCTLib.reading.dicom_stack import Orientation, Stack, plan_stack, plane_of
 from CovidCTLib.reading.identifiers import known_kernel, known_maker, read_identifiers, with_identifiers
 from CovidCTLib.scan import Scan, ScanFacts
@@ -309,7 +310,12 @@ def _find(series: tuple[Series, ...], wanted: str) -> Series:
 
 
 def read_series(
-    folder: DicomFolder, wanted: str | None = None, *, with_study_date: bool = False, identified: bool = False
+    folder: DicomFolder,
+    wanted: str | None = None,
+    *,
+    with_study_date: bool = False,
+    identified: bool = False,
+    with_source: bool = False,
 ) -> Scan:
     """Read one series of a folder as a scan.
 
@@ -323,6 +329,8 @@ def read_series(
         Whether the facts hold the study date.
     identified
         Whether the scan says who was scanned.
+    with_source
+        Whether the scan keeps the series that it came from (`Scan.source`).
 
     Raises
     ------
@@ -361,6 +369,8 @@ def read_series(
         study_date=header.study_date if with_study_date else None,
     )
     scan = Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *found))
+    if with_source:
+        scan = replace(scan, source=read_source(stack.frames))
     return with_identifiers(scan, read_identifiers(header.frames[0].path)) if identified else scan
 
 

@@ -29,6 +29,7 @@ def read_scan(
     with_study_date: bool = False,
     assume_axial: bool = False,
     identified: bool = False,
+    with_source: bool = False,
 ) -> Scan:
     """Read a chest CT.
 
@@ -51,6 +52,9 @@ def read_scan(
         orientation a converter lost. A notice says so.
     identified
         Whether `Scan.identifiers` is filled from DICOM: patient data, which then go into the results. A notice says so.
+    with_source
+        Whether `Scan.source` is filled from DICOM: patient, study and UIDs, which DICOM results need
+        (`CovidCTLib.dicom_results`) and nothing else shows.
 
     Returns
     -------
@@ -60,15 +64,16 @@ def read_scan(
     Raises
     ------
     InputError
-        If there is nothing at the path, it is of an unknown type, damaged, or no CT that can be used; or there is no
-        such acquisition.
+        If there is nothing at the path, it is of an unknown type, damaged, or no CT that can be used; there is no
+        such acquisition; or the source is asked for, and the file is no DICOM.
     SeriesChoiceError
         If the series asked for is not there or ambiguous.
     """
     place = _existing(path)
+    kept = {"with_study_date": with_study_date, "identified": identified, "with_source": with_source}
     if place.is_dir() or place.name.upper() == DIRECTORY_NAME or is_archive(place):
         with _gathered(place, axial=assume_axial, acquisition=acquisition) as folder:
-            return read_series(folder, series, with_study_date=with_study_date, identified=identified)
+            return read_series(folder, series, **kept)
     if format_of(place) is not None:
         if series is not None:
             raise InputError(
@@ -77,6 +82,11 @@ def read_scan(
         if acquisition is not None:
             raise InputError(
                 "An acquisition can only be chosen from a DICOM folder, but a single file was given. Leave it out."
+            )
+        if with_source:
+            raise InputError(
+                "DICOM results need a CT that came as DICOM, but this is a volume file: it names no study to go into. "
+                "Give the folder of the DICOM files, or leave DICOM results out."
             )
         scan = read_volume_file(place)
         scan = scan_as_axial(scan) if assume_axial else scan
@@ -87,7 +97,7 @@ def read_scan(
             raise InputError("A DICOM CT image was expected, but this DICOM file holds no image. Give the CT's folder.")
         beside = find_dicom_files(place.parent, nested=False)
         folder = gather_series(beside, axial=assume_axial, acquisition=acquisition)
-        return read_series(folder, series or header.series, with_study_date=with_study_date, identified=identified)
+        return read_series(folder, series or header.series, **kept)
     raise InputError(
         f"A DICOM folder or file, a ZIP archive, or one of {', '.join(FORMATS)}, was expected, but the file is of "
         "another type. Export the CT in one of these."

@@ -62,6 +62,7 @@ def write_results(
     report: bool = True,
     pdf: bool = False,
     scan: bool = False,
+    also: Callable[[Path], None] | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelCheck | None = None,
 ) -> tuple[Path, ...]:
@@ -79,6 +80,8 @@ def write_results(
         Whether the report is made as ``report.pdf`` too; it needs the package PlutoPrint.
     scan
         Whether the CT itself is written too, as ``ct.nii.gz`` (int16, HU).
+    also
+        Writes more into the folder before it appears, given its temporary path; what it raises ends the writing.
     progress
         Told about the stages ``"writing"`` and ``"report"``; fractions run from 0 to 1 over both.
     cancelled
@@ -109,6 +112,8 @@ def write_results(
         check_pdf_possible()
     with new_output_folder(folder) as temporary:
         _write_all(analysis, temporary, report, pdf, scan, _Teller(progress, cancelled))
+        if also is not None:
+            also(temporary)
         names = sorted(file.name for file in temporary.iterdir())
     return tuple(Path(folder) / name for name in names)
 

@@ -251,13 +251,19 @@ def _move_files(temporary: Path, out: Path) -> None:
             file.rename(target)
     except BaseException:
         for target in moved:
-            target.unlink(missing_ok=True)
+            if target.is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+            else:
+                target.unlink(missing_ok=True)
         raise
 
 
 def push_to_disk(folder: Path) -> None:
     """Make sure that the files are on the disk before anyone sees them under their final name."""
     for file in folder.iterdir():
+        if file.is_dir():
+            push_to_disk(file)
+            continue
         # Windows flushes only handles that may write.
         with file.open("r+b") as handle:
             os.fsync(handle.fileno())

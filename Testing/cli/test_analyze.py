@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 from analysis_maker import make_analysis, with_measures
@@ -65,6 +66,7 @@ def test_arguments_reach_reading_and_analysis(seen, tmp_path):
     assert seen["reading"] == ("folder", "2", True)
     assert seen["acquisition"] == 4
     assert seen["assume_axial"] is True
+    assert seen["with_source"] is False
     assert seen["options"] == Options(
         lungs="contour",
         device="cpu",
@@ -249,3 +251,12 @@ def test_every_command_that_analyzes_goes_the_same_way():
     from CovidCTLib.cli import demo
 
     assert demo.analyze_and_write is command.analyze_and_write
+
+
+def test_dicom_results_need_a_ct_that_came_as_dicom(tmp_path, capsys):
+    pytest.importorskip("highdicom", reason="highdicom is not installed (pip install 'covidct[dicom]')")
+    ct, out = tmp_path / "ct.nii.gz", tmp_path / "out"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((20, 32, 32), np.int16)), str(ct))
+    assert main(["analyze", str(ct), "-o", str(out), "--dicom"]) == 1
+    assert "a CT that came as DICOM" in capsys.readouterr().err
+    assert not out.exists()
