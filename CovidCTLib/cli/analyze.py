@@ -17,6 +17,7 @@ from CovidCTLib.cli.arguments import (
     add_reading_arguments,
     check_pdf,
     finite_number,
+    grid_options,
     models_from,
     options_from,
     require_ct,
@@ -151,8 +152,8 @@ def run(args: argparse.Namespace) -> int:
             series=args.series,
             acquisition=args.acquisition,
             with_study_date=args.study_date,
-            assume_axial=args.assume_axial,
             identified=args.with_identifiers,
+            **grid_options(args),
         )
         seconds = time.perf_counter() - started
         reporter.show("reading", READING[1])
