@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from dicom_maker import chest_like, write_series
 
 from CovidCTLib import Options, analyze
+from CovidCTLib.checks import check_scan
 from CovidCTLib.checks.body import check_body
 from CovidCTLib.errors import InputError, OptionsError, QualityError
 from CovidCTLib.framing import find_body
@@ -199,3 +200,12 @@ def test_pixels_that_are_not_square_and_odd_sizes_are_warned_of():
     small = looked_at(phantom.scan.hu, Geometry((40, 128, 128), (1.2, 1.2, 3.0)))
     assert {notice.code for notice in small} == {"body-size-doubtful"}
     assert "a small child" in small[0].text
+
+
+@pytest.mark.parametrize(("rows", "columns", "told"), [((2, 5), (60, 70), False), ((60, 68), (62, 70), True)])
+def test_only_metal_inside_the_body_is_warned_of(rows, columns, told):
+    phantom = make_chest_phantom((40, 128, 128), (7.0, 2.9, 2.9))
+    hu = np.array(phantom.scan.hu)
+    hu[18:24, slice(*rows), slice(*columns)] = 3071
+    notices = check_scan(hu, CanonicalGrid(phantom.scan.geometry))
+    assert any(notice.code == "metal" for notice in notices) is told
