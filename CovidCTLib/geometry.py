@@ -157,6 +157,10 @@ class CanonicalGrid:
         flipped = tuple(bool(direction[patient, order[patient]] < 0) for patient in range(3))
         return order, (flipped[0], flipped[1], flipped[2])
 
+    def index_axis_of(self, patient_axis: int) -> int:
+        """Give the index axis (0 = i) along a patient axis: 0 right to left, 1 front to back, 2 feet to head."""
+        return self._axes[0][patient_axis]
+
     @cached_property
     def angle_deg(self) -> float:
         """Largest angle between a grid axis and the patient axis nearest to it, in degrees."""

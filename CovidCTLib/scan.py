@@ -27,7 +27,8 @@ class ScanFacts:
     """Facts of the acquisition that identify nobody; ``study_date`` is filled only when the user asks for it.
 
     ``spacing_known`` is false where the grid's spacing is nominal (pictures of a CT), so that lengths, areas and
-    volumes mean nothing.
+    volumes mean nothing. ``grid_from`` names the statement of the header that the grid was taken from, where a header
+    makes several (``"sform"``, ``"qform"``, ``"--spacing"``, ...).
     """
 
     source_format: str = "array"
@@ -38,6 +39,7 @@ class ScanFacts:
     tube_voltage_kv: float | None = None
     study_date: str | None = None
     spacing_known: bool = True
+    grid_from: str | None = None
 
 
 @dataclass(frozen=True)

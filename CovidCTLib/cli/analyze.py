@@ -18,11 +18,13 @@ from CovidCTLib.cli.arguments import (
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
+    grid_options,
     models_from,
     options_from,
     require_ct,
 )
 from CovidCTLib.cli.interruption import Interruption
+from CovidCTLib.cli.notice_hints import hint_of
 from CovidCTLib.cli.progress import READING, WHOLE, WRITING, SilentReporter, make_reporter, say
 from CovidCTLib.cli.summary import summary_lines
 from CovidCTLib.errors import CancelledError, OptionsError
@@ -145,9 +147,9 @@ def run(args: argparse.Namespace) -> int:
             series=args.series,
             acquisition=args.acquisition,
             with_study_date=args.study_date,
-            assume_axial=args.assume_axial,
             identified=args.with_identifiers,
             with_source=dicom,
+            **grid_options(args),
         )
         seconds = time.perf_counter() - started
         reporter.show("reading", READING[1])
@@ -261,7 +263,7 @@ def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool, 
     """
     for notice in analysis.notices:
         if notice.severity != "note":
-            say(f"covidct: warning: {notice.text}", sys.stderr)
+            say(f"covidct: warning: {notice.text}{hint_of(notice)}", sys.stderr)
     if args.quiet or args.progress == "json":
         return
     for line in summary_lines(analysis, Path(args.output), report=report):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from CovidCTLib.cli.progress import PROGRESS_KINDS
 from CovidCTLib.errors import InputError
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from CovidCTLib.models.store import ModelStore
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+class GridOptions(TypedDict):
+    """What stands for a header that is wrong about the grid, as `CovidCTLib.reading.read_scan` takes it."""
+
+    assume_axial: bool
+    geometry: Literal["sform", "qform"] | None
+    spacing_zyx_mm: tuple[float, float, float] | None
 
 
 def finite_number(text: str) -> float:
@@ -145,11 +153,34 @@ def add_reading_arguments(parser: argparse._ActionsContainer) -> None:
         help="which acquisition of the series, where it holds several: its number in 'covidct series' (default: all "
         "that fit together, else the largest)",
     )
+    add_grid_arguments(parser)
+
+
+def add_grid_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add what stands for a header that is wrong about the grid."""
     parser.add_argument(
         "--assume-axial",
         action="store_true",
         help="take the slices for axial ones where a converter lost or broke their orientation",
     )
+    parser.add_argument(
+        "--geometry",
+        choices=("sform", "qform"),
+        help="which of the two grids of a NIfTI header is taken where they differ (default: the scanner's sform)",
+    )
+    parser.add_argument(
+        "--spacing",
+        nargs=3,
+        type=finite_number,
+        metavar=("Z", "Y", "X"),
+        help="distance of slices, rows and columns in mm, where the header's is wrong or missing",
+    )
+
+
+def grid_options(args: argparse.Namespace) -> GridOptions:
+    """Make the arguments of `read_scan` from those of `add_grid_arguments`."""
+    spacing = None if args.spacing is None else (args.spacing[0], args.spacing[1], args.spacing[2])
+    return {"assume_axial": args.assume_axial, "geometry": args.geometry, "spacing_zyx_mm": spacing}
 
 
 def add_pdf_argument(parser: argparse._ActionsContainer, file: str) -> None:

@@ -14,6 +14,7 @@ from CovidCTLib.cli.arguments import (
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
+    grid_options,
     models_from,
     options_from,
     require_ct,
@@ -137,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     models = models if models is not None else ModelStore(device=options.device)
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", READING[0])
-        scan = read_scan(args.input, series=args.series, acquisition=args.acquisition, assume_axial=args.assume_axial)
+        scan = read_scan(args.input, series=args.series, acquisition=args.acquisition, **grid_options(args))
         # Before the networks work for a minute.
         check_slice_numbers(args.slices or (), CanonicalGrid(scan.geometry).geometry.shape_zyx[0])
         try:

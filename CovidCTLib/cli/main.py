@@ -32,6 +32,7 @@ from CovidCTLib.cli import (
 )
 from CovidCTLib.cli.arguments import add_debug_argument
 from CovidCTLib.cli.interruption import Interruption
+from CovidCTLib.cli.notice_hints import hint_of
 from CovidCTLib.cli.progress import say, write_json_line
 from CovidCTLib.errors import CancelledError, CovidCTError, OptionsError, OutputError
 
@@ -199,7 +200,8 @@ def _fail(args: argparse.Namespace, error: CovidCTError) -> int:
     if getattr(args, "progress", None) == "json":
         # Whoever reads this knows no options of the terminal.
         write_json_line({"error": message})
-    say(f"covidct: {message}{' ' if error.hint else ''}{error.hint}", sys.stderr)
+    hint = f" {error.hint}" if error.hint else hint_of(error.notice)
+    say(f"covidct: {message}{hint}", sys.stderr)
     return WRONG_ARGUMENTS if isinstance(error, OptionsError) else FAILED
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CovidCTLib.cli.arguments import add_command, add_pdf_argument, add_reading_arguments, check_pdf
+from CovidCTLib.cli.arguments import add_command, add_pdf_argument, add_reading_arguments, check_pdf, grid_options
 from CovidCTLib.cli.progress import say
 from CovidCTLib.errors import OptionsError
 
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     read_stored_record(args.folder)
     scan = None
     if args.ct is not None:
-        scan = read_scan(args.ct, series=args.series, acquisition=args.acquisition, assume_axial=args.assume_axial)
+        scan = read_scan(args.ct, series=args.series, acquisition=args.acquisition, **grid_options(args))
     analysis = read_analysis(args.folder, scan)
 
     from CovidCTLib.report import write_report

@@ -36,8 +36,11 @@ def make_modules(seen):
         assume_axial=False,
         identified=False,
         with_source=False,
+        geometry=None,
+        spacing_zyx_mm=None,
     ):
         seen["with_source"] = with_source
+        seen["geometry"], seen["spacing_zyx_mm"] = geometry, spacing_zyx_mm
         seen["reading"] = (path, series, with_study_date)
         seen["acquisition"] = acquisition
         seen["assume_axial"] = assume_axial

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from dicom_maker import chest_like, write_series
+from dicom_maker import chest_like, edit, write_series
 from pydicom.uid import generate_uid
 
 from CovidCTLib.errors import InputError
@@ -351,11 +351,39 @@ def test_many_images_of_another_kind_are_told_apart_by_their_acquisition(tmp_pat
     assert "2 acquisitions (sizes, spacings or orientations)" in scan.notices[0].text
 
 
-@pytest.mark.parametrize("element", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
-def test_slices_without_a_place_are_refused(tmp_path, element):
-    write_series(tmp_path, **{element: None})
-    with pytest.raises(InputError, match=r"must say where it lies .* but 12 of 12 slices do not.*take it for axial"):
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        # Nothing else tells where the slices lie, so there is no way out to name.
+        (("ImagePositionPatient",), r"must say where it lies .* but 12 of 12 slices do not\. [^-]*$"),
+        (
+            ("ImageOrientationPatient",),
+            r"must say where it lies .* but 12 of 12 slices do not.*let it be taken for axial",
+        ),
+        (("PixelSpacing",), r"how large its pixels are .* but 12 of 12 slices do not.*give the spacing"),
+    ],
+)
+def test_slices_without_a_place_are_refused_with_the_way_out_that_works(tmp_path, lost, message):
+    write_series(tmp_path, **dict.fromkeys(lost))
+    with pytest.raises(InputError, match=message):
         read_scan(tmp_path)
+
+
+def test_slices_without_a_pixel_spacing_are_read_with_a_given_one(tmp_path):
+    write_series(tmp_path, PixelSpacing=None)
+    scan = read_scan(tmp_path, spacing_zyx_mm=(2.5, 0.8, 0.7))
+    assert scan.geometry.spacing_zyx_mm == (2.5, 0.8, 0.7)
+    assert [notice.code for notice in scan.notices] == ["given-spacing"]
+
+
+def test_slices_at_one_place_are_refused_with_the_way_out(tmp_path):
+    write_series(tmp_path)
+    for k, path in enumerate(sorted(tmp_path.iterdir())):
+        edit(path, ImagePositionPatient=[0, 0, 0], SliceLocation=2.5 * k)
+    with pytest.raises(InputError, match=r"all 12 have the same ImagePositionPatient") as refused:
+        read_scan(tmp_path)
+    assert "--assume-axial" in refused.value.hint
+    assert read_scan(tmp_path, assume_axial=True).hu.shape == (12, 20, 24)
 
 
 def test_a_pixel_spacing_of_zero_is_refused(tmp_path):
