@@ -68,6 +68,8 @@ class SeriesSummary:
         Why the series cannot be used; None where it can.
     acquisitions
         What it holds, where it holds several; by default the largest is read where they do not fit together.
+    hint
+        What the terminal adds to the reason, as in `CovidCTLib.errors.CovidCTError`.
     """
 
     number: int
@@ -81,6 +83,7 @@ class SeriesSummary:
     original: bool
     reason: str | None
     acquisitions: tuple[AcquisitionSummary, ...] = ()
+    hint: str = ""
 
     @property
     def usable(self) -> bool:
@@ -187,7 +190,7 @@ def _series(
     frames, original = _slices_of(headers)
     everything = [frame for header in headers for frame in header.frames]
     shown = (frames or everything)[0]
-    stack, reason = None, None
+    stack, reason, hint = None, None, ""
     acquisitions = list_acquisitions(frames) if frames else ()
     if frames:
         reason = why_no_pixels(headers)
@@ -197,7 +200,7 @@ def _series(
             stack = replace(stack, notices=(*notices, *stack.notices, *_unreadable(headers)))
             shown = stack.frames[0]
         except InputError as error:
-            reason = str(error)
+            reason, hint = str(error), error.hint
     elif not frames:
         reason = _why_no_slices(headers[0].modality, everything)
     return Series(
@@ -214,6 +217,7 @@ def _series(
             kernel=known_kernel(headers[0].kernel),
             original=original,
             reason=reason,
+            hint=hint,
             acquisitions=tuple(AcquisitionSummary(one.number, len(one.frames)) for one in acquisitions)
             if len(acquisitions) > 1
             else (),
@@ -284,11 +288,13 @@ def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stac
     if wanted is not None:
         chosen = _find(folder.series, wanted.strip())
         if chosen.stack is None:
-            raise InputError(f"Series {chosen.summary.number} cannot be used. {chosen.summary.reason}")
+            raise InputError(
+                f"Series {chosen.summary.number} cannot be used. {chosen.summary.reason}", hint=chosen.summary.hint
+            )
         return chosen, chosen.stack, ()
     usable = [(series, series.stack) for series in folder.series if series.stack is not None]
     if not usable:
-        raise InputError(_why_none(folder.series))
+        raise _why_none(folder.series)
     axial = [pair for pair in usable if pair[0].summary.orientation == "axial"]
     if not axial and len(usable) > 1:
         numbers = _numbers(series for series, _ in usable)
@@ -323,13 +329,14 @@ def _numbers(series: Iterable[Series]) -> str:
     return ", ".join(str(one.summary.number) for one in series)
 
 
-def _why_none(series: tuple[Series, ...]) -> str:
+def _why_none(series: tuple[Series, ...]) -> InputError:
     if len(series) == 1:
-        return str(series[0].summary.reason)
-    largest = max(series, key=lambda one: (one.summary.modality == "CT", one.summary.slices))
-    return (
+        return InputError(str(series[0].summary.reason), hint=series[0].summary.hint)
+    largest = max(series, key=lambda one: (one.summary.modality == "CT", one.summary.slices)).summary
+    return InputError(
         f"A CT series was expected, but none of the {len(series)} series in the folder can be used. The largest, "
-        f"number {largest.summary.number}: {largest.summary.reason}"
+        f"number {largest.number}: {largest.reason}",
+        hint=largest.hint,
     )
 
 
