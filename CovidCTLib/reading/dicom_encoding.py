@@ -131,15 +131,14 @@ def check_readable(syntaxes: Iterable[str]) -> None:
         if uid.is_transfer_syntax and not uid.is_encapsulated:
             continue
         try:
-            readable = get_decoder(uid).is_available
-        except NotImplementedError:
-            readable = False
-        if not readable:
+            # One whose package is not installed is named when it is needed, for GDCM may do without.
+            get_decoder(uid)
+        except NotImplementedError as error:
             named = uid.name if uid.is_transfer_syntax else f"the maker's own, {syntax}"
             raise InputError(
                 f"Slices in an encoding that can be read were expected, but these are compressed in another ({named}); "
                 "the files are whole. Export the series uncompressed (Explicit VR Little Endian) or as JPEG Lossless."
-            )
+            ) from error
 
 
 def find_pixels(file: BinaryIO, dataset: Any) -> tuple[int | None, int | None, bool]:
