@@ -21,8 +21,8 @@ from CovidCTLib.cohort.run import EngineChoice, run_cohort
 from CovidCTLib.cohort.scans import CohortScan, Task
 from CovidCTLib.cohort.settings import CohortSettings, run_record
 from CovidCTLib.cohort.sources import find_scans
-from CovidCTLib.cohort.worker import Work
-from CovidCTLib.errors import CovidCTError, OptionsError, OutputError
+from CovidCTLib.cohort.worker import Work, measure_scan
+from CovidCTLib.errors import CovidCTError, InputError, OptionsError, OutputError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,6 +106,22 @@ def test_a_scan_that_hangs_is_given_up(work):
     (row,) = measure_here([Task(scan) for scan in find_scans(str(source))], hurried, 1)
     assert (row.status, row.vessel_ratio_percent) == ("timeout", None)
     assert "must be done in 0.5 s, but took longer. Allow more with --timeout." in row.reason
+    assert read_rows(work.out) == (row,)
+
+
+@pytest.mark.parametrize("where", ["in the analyzer", "in the fetching"])
+def test_no_reason_of_a_failure_holds_the_address(work, monkeypatch, where):
+    folder = make_source(work.out.parent / "Doe^Jane", ["measure"])
+    (scan,) = find_scans(str(folder))
+
+    def fails(*_, **__):
+        raise InputError(f"A chest CT was expected at\n{scan.address}, but it is a knee. Look at {scan.address}.")
+
+    if where == "in the fetching":
+        monkeypatch.setattr("CovidCTLib.cohort.worker.local_copy", fails)
+    row = measure_scan(Task(scan), work, fails)
+    assert row.status == "failed"
+    assert row.reason == "A chest CT was expected at the scan, but it is a knee. Look at the scan."
     assert read_rows(work.out) == (row,)
 
 
