@@ -7,9 +7,11 @@ imports, messages and `__all__` is left alone: changing it changes nothing that 
 from __future__ import annotations
 
 import ast
-import random
+import copy
+import hashlib
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _COMPARISONS: dict[type[ast.cmpop], tuple[str, ...]] = {
     ast.Lt: ("<=", ">"),
@@ -79,6 +81,8 @@ class Mutant:
         The changed piece of source, in one line each.
     text
         The whole file with the change.
+    number
+        Counts changes that read alike in one file, from 1.
     """
 
     path: str
@@ -87,11 +91,13 @@ class Mutant:
     before: str
     after: str
     text: str
+    number: int = 1
 
     @property
     def key(self) -> str:
         """What names the mutant from run to run; the line's number is not part of it."""
-        return f"{self.path}: {self.before} → {self.after}"
+        again = "" if self.number == 1 else f" (number {self.number})"
+        return f"{self.path}: {self.before} → {self.after}{again}"
 
 
 def mutants_of(path: str, source: str) -> list[Mutant]:
@@ -133,7 +139,13 @@ def mutants_of(path: str, source: str) -> list[Mutant]:
                 text,
             )
         )
-    return sorted(found, key=lambda mutant: (mutant.line, mutant.key))
+    found.sort(key=lambda mutant: (mutant.line, mutant.key))
+    seen = Counter[str]()
+    numbered = []
+    for mutant in found:
+        seen[mutant.key] += 1
+        numbered.append(replace(mutant, number=seen[mutant.key]))
+    return numbered
 
 
 def _short(text: str) -> str:
@@ -152,19 +164,18 @@ def _with(shown: ast.AST, node: ast.AST, after: str) -> str:
             return super().visit(found)
 
     # Only the outermost statement is copied: the tree itself must stay as it is.
-    copy = _copied(shown, node)
-    return ast.unparse(_Exchange().visit(copy)).replace("\n", " ")
+    return ast.unparse(_Exchange().visit(_copied(shown, node))).replace("\n", " ")
 
 
 def _copied(shown: ast.AST, kept: ast.AST) -> ast.AST:
     """Copy a tree, but for one node that stays itself."""
-    import copy
-
     return copy.deepcopy(shown, {id(kept): kept})
 
 
 def sample(mutants: list[Mutant], count: int, seed: int = 0) -> list[Mutant]:
-    """Draw mutants by chance, the same ones for the same seed, and keep their order.
+    """Draw mutants by a checksum of what they change, and keep their order.
+
+    The same ones are drawn as long as their own lines stay the same, whatever else changes in the files.
 
     Parameters
     ----------
@@ -175,8 +186,9 @@ def sample(mutants: list[Mutant], count: int, seed: int = 0) -> list[Mutant]:
     seed
         Of the drawing.
     """
-    chosen = sorted(random.Random(seed).sample(range(len(mutants)), min(count, len(mutants))))
-    return [mutants[number] for number in chosen]
+    ranked = sorted(mutants, key=lambda mutant: hashlib.sha256(f"{seed} {mutant.key}".encode()).digest())
+    chosen = {mutant.key for mutant in ranked[:count]}
+    return [mutant for mutant in mutants if mutant.key in chosen]
 
 
 def _changes(tree: ast.Module) -> Iterator[tuple[ast.AST, ast.AST, str]]:

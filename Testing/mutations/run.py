@@ -36,7 +36,16 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "hu.py": ("Testing/test_hu.py", "Testing/measures/test_region_table.py", "Testing/checks/test_spoiled_phantoms.py"),
     "measures": ("Testing/measures",),
     "slices": ("Testing/slices",),
-    "checks": ("Testing/checks",),
+    "checks": tuple(
+        f"Testing/checks/{name}.py"
+        for name in (
+            "test_agreement",
+            "test_lungs_and_agreement",
+            "test_spoiled_phantoms",
+            "test_limits_of_checks",
+            "test_slices_and_surroundings",
+        )
+    ),
     "followup/difference.py": ("Testing/followup/test_difference.py", "Testing/followup/test_follow_up.py"),
     "report/planes.py": _PLANES,
     "report/pictures.py": (
@@ -201,6 +210,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the drawing")
     parser.add_argument("--work", type=Path, default=Path("/tmp/covidct-mutations"), help="folder for the copy")
     parser.add_argument("--survivors", action="store_true", help="judge only those again that lived")
+    parser.add_argument("--new", action="store_true", help="judge only those that were not judged yet")
     parser.add_argument("--only", default="", help="judge only mutants of paths that hold this text")
     parser.add_argument("--page-only", action="store_true", help="only write the page anew")
     given = parser.parse_args()
@@ -215,6 +225,7 @@ def main() -> None:
             for mutant in drawn
             if given.only in mutant.path
             and (not given.survivors or results.get(mutant.key) not in ("killed", "too slow"))
+            and not (given.new and mutant.key in results)
         ]
         try_mutants(wanted, given.work, results)
     write_page()
