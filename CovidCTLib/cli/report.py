@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     """
     from CovidCTLib.reading import read_scan
     from CovidCTLib.results import PDF_FILE, REPORT_FILE, read_analysis, read_stored_record
-    from CovidCTLib.results.files import new_output_files
+    from CovidCTLib.writing.files import new_output_files
 
     check_pdf(args)
     # What is no result folder is refused before a CT is read, which takes longer.

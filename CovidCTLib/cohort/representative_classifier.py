@@ -39,8 +39,8 @@ from CovidCTLib.cohort.representative_training import (
 from CovidCTLib.cohort.rows import CohortRow, read_rows, scan_folder
 from CovidCTLib.cohort.summary_table import safe_cell
 from CovidCTLib.errors import InputError
-from CovidCTLib.results.files import new_output_files
-from CovidCTLib.results.folder import explained
+from CovidCTLib.writing.files import new_output_files
+from CovidCTLib.writing.folder import explained
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import LoadedNetwork

@@ -26,7 +26,7 @@ from CovidCTLib.cohort.scans import CohortScan, Task
 from CovidCTLib.cohort.settings import CohortSettings, key_of
 from CovidCTLib.cohort.storage import content_hash, local_copy
 from CovidCTLib.errors import CovidCTError, ModelError, OptionsError, OutputError
-from CovidCTLib.results.folder import explained, new_output_folder
+from CovidCTLib.writing.folder import explained, new_output_folder
 
 RUN_ERRORS = (OutputError, ModelError, OptionsError)
 """Failures that are the run's, not a scan's: no other scan would fare better, so the run stops and can go on later."""

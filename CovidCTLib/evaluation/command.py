@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     CovidCTError
         If arguments, data or models cannot be used, or the output folder is not empty.
     """
-    from CovidCTLib.results.folder import check_output_folder
+    from CovidCTLib.writing.folder import check_output_folder
 
     check_output_folder(arguments.output)
     if arguments.pdf:

@@ -34,7 +34,7 @@ PATIENT_COLUMNS = ("slice", "patient")
 CALIBRATION_COLUMNS = (*PATIENT_COLUMNS, "air_value", "soft_tissue_value")
 """Columns that the table of calibrated pictures must have."""
 
-_OF_A_RUN = re.compile(r"slices-(body|lungs)-[0-9a-f]{16}(\.\d+\.part)?\.npz")
+_OF_A_RUN = re.compile(r"slices-(body|lungs)-[0-9a-f]{16}(\.[0-9a-f-]+\.part)?\.npz")
 """Slices that a run of ``covidct train`` keeps in its folder ``cache/``; they are no case, wherever the run stands."""
 
 Kind = Literal["volume", "calibrated pictures", "photographs", "slice archive"]

@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 NOT_NEEDED_IN_SLICER = {
     "Pillow": "photos",
-    "filelock": "comes with torch, and training needs it alone",
+    "filelock": "comes with torch; without it, nothing is locked",
     "pyjpegls": "Slicer reads DICOM itself",
     "pylibjpeg": "Slicer reads DICOM itself",
     "pylibjpeg-libjpeg": "Slicer reads DICOM itself",

@@ -11,7 +11,7 @@ from repository import LIBRARY, MODULE, ROOT, imports_at_file_scope, imports_of,
 
 LAYERS = (
     {"errors"},
-    {"geometry", "hu", "labels"},
+    {"geometry", "hu", "labels", "writing"},
     {"framing", "options", "phantom_tissues", "scan"},
     {"analysis", "phantom_anatomy"},
     {"checks", "phantom"},

@@ -13,6 +13,7 @@ no part of the checks that every change has to pass.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import pickle
@@ -105,12 +106,18 @@ def copy_tree(work: Path) -> Path:
     return tree
 
 
-def covered(tree: Path, work: Path, groups: dict[tuple[str, ...], list[str]]) -> dict[tuple[str, ...], Coverage]:
-    """Run the nearest tests without any change, each group in a child."""
+def covered(
+    tree: Path, work: Path, groups: dict[tuple[str, ...], list[str]], again: bool
+) -> dict[tuple[str, ...], Coverage]:
+    """Run the nearest tests without any change, each group in a child; ``again`` takes what was found last time."""
     found = {}
-    for number, (tests, files) in enumerate(groups.items()):
+    for tests, files in groups.items():
         there = [test for test in tests if (tree / test).exists()]
-        place = work / f"coverage_{number}.pickle"
+        name = hashlib.sha256(" ".join(tests).encode()).hexdigest()[:16]
+        place = work / f"coverage_{name}.pickle"
+        if again and place.exists():
+            found[tests] = pickle.loads(place.read_bytes())
+            continue
         place.unlink(missing_ok=True)
 
         def child(place: Path = place, there: list[str] = there, files: list[str] = files) -> int:
@@ -128,7 +135,7 @@ def covered(tree: Path, work: Path, groups: dict[tuple[str, ...], list[str]]) ->
     return found
 
 
-def try_mutants(mutants: list[Mutant], work: Path, results: dict[str, str]) -> None:
+def try_mutants(mutants: list[Mutant], work: Path, results: dict[str, str], again: bool) -> None:
     """Judge mutants one after another; writes the results as they come."""
     tree, files = copy_tree(work), mutated_files()
     sys.path.insert(0, str(tree))
@@ -136,7 +143,7 @@ def try_mutants(mutants: list[Mutant], work: Path, results: dict[str, str]) -> N
     groups: dict[tuple[str, ...], list[str]] = {}
     for file in {mutant.path: None for mutant in mutants}:
         groups.setdefault(files[file], []).append(file)
-    coverage = covered(tree, work, groups)
+    coverage = covered(tree, work, groups, again)
     sys.dont_write_bytecode = True
     for number, mutant in enumerate(mutants, start=1):
         path, tests = tree / mutant.path, files[mutant.path]
@@ -227,7 +234,7 @@ def main() -> None:
             and (not given.survivors or results.get(mutant.key) not in ("killed", "too slow"))
             and not (given.new and mutant.key in results)
         ]
-        try_mutants(wanted, given.work, results)
+        try_mutants(wanted, given.work, results, given.new)
     write_page()
 
 

@@ -114,6 +114,12 @@ class _Chooser:
             self.wanted |= coverage.tests_of_line.get((file, number), set())
         self.chosen = 0
 
+    def files(self, tests: Iterable[str]) -> list[str]:
+        """Test files of the wanted tests; all where a line is run when files are imported, or by none."""
+        if not self.wanted or _ALL in self.wanted:
+            return list(tests)
+        return sorted({name.partition("::")[0] for name in self.wanted})
+
     def _concerns(self, nodeid: str) -> bool:
         return nodeid in self.wanted or nodeid.partition("::")[0] in self.wanted or _ALL in self.wanted
 
@@ -168,9 +174,10 @@ def judge(
         Longest time in seconds; whatever takes longer is caught by it.
     """
 
+    chooser = _Chooser(coverage, file, line)
+
     def child() -> int:
-        chooser = _Chooser(coverage, file, line)
-        code = int(_run_pytest(root, tests, [chooser], "-x"))
+        code = int(_run_pytest(root, chooser.files(tests), [chooser], "-x"))
         if code == pytest.ExitCode.NO_TESTS_COLLECTED or (code == 0 and chooser.chosen == 0):
             return 100
         return 0 if code == 0 else 1

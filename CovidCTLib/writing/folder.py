@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from CovidCTLib.errors import OutputError
+from CovidCTLib.writing.exchange import exchange
 
 TEMPORARY_PREFIX = ".covidct-partial-"
 """Start of the name of a temporary folder; computer, process and a random part follow."""
@@ -140,14 +141,33 @@ def remove_stale_folders(home: Path) -> None:
 
 def _is_stale(candidate: Path) -> bool:
     """Whether nobody writes to this temporary folder any more."""
+    writer, _, chance = candidate.name[len(TEMPORARY_PREFIX) :].rpartition("-")
+    return bool(chance) and is_left_behind(candidate, writer)
+
+
+def is_left_behind(candidate: Path, writer: str) -> bool:
+    """Tell whether a temporary file or folder of this user has lost the process that was writing it.
+
+    Parameters
+    ----------
+    candidate
+        The file or folder.
+    writer
+        As `writer_name` gave it to the process; other text is nobody's name, and its file is left alone.
+
+    Raises
+    ------
+    OSError
+        If the system refuses to look at it.
+    """
     status = candidate.stat()
     if hasattr(os, "getuid") and status.st_uid != os.getuid():
         return False
-    parts = candidate.name[len(TEMPORARY_PREFIX) :].split("-")
-    if len(parts) != 3 or not parts[1].isdigit():
+    computer, _, process = writer.partition("-")
+    if not computer or not process.isdigit():
         return False
-    if parts[0] == _this_computer() and os.name == "posix":
-        return not _runs(int(parts[1]))
+    if computer == _this_computer() and os.name == "posix":
+        return not _runs(int(process))
     return time.time() - status.st_mtime > STALE_AFTER_S
 
 
@@ -167,9 +187,50 @@ def _this_computer() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
+def writer_name() -> str:
+    """Name of this process among those of all computers, which tells no computer's name."""
+    return f"{_this_computer()}-{os.getpid()}"
+
+
 def temporary_name() -> str:
     """Name that no other run takes."""
-    return f"{TEMPORARY_PREFIX}{_this_computer()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"{TEMPORARY_PREFIX}{writer_name()}-{secrets.token_hex(4)}"
+
+
+@contextlib.contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """Lend an empty folder that takes the place of another one if all goes well; the old one stays until then.
+
+    Parameters
+    ----------
+    folder
+        The folder that is made or replaced; missing parents are created.
+
+    Yields
+    ------
+    Path
+        An empty folder beside it.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or does not permit it; the caller says what that means.
+    """
+    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if not folder.exists():
+            part.rename(folder)
+        elif not exchange(part, folder):
+            # Two steps, where one is not to be had: killed between them, the old one lies beside, under its other name.
+            folder.rename(old)
+            part.rename(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for leftover in (part, old):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _require_empty(out: Path) -> None:
@@ -260,10 +321,15 @@ def _move_files(temporary: Path, out: Path) -> None:
 def push_to_disk(folder: Path) -> None:
     """Make sure that the files are on the disk before anyone sees them under their final name."""
     for file in folder.iterdir():
-        # Windows flushes only handles that may write.
-        with file.open("r+b") as handle:
-            os.fsync(handle.fileno())
+        push_file_to_disk(file)
     _push_folder_to_disk(folder)
+
+
+def push_file_to_disk(file: Path) -> None:
+    """Make sure that what was written to a file is on the disk."""
+    # Windows flushes only handles that may write.
+    with file.open("r+b") as handle:
+        os.fsync(handle.fileno())
 
 
 def _push_folder_to_disk(folder: Path) -> None:

@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from CovidCTLib.errors import OutputError
-from CovidCTLib.results.files import check_output_files, new_output_files
+from CovidCTLib.writing.files import check_output_files, new_output_files
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from CovidCTLib.errors import OutputError
-from CovidCTLib.results import folder as folders
-from CovidCTLib.results.folder import (
+from CovidCTLib.writing import folder as folders
+from CovidCTLib.writing.folder import (
     STALE_AFTER_S,
     TEMPORARY_PREFIX,
     check_output_folder,
@@ -215,7 +215,7 @@ def test_a_folder_that_another_run_filled_meanwhile_is_not_overwritten(tmp_path)
 def test_a_killed_run_leaves_no_output_and_the_next_one_removes_its_hidden_folder(tmp_path):
     script = (
         "import sys, time\n"
-        "from CovidCTLib.results.folder import new_output_folder\n"
+        "from CovidCTLib.writing.folder import new_output_folder\n"
         "with new_output_folder(sys.argv[1]) as temporary:\n"
         "    (temporary / 'half').write_bytes(b'1')\n"
         "    print('writing', flush=True)\n"

@@ -1,4 +1,4 @@
-"""A few result files among others of the user's: at any moment each is the old one or the new one, never a part."""
+"""Files among others of the user's: at any moment each is the old one or the new one, never a part."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from CovidCTLib.errors import OutputError
-from CovidCTLib.results.folder import explained, push_to_disk, remove_stale_folders, temporary_name
+from CovidCTLib.writing.folder import (
+    explained,
+    is_left_behind,
+    push_file_to_disk,
+    push_to_disk,
+    remove_stale_folders,
+    temporary_name,
+    writer_name,
+)
 
 
 def check_output_files(files: Sequence[Path], *, overwrite: bool) -> None:
@@ -84,3 +92,54 @@ def new_output_files(files: Sequence[Path], *, overwrite: bool, tidy: bool = Tru
         raise explained(error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replacing(*targets: Path) -> Iterator[tuple[Path, ...]]:
+    """Lend a temporary name beside each of some files; what is written there takes their places if all goes well.
+
+    Parameters
+    ----------
+    targets
+        Files that may be there already; their folders must exist. The last one takes its place last.
+
+    Yields
+    ------
+    tuple of Path
+        One name a file, with the same ending. What is not written there leaves its file as it was. After an exception,
+        Ctrl-C included, nothing has changed.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or does not permit it; the caller says what that means.
+
+    Notes
+    -----
+    What killed processes of this computer left beside the files under such names is removed.
+    """
+    parts = tuple(target.with_name(f"{target.stem}.{writer_name()}.part{target.suffix}") for target in targets)
+    try:
+        for target in targets:
+            _remove_left_parts(target)
+        yield parts
+        written = [(part, target) for part, target in zip(parts, targets, strict=True) if part.exists()]
+        for part, _ in written:
+            push_file_to_disk(part)
+        for part, target in written:
+            part.replace(target)
+    finally:
+        for part in parts:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def _remove_left_parts(target: Path) -> None:
+    """Remove parts of a file whose writers are gone."""
+    start, end = f"{target.stem}.", f".part{target.suffix}"
+    for candidate in target.parent.iterdir():
+        name = candidate.name
+        if name.startswith(start) and name.endswith(end) and len(name) > len(start) + len(end):
+            with contextlib.suppress(OSError):
+                if is_left_behind(candidate, name[len(start) : -len(end)]):
+                    candidate.unlink()
