@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from CovidCTLib import hu as named
-from CovidCTLib.hu import AERATION_BANDS, READING_WINDOW, WINDOWS, Window, apply_window, scale_for_network
+from CovidCTLib.hu import (
+    AERATION_BANDS,
+    READING_WINDOW,
+    WINDOWS,
+    Window,
+    apply_window,
+    bands_between,
+    scale_for_network,
+)
 
 
 def test_values_are_those_of_the_scale_of_the_scanners_and_of_the_published_methods():
@@ -56,3 +64,17 @@ def test_networks_see_minus_1024_as_0_and_150_as_1(hu, scaled):
 def test_another_window_of_a_network_has_its_own_ends():
     scaled = scale_for_network(np.array([-900, -800, -700, -600, -500], np.int16), (-800, -600))
     np.testing.assert_allclose(scaled, [0, 0, 0.5, 1, 1])
+
+
+def test_bands_keep_their_names_and_stay_without_gaps_when_their_limits_are_moved():
+    bands = bands_between([-960, -700, -300, 50])
+    assert [(band.name, band.low_hu, band.high_hu) for band in bands] == [
+        ("emphysema", -np.inf, -960),
+        ("inflated", -960, -700),
+        ("infiltrated", -700, -300),
+        ("collapsed", -300, 50),
+        ("vessels", 50, np.inf),
+    ]
+    assert bands_between([-950, -750, -400, 0]) == AERATION_BANDS
+    with pytest.raises(ValueError, match="zip"):
+        bands_between([-950, -750])

@@ -13,10 +13,10 @@ from CovidCTLib.cli.arguments import (
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_limit_arguments,
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
-    finite_number,
     models_from,
     options_from,
     require_ct,
@@ -25,7 +25,6 @@ from CovidCTLib.cli.interruption import Interruption
 from CovidCTLib.cli.progress import READING, WHOLE, WRITING, SilentReporter, make_reporter, say
 from CovidCTLib.cli.summary import summary_lines
 from CovidCTLib.errors import CancelledError, OptionsError
-from CovidCTLib.hu import HIGH_OPACITY_HU, VESSEL_HU
 
 CANCELLED = "Cancelled; nothing was written."
 """What is said after Ctrl-C or a polite kill."""
@@ -85,31 +84,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("--no-report", action="store_true", help="do not make report.html")
     add_pdf_argument(parser, "report.pdf")
     add_engine_arguments(parser)
-    limits = parser.add_argument_group("limits")
-    limits.add_argument(
-        "--slice-threshold",
-        type=finite_number,
-        metavar="P",
-        help="probability, 0 to 1, from which a slice is called abnormal (default: the classifier's own)",
-    )
-    limits.add_argument(
-        "--case-threshold",
-        type=finite_number,
-        metavar="F",
-        help="share of abnormal slices, 0 to 1, above which the case is called positive (default: the classifier's)",
-    )
-    limits.add_argument(
-        "--high-opacity",
-        type=finite_number,
-        metavar="HU",
-        help=f"HU from which an opacity counts as high opacity (default: {HIGH_OPACITY_HU})",
-    )
-    limits.add_argument(
-        "--vessel",
-        type=finite_number,
-        metavar="HU",
-        help=f"HU from which lung counts as vessel (default: {VESSEL_HU})",
-    )
+    add_limit_arguments(parser)
     add_display_arguments(parser)
     parser.set_defaults(run=run, cancelled=CANCELLED)
 

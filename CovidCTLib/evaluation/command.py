@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from CovidCTLib.training.arguments import add_data_arguments, read_folder
+from CovidCTLib.labelled_data.arguments import add_data_arguments, read_folder
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.framing import Frame, body_frame, find_body, lung_frame
+from CovidCTLib.labelled_data.labelled import INFECTION, UNKNOWN, LabelledImage, read_images
+from CovidCTLib.labelled_data.layout import TrainingCase, TrainingFolder
 from CovidCTLib.models.card import count_of
 from CovidCTLib.scan import Scan
-from CovidCTLib.training.labelled import INFECTION, UNKNOWN, LabelledImage, read_images
-from CovidCTLib.training.layout import TrainingCase, TrainingFolder
 from CovidCTLib.training.slice_checksums import check_patients_differ, slice_checksums
 from CovidCTLib.writing.files import replacing
 
@@ -105,7 +105,7 @@ def load_slices(
     Parameters
     ----------
     folder
-        What `CovidCTLib.training.layout.find_cases` found.
+        What `CovidCTLib.labelled_data.layout.find_cases` found.
     framing
         Frame around the body (lung network) or around the lungs (opacity network, classifier).
     find_lungs

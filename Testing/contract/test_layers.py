@@ -17,6 +17,7 @@ LAYERS = (
     {"checks", "phantom"},
     {"models"},
     {"lungs", "measures", "opacities", "photos", "reading", "slices"},
+    {"labelled_data"},
     {"pipeline", "report", "training"},
     {"results"},
     {"comparison", "evaluation", "explanation", "followup"},

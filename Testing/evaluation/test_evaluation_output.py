@@ -34,8 +34,8 @@ from CovidCTLib.evaluation.page import ROWS_ON_PAGE, figure_row, format_value, r
 from CovidCTLib.evaluation.plots import draw_curves
 from CovidCTLib.evaluation.published import PUBLISHED, compare
 from CovidCTLib.evaluation.statistics import EXACT, Estimate
-from CovidCTLib.training.arguments import same_patient_pairs
-from CovidCTLib.training.layout import find_cases
+from CovidCTLib.labelled_data.arguments import same_patient_pairs
+from CovidCTLib.labelled_data.layout import find_cases
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
-from CovidCTLib.training.archives import archive_patients, read_archive
-from CovidCTLib.training.images import INFECTION, UNKNOWN, LabelledImage
-from CovidCTLib.training.layout import TrainingCase
-from CovidCTLib.training.pictures import photograph_hu, picture_patients, picture_readers
-from CovidCTLib.training.volumes import read_volume
+from CovidCTLib.labelled_data.archives import archive_patients, read_archive
+from CovidCTLib.labelled_data.images import INFECTION, UNKNOWN, LabelledImage
+from CovidCTLib.labelled_data.layout import TrainingCase
+from CovidCTLib.labelled_data.pictures import photograph_hu, picture_patients, picture_readers
+from CovidCTLib.labelled_data.volumes import read_volume
 
 __all__ = ["INFECTION", "UNKNOWN", "LabelledImage", "image_readers", "patients_of", "photograph_hu", "read_images"]
 
@@ -24,7 +24,7 @@ def patients_of(case: TrainingCase) -> tuple[str, ...]:
     Parameters
     ----------
     case
-        A case of `CovidCTLib.training.layout.find_cases`.
+        A case of `CovidCTLib.labelled_data.layout.find_cases`.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def read_images(case: TrainingCase) -> Iterator[LabelledImage]:
     Parameters
     ----------
     case
-        A case of `CovidCTLib.training.layout.find_cases`.
+        A case of `CovidCTLib.labelled_data.layout.find_cases`.
 
     Yields
     ------
@@ -71,7 +71,7 @@ def image_readers(case: TrainingCase) -> Iterator[tuple[str, Callable[[], Labell
     Parameters
     ----------
     case
-        A case of `CovidCTLib.training.layout.find_cases`.
+        A case of `CovidCTLib.labelled_data.layout.find_cases`.
 
     Yields
     ------

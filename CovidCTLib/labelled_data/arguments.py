@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from CovidCTLib.errors import OptionsError
-from CovidCTLib.training.layout import TrainingFolder, find_cases
+from CovidCTLib.labelled_data.layout import TrainingFolder, find_cases
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def read_folder(arguments: argparse.Namespace) -> TrainingFolder:
     OptionsError
         If a pair of scans is not written as ``A=B``.
     TrainingDataError
-        As `CovidCTLib.training.layout.find_cases`.
+        As `CovidCTLib.labelled_data.layout.find_cases`.
     """
     pairs = same_patient_pairs(arguments.same_patient)
     return find_cases(arguments.data, pairs, arguments.reversed_table)

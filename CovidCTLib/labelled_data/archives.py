@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import TrainingDataError
+from CovidCTLib.labelled_data.images import UNKNOWN, LabelledImage
+from CovidCTLib.labelled_data.layout import TrainingCase
+from CovidCTLib.labelled_data.tables import one_form
 from CovidCTLib.reading.plausibility import HIGHEST_AIR_HU
-from CovidCTLib.training.images import UNKNOWN, LabelledImage
-from CovidCTLib.training.layout import TrainingCase
-from CovidCTLib.training.tables import one_form
 
 ARCHIVE_SPACING_MM = (1.0, 1.4, 1.4)
 """Nominal spacing of archive slices, whose true one is not known: 256 pixels across a field of view of 360 mm."""

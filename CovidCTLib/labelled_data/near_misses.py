@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.tables import one_form
+from CovidCTLib.labelled_data.tables import one_form
 
 COMPRESSED = ".nii.gz"
 PARTS = ("ct", "lungs", "opacities")

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Literal
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.near_misses import refuse_broken_links, refuse_near_misses, visible
-from CovidCTLib.training.tables import columns_of, one_form
+from CovidCTLib.labelled_data.near_misses import refuse_broken_links, refuse_near_misses, visible
+from CovidCTLib.labelled_data.tables import columns_of, one_form
 
 PATIENT_COLUMNS = ("slice", "patient")
 """Columns of the table of photographs; it has no others."""

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from CovidCTLib.errors import CovidCTError, TrainingDataError
 from CovidCTLib.geometry import CanonicalGrid
 from CovidCTLib.hu import NETWORK_LOW_HU
-from CovidCTLib.training.images import UNKNOWN, LabelledImage
-from CovidCTLib.training.layout import TrainingCase, says_normal
-from CovidCTLib.training.masks import read_mask
-from CovidCTLib.training.tables import TableRow, columns_of, read_table
+from CovidCTLib.labelled_data.images import UNKNOWN, LabelledImage
+from CovidCTLib.labelled_data.layout import TrainingCase, says_normal
+from CovidCTLib.labelled_data.masks import read_mask
+from CovidCTLib.labelled_data.tables import TableRow, columns_of, read_table
 
 MIN_POSITIVE_MM2 = 30.0
 """Slices with less opacity than this, but some, are neither abnormal nor normal for the classifier."""
