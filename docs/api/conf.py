@@ -36,6 +36,7 @@ autodoc_typehints = "signature"
 autodoc_type_aliases = {}
 napoleon_google_docstring = False
 napoleon_use_rtype = False
+napoleon_attr_annotations = False
 # A name in single backticks is a name of this library: shown as code, linked where it is known.
 default_role = "any"
 nitpicky = False
