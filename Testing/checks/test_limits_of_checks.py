@@ -404,6 +404,43 @@ def test_a_corner_of_the_picture_is_counted_once():
     assert notice.value == pytest.approx(33.33)
 
 
+def circle_of_lungs(corner_hu=-1024, beyond_hu=-1024):
+    """Lungs whose columns begin at the rim of a scan circle of 512 pixels, and what lies at corners and beyond."""
+    side = 128
+    y, x = np.ogrid[:side, :side]
+    radius = np.hypot(y - 63.5, x - 63.5)
+    hu = np.full((3, side, side), 40, np.int16)
+    hu[:, radius > 65] = beyond_hu
+    hu[:, [0, 0, -1, -1], [0, -1, 0, -1]] = corner_hu
+    lungs = np.zeros(hu.shape, np.uint8)
+    lungs[1, 54:74, 20:60] = 1
+    lungs[1, 54:74, 70:110] = 2
+    # A pixel of 512 is less than one here, so that the ring is one pixel wide: radius 62 to 63.
+    ring = np.argwhere((radius <= 63) & (radius > 62) & (x < 20))
+    for row, column in ring[:10]:
+        lungs[1, row, column] = 1
+    return hu, lungs
+
+
+def rim_share(hu, lungs):
+    found = [entry for entry in check_lungs(lungs, (500.0, 3.0, 2.0), hu=hu) if entry.code == "lungs-cut-at-side"]
+    return [notice.value for notice in found]
+
+
+def test_lungs_at_the_rim_of_the_scan_circle_are_a_third_of_the_ring_that_is_counted():
+    hu, lungs = circle_of_lungs()
+    # Ten of 1610 voxels on a ring that stands for three pixels of 512.
+    assert rim_share(hu, lungs) == [round(100 * 10 / 1610 / 3, 2)]
+    # No circle is seen where a corner or anything beyond it holds more than padding.
+    for corner in range(4):
+        filled = hu.copy()
+        filled[1, [0, 0, -1, -1][corner], [0, -1, 0, -1][corner]] = -1000
+        assert rim_share(filled, lungs) == []
+    assert rim_share(*circle_of_lungs(beyond_hu=-1000)) == []
+    # Nor where the picture is no square.
+    assert rim_share(hu[:, 1:], lungs[:, 1:]) == []
+
+
 # --- Agreement. ---
 
 
