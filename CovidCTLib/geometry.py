@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 OBLIQUE_TOLERANCE_DEG = 10.0
 """Up to this angle between a grid axis and its nearest patient axis, slices count as axial and are not resampled."""
 
+GRID_TOLERANCE_VOXELS = 0.01
+"""Two grids are the same where no corner voxel lies further apart than this share of the smallest spacing, inclusive:
+rounding in single precision is a thousand times less, and nothing that is measured changes by it."""
+
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -107,6 +111,29 @@ class Geometry:
     def ijk_to_ras(self) -> NDArray[np.float64]:
         """4 x 4 matrix from the index (i, j, k, 1) to RAS in mm (Slicer, NIfTI)."""
         return _RAS_FROM_LPS @ self.ijk_to_lps
+
+    def distance_mm(self, ijk_to_lps: NDArray[np.float64]) -> float:
+        """Compute how far another grid of the same shape lies from this one.
+
+        Parameters
+        ----------
+        ijk_to_lps
+            Shape ``(4, 4)``, the other grid's matrix from the index to LPS in mm.
+
+        Returns
+        -------
+        float
+            Largest distance of two corner voxels of the same index, in mm; along an axis of one voxel a second one is
+            imagined, so that its spacing and direction count too. NaN where the matrix is not finite.
+        """
+        ends = [(0.0, float(max(size - 1, 1))) for size in self.shape_zyx[::-1]]
+        corners = np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1)
+        apart = ((self.ijk_to_lps - ijk_to_lps) @ np.vstack([corners, np.ones(corners.shape[1])]))[:3]
+        return float(np.sqrt((apart**2).sum(axis=0)).max())
+
+    def lies_on(self, ijk_to_lps: NDArray[np.float64]) -> bool:
+        """Whether another grid of the same shape is this one, within `GRID_TOLERANCE_VOXELS`."""
+        return self.distance_mm(ijk_to_lps) <= GRID_TOLERANCE_VOXELS * min(self.spacing_xyz_mm)
 
     def to_image(self, array: NDArray[Any]) -> sitk.Image:
         """Put an array of shape ``shape_zyx`` on this grid as a SimpleITK image.

@@ -14,7 +14,7 @@ import pydicom
 from pydicom.dataset import Dataset
 
 from CovidCTLib.errors import InputError, OptionsError
-from CovidCTLib.results.folder import new_output_folder
+from CovidCTLib.writing.folder import new_output_folder
 
 MOST_LISTED = 500
 """Studies that a question may have for an answer; more are refused, as nobody reads them."""

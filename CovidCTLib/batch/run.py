@@ -13,10 +13,10 @@ from CovidCTLib.batch.cases import cases_beside, content_of_case
 from CovidCTLib.batch.table import CaseTable, Row
 from CovidCTLib.errors import CancelledError, CovidCTError, InputError, OutputError
 from CovidCTLib.options import Options
-from CovidCTLib.results.folder import explained, remove_stale_folders
 from CovidCTLib.results.names import RECORD_FILE
 from CovidCTLib.results.record import plain_json
 from CovidCTLib.results.stored_record import MADE_BY, is_result_folder, read_stored_record
+from CovidCTLib.writing.folder import explained, remove_stale_folders
 
 if TYPE_CHECKING:
     from CovidCTLib.analysis import CancelCheck, Progress, Stage

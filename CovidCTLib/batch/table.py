@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from CovidCTLib.batch.cases import CASE_FOLDER, TABLE_FILE, case_folder_name, highest_case_number
 from CovidCTLib.errors import OutputError
-from CovidCTLib.results.files import new_output_files
+from CovidCTLib.writing.files import new_output_files
 
 State = Literal["waiting", "running", "done", "failed"]
 

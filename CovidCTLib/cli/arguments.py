@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from CovidCTLib.cli.progress import PROGRESS_KINDS
 from CovidCTLib.errors import InputError
-from CovidCTLib.hu import HIGH_OPACITY_HU, VESSEL_HU
+from CovidCTLib.hu import bands_between
 from CovidCTLib.options import LUNG_ENGINES, Options
 
 if TYPE_CHECKING:
@@ -94,31 +94,49 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the limits from which something counts."""
-    limits = parser.add_argument_group("limits")
-    limits.add_argument(
-        "--slice-threshold",
+    """Add every limit that decides what is counted."""
+    own = Options()
+    group = parser.add_argument_group("limits")
+    for name, metavar, words in (
+        (
+            "--slice-threshold",
+            "P",
+            "probability, 0 to 1, from which a slice is called abnormal (default: the classifier's own)",
+        ),
+        (
+            "--case-threshold",
+            "F",
+            "share of abnormal slices, 0 to 1, above which the case is called positive (default: the classifier's)",
+        ),
+        (
+            "--localization-threshold",
+            "V",
+            "localization, 0 to 1, under which it becomes 0 before it is smoothed, and from which lung counts as "
+            f"localized (default: {own.localization_threshold:g})",
+        ),
+        (
+            "--localization-sigma",
+            "MM",
+            "standard deviation in mm of the Gaussian that smooths the localization; 0 does not smooth (default: "
+            f"{own.localization_sigma_mm:g})",
+        ),
+        (
+            "--high-opacity",
+            "HU",
+            f"HU from which an opacity counts as high opacity (default: {own.high_opacity_hu})",
+        ),
+        ("--vessel", "HU", f"HU from which lung counts as vessel (default: {own.vessel_hu})"),
+    ):
+        group.add_argument(name, type=finite_number, metavar=metavar, help=words)
+    names = [band.name for band in own.aeration_bands]
+    ends = " ".join(f"{band.high_hu:g}" for band in own.aeration_bands[:-1])
+    group.add_argument(
+        "--aeration-limits",
         type=finite_number,
-        metavar="P",
-        help="probability, 0 to 1, from which a slice is called abnormal (default: the classifier's own)",
-    )
-    limits.add_argument(
-        "--case-threshold",
-        type=finite_number,
-        metavar="F",
-        help="share of abnormal slices, 0 to 1, above which the case is called positive (default: the classifier's)",
-    )
-    limits.add_argument(
-        "--high-opacity",
-        type=finite_number,
+        nargs=len(names) - 1,
         metavar="HU",
-        help=f"HU from which an opacity counts as high opacity (default: {HIGH_OPACITY_HU})",
-    )
-    limits.add_argument(
-        "--vessel",
-        type=finite_number,
-        metavar="HU",
-        help=f"HU from which lung counts as vessel (default: {VESSEL_HU})",
+        help=f"rising HU at which {', '.join(names[:-1])} end and the next band begins; the last one, {names[-1]}, has "
+        f"no end (default: {ends})",
     )
 
 
@@ -260,11 +278,16 @@ def options_from(args: argparse.Namespace) -> Options:
     OptionsError
         If a value is out of its range.
     """
-    given = {
+    given: dict[str, Any] = {
         "slice_threshold": getattr(args, "slice_threshold", None),
         "case_threshold": getattr(args, "case_threshold", None),
         "high_opacity_hu": getattr(args, "high_opacity", None),
         "vessel_hu": getattr(args, "vessel", None),
+        "localization_threshold": getattr(args, "localization_threshold", None),
+        "localization_sigma_mm": getattr(args, "localization_sigma", None),
     }
+    limits_hu = getattr(args, "aeration_limits", None)
+    if limits_hu is not None:
+        given["aeration_bands"] = bands_between(limits_hu)
     chosen = {name: value for name, value in given.items() if value is not None}
     return Options(lungs=args.lungs, device=args.device, threads=args.threads, **chosen)

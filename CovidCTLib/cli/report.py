@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from CovidCTLib.dicom_results import holds_dicom_results
     from CovidCTLib.reading import read_scan
     from CovidCTLib.results import PDF_FILE, REPORT_FILE, is_result_folder, read_analysis, read_stored_record
-    from CovidCTLib.results.files import new_output_files
+    from CovidCTLib.writing.files import new_output_files
 
     check_pdf(args)
     if not is_result_folder(args.folder) and holds_dicom_results(args.folder):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.dicom_results.segmentation import SegmentKind, make_segmentations
 from CovidCTLib.dicom_results.study import Study, check_dicom_possible, study_of
-from CovidCTLib.results.folder import new_output_folder
+from CovidCTLib.writing.folder import new_output_folder
 
 FILE_ORDER = ("segmentation", "measurements", "report", "key_picture", "localization")
 """Starts of the files' names, in the order in which they are sent."""

@@ -76,7 +76,7 @@ class SliceClassifier(torch.nn.Module):
     the maps are also taught where the opacity is (`CovidCTLib.training.losses.spot_loss`).
 
     Dense layers on the pooled last activations, beside the maps, made the verdict worse on patients that it never saw:
-    see ``Testing/benchmarks/README.md``.
+    see ``Testing/benchmarks/DIARY.md``.
     """
 
     def __init__(self, backbone: ResNetStages | EfficientEncoder, channel_axis: bool = False) -> None:

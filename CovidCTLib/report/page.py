@@ -50,6 +50,7 @@ from CovidCTLib.errors import OutputError
 from CovidCTLib.report import content
 from CovidCTLib.report.canvas import heat_colours
 from CovidCTLib.units import pretty_unit
+from CovidCTLib.writing.files import replacing
 
 RESEARCH_USE = "CovidCT is research software, not a medical device. Every number below says how it was made."
 """Said once on every page, plainly."""
@@ -142,13 +143,9 @@ def write_file(content: bytes, target: Path) -> None:
     OutputError
         As `write_page`.
     """
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(target) as (part,):
+            part.write_bytes(content)
     except OSError as error:
         # The path may hold a patient's name, so the message leaves it out.
         raise OutputError(

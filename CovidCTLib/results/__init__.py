@@ -9,7 +9,6 @@ from pathlib import Path
 
 from CovidCTLib.analysis import Analysis, CancelCheck, Progress, ProgressCallback
 from CovidCTLib.errors import CancelledError, OptionsError
-from CovidCTLib.results.folder import check_output_folder, new_output_folder
 from CovidCTLib.results.names import (
     LABELMAP_FILE,
     LOCALIZATION_FILE,
@@ -27,6 +26,7 @@ from CovidCTLib.results.record import analysis_json, analysis_record, write_reco
 from CovidCTLib.results.segmentation_file import write_segmentation
 from CovidCTLib.results.stored_record import is_result_folder, read_stored_record
 from CovidCTLib.results.tables import write_measures, write_slices
+from CovidCTLib.writing.folder import check_output_folder, new_output_folder
 
 __all__ = [
     "LABELMAP_FILE",

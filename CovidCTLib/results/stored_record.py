@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from CovidCTLib.errors import InputError
-from CovidCTLib.results.folder import TEMPORARY_PREFIX
 from CovidCTLib.results.names import LABELMAP_FILE, LOCALIZATION_FILE, RECORD_FILE, SEGMENTATION_FILE
 from CovidCTLib.results.record import SCHEMA_VERSION
+from CovidCTLib.writing.folder import TEMPORARY_PREFIX
 
 MADE_BY = "CovidCT "
 """How the record's field ``made_by`` begins."""

@@ -162,7 +162,7 @@ def test_after_an_end_in_the_middle_the_case_has_failed_and_the_rest_follows(qui
 
 
 def test_what_a_killed_run_left_is_removed(quick, folder, tmp_path):
-    from CovidCTLib.results.folder import temporary_name
+    from CovidCTLib.writing.folder import temporary_name
 
     out = tmp_path / "out"
     out.mkdir()

@@ -16,6 +16,7 @@ from CovidCTLib.cli import analyze as command
 from CovidCTLib.cli.main import main
 from CovidCTLib.cli.progress import BarReporter, JsonReporter, SilentReporter, make_reporter, say
 from CovidCTLib.cli.summary import summary_lines
+from CovidCTLib.hu import bands_between
 from CovidCTLib.options import Options
 
 FILES = {
@@ -61,7 +62,8 @@ def test_results_appear_and_the_summary_says_what_came_out(seen, report, tmp_pat
 def test_arguments_reach_reading_and_analysis(seen, tmp_path):
     line = f"analyze folder -o {tmp_path / 'out'} --series 2 --study-date --no-report --quiet --lungs contour"
     line += " --acquisition 4 --assume-axial --device cpu --threads 2 --slice-threshold 0.4 --case-threshold 0.1"
-    line += " --high-opacity -150 --vessel=-450"
+    line += " --high-opacity -150 --vessel=-450 --localization-threshold 0.35 --localization-sigma 0"
+    line += " --aeration-limits -960 -700 -300 50"
     assert main(line.split()) == 0
     assert seen["reading"] == ("folder", "2", True)
     assert seen["acquisition"] == 4
@@ -75,8 +77,25 @@ def test_arguments_reach_reading_and_analysis(seen, tmp_path):
         case_threshold=0.1,
         high_opacity_hu=-150,
         vessel_hu=-450,
+        localization_threshold=0.35,
+        localization_sigma_mm=0.0,
+        aeration_bands=bands_between([-960, -700, -300, 50]),
     )
     assert seen["cancelled"] is False
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--aeration-limits -700 -750 -400 0", "aeration band 'inflated' must end above its start, but goes from -700"),
+        ("--localization-threshold 1", "localization threshold must be at least 0 and under 1, not 1.0"),
+        ("--localization-sigma 21", "localization sigma must lie within 0 and 20 mm, not 21.0"),
+    ],
+)
+def test_limits_out_of_their_range_are_refused(seen, tmp_path, capsys, words, message):
+    assert main(["analyze", "folder", "-o", str(tmp_path / "out"), *words.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert "options" not in seen
 
 
 def test_without_arguments_the_options_are_the_defaults(seen, tmp_path):

@@ -23,7 +23,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 NOT_NEEDED_IN_SLICER = {
     "Pillow": "photos",
-    "filelock": "comes with torch, and training needs it alone",
+    "filelock": "comes with torch; without it, nothing is locked",
     "rich": "terminal",
 }
 SHIPPED_BY_SLICER = {"SimpleITK", "numpy", "pydicom", "pyjpegls", "scipy"}

@@ -7,7 +7,7 @@ import re
 
 from repository import LIBRARY, MODULE, ROOT, place, scripts_under, syntax_of
 
-TERMINAL_ONLY = {"archive", "cli", "cohort", "comparison", "evaluation", "photos", "training"}
+TERMINAL_ONLY = {"archive", "cli", "cohort", "comparison", "evaluation", "labelled_data", "photos", "training"}
 """Parts of the library that Slicer never calls; of the terminal's commands it runs those of `COMMANDS`."""
 
 COMMANDS = ("analyze.py", "batch.py", "explain.py", "main.py", "arguments.py")

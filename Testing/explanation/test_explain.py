@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from drawing_recorder import DrawingRecorder
 from explained_slices import (
     GAIN,
     MIDDLE,
@@ -32,6 +33,7 @@ from CovidCTLib.explanation.explain import check_numbers, choose_slices
 from CovidCTLib.explanation.found import METHODS
 from CovidCTLib.explanation.hiding import probability_of
 from CovidCTLib.explanation.output import picture_file
+from CovidCTLib.explanation.picture import make_panels
 from CovidCTLib.explanation.words import hiding_sentence, probability_words, slice_sentence
 from CovidCTLib.hu import scale_for_network
 from CovidCTLib.results import write_results
@@ -302,6 +304,28 @@ def test_the_page_holds_all_pictures_with_words(a_folder, an_explanation) -> Non
     assert not re.search(r"https?://|<script", html)
     for test in an_explanation.slices[0].tests:
         assert hiding_sentence(test) in html
+
+
+def test_every_panel_of_a_slice_has_right_and_left_and_the_named_region_on_its_side(
+    an_analysis, an_explanation, monkeypatch
+) -> None:
+    recorder = DrawingRecorder(monkeypatch)
+    (found,) = an_explanation.slices
+    panels = {panel.title: panel for panel in make_panels(an_analysis, found)}
+    pictures = [drawn for drawn in recorder.pictures if drawn.sides()]
+    assert [drawn.sides() for drawn in pictures] == [("R", "L")] * (len(panels) - 1)
+    # The chart of the hiding tests is no picture of the patient.
+    assert "Probability after hiding" in panels
+    for drawn in pictures:
+        assert drawn.scale_bar() is not None
+    # The ball of opacity lies in the right lung, behind the middle: what names it is outlined on the picture's left.
+    for title in (METHODS["grad_cam_28"], "Opacities of the U-Net"):
+        shown = np.asarray(panels[title].image).astype(int)
+        bare = np.asarray(panels["CT"].image).astype(int)
+        changed = np.abs(shown - bare).max(axis=2) > 60
+        # Beside the colour bar at the right edge.
+        changed[:, -60:] = False
+        assert changed[:, : shown.shape[1] // 2].sum() > 1.3 * changed[:, shown.shape[1] // 2 :].sum()
 
 
 def test_the_picture_holds_every_panel(a_folder) -> None:

@@ -69,6 +69,15 @@ def test_values_beside_the_padding_range_stay():
     np.testing.assert_array_equal(hu, [[2965, 2977]])
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+def test_a_padding_range_given_backwards_is_the_same_range(dtype):
+    stored = np.array([[389, 390, 395, 400, 401]], dtype)
+    for padding in ((390, 400), (400, 390)):
+        hu, extremes = stored_to_hu(stored, intercept=-500, padding=padding)
+        np.testing.assert_array_equal(hu, [[-111, -1024, -1024, -1024, -99]])
+        assert extremes == (-111, -99)
+
+
 def test_a_slice_of_nothing_but_padding_has_no_extremes():
     hu, extremes = stored_to_hu(np.full((2, 2), -2000, np.int16))
     assert extremes is None

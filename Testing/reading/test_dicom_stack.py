@@ -166,6 +166,34 @@ def test_a_tilted_gantry_is_straightened_and_said(tmp_path):
     assert np.abs(scan.hu - expected)[eroded].max() <= 1.5
 
 
+@pytest.mark.parametrize("drift", [(0, 1), (1, 0), (0, -1), (-1, 0), (1, -1), (0.5, 0), (0, -0.25)])
+def test_slices_that_drift_along_columns_or_rows_lie_where_they_were(tmp_path, drift):
+    # A white block that stays in its pixels while each slice lies further on, by whole or part pixels of y and x.
+    rows_px, columns_px = drift
+    stored = np.full((6, 20, 24), -1000, np.int16)
+    stored[:, 8:12, 10:16] = 100
+    write_series(
+        tmp_path,
+        stored,
+        positions=[(-10.0 + 0.7 * columns_px * k, -20.0 + 0.8 * rows_px * k, -300.0 + 2.5 * k) for k in range(6)],
+        spacing_yx=(0.8, 0.7),
+    )
+    scan = read_scan(tmp_path)
+    assert codes(scan) == ["gantry-tilt"]
+    angle = np.degrees(np.arctan(np.hypot(0.8 * rows_px, 0.7 * columns_px) / 2.5))
+    assert scan.notices[0].value == pytest.approx(angle, abs=0.01)
+    grown = (6, 20 + int(np.ceil(5 * abs(rows_px))), 24 + int(np.ceil(5 * abs(columns_px))))
+    assert scan.hu.shape == grown
+    for k, plane in enumerate(scan.hu):
+        weight = (plane.astype(float) + 1024).clip(0)
+        weight[plane < -900] = 0
+        y, x = (float((weight * index).sum() / weight.sum()) for index in np.indices(plane.shape))
+        lps = scan.geometry.ijk_to_lps @ (x, y, k, 1)
+        # Middle of the block: row 9.5 and column 12.5 of its own slice.
+        expected = (-10 + 0.7 * (12.5 + columns_px * k), -20 + 0.8 * (9.5 + rows_px * k), -300 + 2.5 * k)
+        np.testing.assert_allclose(lps[:3], expected, atol=0.05)
+
+
 def test_a_drift_under_half_a_pixel_is_no_tilt(tmp_path):
     write_series(tmp_path, positions=[(-10.0, -20.0 + 0.03 * k, 2.5 * k) for k in range(12)])
     scan = read_scan(tmp_path)
