@@ -98,6 +98,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel = None
         self.charts = None
         self.tables = None
+        self.previousLayout = None
         self.controller = None
         self._parameterNode = None
         self._guiTag = None
@@ -111,7 +112,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = CovidCTLogic()
-        self.panel = panels.Panel(self.ui)
+        self.panel = panels.Panel(self.ui, uiWidget, self.openModule)
         self.charts = panels.Charts(
             lambda: slicer.app.layoutManager(), lambda: slicer.modules.plots.logic(), self.onChartPoint
         )
@@ -122,15 +123,18 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.onTableRow,
         )
         self.tables.follow()
+        self.previousLayout = panels.PreviousLayout(lambda: slicer.app.layoutManager())
+        self.panel.followLayout(self.previousLayout)
         self.controller = panels.Controller(
             self.panel,
             panels.BatchSection(self.ui),
             panels.FollowUpSection(self.ui),
-            SceneActions(slicer.mrmlScene, self.charts.show, self.tables.show),
+            SceneActions(slicer.mrmlScene, self.charts.show, self.tables.show, self.openStatistics),
             self,
             self.installWithConsent,
             self.logic.python(),
             LIBRARY,
+            self.previousLayout,
         )
         panels.connectFolderButton(self.ui.modelsButton, self.ui.modelsEdit, _("Folder of own models"))
         self.ui.resetButton.connect("clicked(bool)", lambda _checked=False: panels.resetSettings(self.settings()))
@@ -149,11 +153,15 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """End what is running and let go of the scene, before the application closes or the module is unloaded."""
+        # Connected, it would hold the panel for as long as Slicer runs, also where the module is loaded anew.
         self._lookTimer.stop()
+        self._lookTimer.deleteLater()
         self.setParameterNode(None)
         self.controller.stop()
         self.charts.leave()
         self.tables.leave()
+        self.previousLayout.leave()
+        self.panel.leave()
         self.removeObservers()
 
     def enter(self):
@@ -175,7 +183,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Take up the parameter node of the new scene, or what a loaded one says was chosen, if the module is open."""
         self._seen.forget()
         if self.parent.isEntered:
-            self.initializeParameterNode()
+            self.initializeParameterNode(asSaved=True)
 
     def onNodesChanged(self, caller, event):
         """Look at the scene once it has come to rest."""
@@ -194,11 +202,14 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._chooseNewest()
         self.controller.showState()
 
-    def initializeParameterNode(self):
-        """Follow the scene's parameter node, and choose the newest CT where none is chosen."""
-        self.setParameterNode(self.logic.getParameterNode())
+    def initializeParameterNode(self, asSaved=False):
+        """Follow the scene's parameter node, and choose the newest CT where none is chosen.
+
+        With ``asSaved`` the node came with a scene that was loaded, whose views stay as they were saved.
+        """
+        self.setParameterNode(self.logic.getParameterNode(), asSaved)
         self._chooseNewest()
-        self.controller.showState()
+        self.controller.showChosen(asSaved)
 
     def _chooseNewest(self):
         """Choose the newest CT if none is chosen, or if it was never seen before; never while one is analyzed."""
@@ -209,8 +220,8 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if isNew or self._parameterNode.inputVolume is None:
             self._parameterNode.inputVolume = newest
 
-    def setParameterNode(self, parameterNode):
-        """Connect the panel to a parameter node, or to none."""
+    def setParameterNode(self, parameterNode, asSaved=False):
+        """Connect the panel to a parameter node, or to none; ``asSaved`` as in `initializeParameterNode`."""
         if self._parameterNode is not None:
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
@@ -218,11 +229,11 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if parameterNode is not None:
             self._guiTag = panels.connectWidgets(parameterNode, self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-        self.controller.showState()
+        self.controller.showChosen(asSaved)
 
     def onParametersModified(self, caller=None, event=None):
-        """Keep buttons and results in step with what is chosen."""
-        self.controller.showState()
+        """Keep views, buttons and results in step with what is chosen."""
+        self.controller.showChosen()
 
     def following(self):
         """Say whether the module is open, so that what is chosen is known."""
@@ -245,6 +256,17 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Move the slice views to the slice of a row that was chosen in the table of any analyzed CT."""
         self._orMessage(lambda: scenes.jumpToTableRow(slicer.mrmlScene, tableId, row))
 
+    def openModule(self, name):
+        """Open a module of Slicer."""
+        self._orMessage(lambda: _selectModule(name))
+
+    def openStatistics(self, segmentationNode, volumeNode):
+        """Open Segment Statistics with a segmentation and a CT chosen; it writes its own table when it is told to."""
+        _selectModule("SegmentStatistics")
+        statistics = slicer.modules.segmentstatistics.widgetRepresentation().self()
+        statistics.segmentationSelector.setCurrentNode(segmentationNode)
+        statistics.scalarSelector.setCurrentNode(volumeNode)
+
     def _orMessage(self, action):
         """Show what is wrong as one sentence."""
         try:
@@ -254,16 +276,38 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def installWithConsent(self, forPdf: bool = False) -> bool:
         """Install what is missing if the user agrees; say whether an analysis, or a PDF, can be made now."""
+
+        def tell(text: str) -> None:
+            self.panel.showMessage(text)
+            # What follows may keep the user interface waiting for minutes.
+            slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
+
         return panels.installWithConsent(
             self.logic.missingPackages(forPdf),
+            panels.isExtensionMissing(),
             lambda question: slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidCT")),
-            self.panel.showMessage,
+            tell,
             lambda: self.logic.installMissingPackages(forPdf),
         )
 
 
+def _selectModule(name):
+    """Open a module of Slicer; raise InputError where it is not there, or there is no main window."""
+    if not hasattr(slicer.modules, name.lower()):
+        text = _("Slicer's module {name} is needed, but it is not loaded. Enable it in Slicer's settings, Modules.")
+        raise InputError(text.format(name=name))
+    try:
+        slicer.util.selectModule(name)
+    except RuntimeError as error:
+        raise InputError(_("A main window of Slicer is needed to open a module, but there is none.")) from error
+
+
 class CovidCTLogic(ScriptedLoadableModuleLogic):
     """The module without its panel, also for scripts: ``CovidCTLogic().analyze(volumeNode)``."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleLogic.__init__(self, parent)
+        panels.quietLibraries()
 
     def getParameterNode(self):
         """Give the scene's parameter node with its types."""
@@ -281,6 +325,8 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         cancelled: Callable[[], bool] | None = None,
     ) -> tuple[scenes.ResultNodes, Analysis]:
         """Analyze a CT of the scene, wait for it, and put the results into the scene.
+
+        Meanwhile Slicer's window, where there is one, shows a wait cursor and how far the analysis is.
 
         Parameters
         ----------
@@ -310,9 +356,10 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         refusal = refusalOfCt(volumeNode)
         if refusal is not None:
             raise InputError(refusal)
-        scan = scenes.scanFromVolumeNode(volumeNode)
-        analysis = analyze(scan, options or Options(), progress=progress, cancelled=cancelled)
-        return scenes.addAnalysisToScene(volumeNode.GetScene(), volumeNode, analysis), analysis
+        with panels.statusBarProgress(slicer.util.mainWindow(), progress) as tell:
+            scan = scenes.scanFromVolumeNode(volumeNode)
+            analysis = analyze(scan, options or Options(), progress=tell, cancelled=cancelled)
+            return scenes.addAnalysisToScene(volumeNode.GetScene(), volumeNode, analysis), analysis
 
     process = analyze
     """The name of `analyze` in earlier versions."""
@@ -323,20 +370,25 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         outputFolder: str | Path,
         options: Options | None = None,
         tell: Callable[[str], None] = say,
+        cancelled: Callable[[], bool] | None = None,
     ) -> tuple[str | None, ...]:
         """Analyze every CT of a folder, one after the other; one that fails does not stop the rest.
+
+        Called again with the same folders, it goes on where it was stopped.
 
         Parameters
         ----------
         inputFolder
             Its volume files, ZIP archives and subfolders with DICOM files are one CT each.
         outputFolder
-            Gets a folder of results for each CT, ``case_0001`` and so on in the order of their names; the names
-            themselves may be a patient's and are written nowhere.
+            Gets a folder of results for each CT, ``case_0001`` and so on in the order of their names, and the table
+            ``cases.csv``, which says which file became which folder; names of files may be those of patients.
         options
             How to analyze; None takes the defaults.
         tell
-            Gets one line a CT; it goes to the standard output unless told otherwise.
+            Gets one line a CT, and one at the end; they go to the standard output unless told otherwise.
+        cancelled
+            Is asked now and then whether to stop.
 
         Returns
         -------
@@ -346,10 +398,12 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         Raises
         ------
         CovidCTError
-            If packages are missing, or the input folder cannot be read or holds no CT.
+            If packages are missing, the input folder cannot be read or holds no CT, or the results cannot be written.
+        CancelledError
+            If asked to stop; finished CTs stay.
         """
         panels.requirePackages()
-        return panels.analyzeCases(Path(inputFolder), Path(outputFolder), options or Options(), tell)
+        return panels.analyzeCases(Path(inputFolder), Path(outputFolder), options or Options(), tell, cancelled)
 
     def missingPackages(self, forPdf: bool = False) -> tuple[str, ...]:
         """List the packages that an analysis, or also a PDF of its report, still needs; empty if it can be made."""

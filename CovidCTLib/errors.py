@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from CovidCTLib.units import pretty_unit
+
 Severity = Literal["refuse", "warn", "note"]
 
 
@@ -20,11 +22,15 @@ class CovidCTError(Exception):
         The message.
     notice
         The quality check that refused, with its code, value and limit, where it was one.
+    hint
+        A further sentence for whoever sits at the terminal, with its options and commands; it is shown there alone, and
+        the message must do without it.
     """
 
-    def __init__(self, *args: object, notice: Notice | None = None) -> None:
+    def __init__(self, *args: object, notice: Notice | None = None, hint: str = "") -> None:
         super().__init__(*args)
         self.notice = notice
+        self.hint = hint
 
 
 class InputError(CovidCTError):
@@ -85,6 +91,6 @@ class Notice:
     @property
     def numbers(self) -> str:
         """Value and limit in words, with up to two decimals; empty where there is neither."""
-        unit = f" {self.unit}" if self.unit else ""
+        unit = f" {pretty_unit(self.unit)}" if self.unit else ""
         said = (("found", self.value), ("limit", self.limit))
         return ", ".join(f"{word} {round(number, 2):.10g}{unit}" for word, number in said if number is not None)

@@ -10,16 +10,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError
 
+if TYPE_CHECKING:
+    # Loaded where it is used: it takes 98 MB, which Slicer should not spend at its start.
+    import SimpleITK as sitk
+
 OBLIQUE_TOLERANCE_DEG = 10.0
 """Up to this angle between a grid axis and its nearest patient axis, slices count as axial and are not resampled."""
+
+GRID_TOLERANCE_VOXELS = 0.01
+"""Two grids are the same where no corner voxel lies further apart than this share of the smallest spacing, inclusive:
+rounding in single precision is a thousand times less, and nothing that is measured changes by it."""
 
 _RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -105,6 +112,29 @@ class Geometry:
         """4 x 4 matrix from the index (i, j, k, 1) to RAS in mm (Slicer, NIfTI)."""
         return _RAS_FROM_LPS @ self.ijk_to_lps
 
+    def distance_mm(self, ijk_to_lps: NDArray[np.float64]) -> float:
+        """Compute how far another grid of the same shape lies from this one.
+
+        Parameters
+        ----------
+        ijk_to_lps
+            Shape ``(4, 4)``, the other grid's matrix from the index to LPS in mm.
+
+        Returns
+        -------
+        float
+            Largest distance of two corner voxels of the same index, in mm; along an axis of one voxel a second one is
+            imagined, so that its spacing and direction count too. NaN where the matrix is not finite.
+        """
+        ends = [(0.0, float(max(size - 1, 1))) for size in self.shape_zyx[::-1]]
+        corners = np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1)
+        apart = ((self.ijk_to_lps - ijk_to_lps) @ np.vstack([corners, np.ones(corners.shape[1])]))[:3]
+        return float(np.sqrt((apart**2).sum(axis=0)).max())
+
+    def lies_on(self, ijk_to_lps: NDArray[np.float64]) -> bool:
+        """Whether another grid of the same shape is this one, within `GRID_TOLERANCE_VOXELS`."""
+        return self.distance_mm(ijk_to_lps) <= GRID_TOLERANCE_VOXELS * min(self.spacing_xyz_mm)
+
     def to_image(self, array: NDArray[Any]) -> sitk.Image:
         """Put an array of shape ``shape_zyx`` on this grid as a SimpleITK image.
 
@@ -118,6 +148,8 @@ class Geometry:
                 f"The array has shape {array.shape}; the grid needs {self.shape_zyx}. Give the two that belong "
                 "together."
             )
+        import SimpleITK as sitk
+
         image = sitk.GetImageFromArray(np.ascontiguousarray(array))
         image.SetSpacing(self.spacing_xyz_mm)
         image.SetOrigin(self.origin_lps_mm)
@@ -151,6 +183,10 @@ class CanonicalGrid:
         order = (index_axis[0], index_axis[1], index_axis[2])
         flipped = tuple(bool(direction[patient, order[patient]] < 0) for patient in range(3))
         return order, (flipped[0], flipped[1], flipped[2])
+
+    def index_axis_of(self, patient_axis: int) -> int:
+        """Give the index axis (0 = i) along a patient axis: 0 right to left, 1 front to back, 2 feet to head."""
+        return self._axes[0][patient_axis]
 
     @cached_property
     def angle_deg(self) -> float:
@@ -224,14 +260,7 @@ class CanonicalGrid:
         if array.shape != self.own.shape_zyx:
             raise InputError(f"The array has shape {array.shape}; the scan's grid is {self.own.shape_zyx}.")
         if self.resamples:
-            image = sitk.Resample(
-                self.own.to_image(array),
-                self._empty(self.geometry),
-                sitk.Transform(),
-                sitk.sitkNearestNeighbor if labels else sitk.sitkLinear,
-                fill,
-            )
-            return np.asarray(sitk.GetArrayFromImage(image))
+            return _resampled(self.own.to_image(array), self.geometry, labels, fill)
         # Array axis of index axis a is 2 - a; the canonical array's axes (z, y, x) are the patient's (S, P, L).
         moved = array.transpose(tuple(2 - order[patient] for patient in (2, 1, 0)))
         return moved[tuple(slice(None, None, -1 if flipped[patient] else 1) for patient in (2, 1, 0))]
@@ -255,23 +284,20 @@ class CanonicalGrid:
         if array.shape != self.geometry.shape_zyx:
             raise InputError(f"The array has shape {array.shape}; the axial grid is {self.geometry.shape_zyx}.")
         if self.resamples:
-            image = sitk.Resample(
-                self.geometry.to_image(array),
-                self._empty(self.own),
-                sitk.Transform(),
-                sitk.sitkNearestNeighbor if labels else sitk.sitkLinear,
-                0.0,
-            )
-            return np.asarray(sitk.GetArrayFromImage(image))
+            return _resampled(self.geometry.to_image(array), self.own, labels, 0.0)
         unflipped = array[tuple(slice(None, None, -1 if flipped[patient] else 1) for patient in (2, 1, 0))]
         forward = tuple(2 - order[patient] for patient in (2, 1, 0))
         return np.ascontiguousarray(unflipped.transpose(tuple(int(i) for i in np.argsort(forward))))
 
-    @staticmethod
-    def _empty(geometry: Geometry) -> sitk.Image:
-        """Reference image for resampling; one bit of memory per voxel would do, ITK's smallest is a byte."""
-        image = sitk.Image([int(s) for s in geometry.shape_zyx[::-1]], sitk.sitkUInt8)
-        image.SetSpacing(geometry.spacing_xyz_mm)
-        image.SetOrigin(geometry.origin_lps_mm)
-        image.SetDirection(geometry.direction_lps)
-        return image
+
+def _resampled(image: sitk.Image, grid: Geometry, labels: bool, fill: float) -> NDArray[Any]:
+    """Bring an image to another grid, by the nearest neighbour or linearly; ``fill`` where it does not reach."""
+    import SimpleITK as sitk
+
+    # A grid to resample to; one bit of memory per voxel would do, ITK's smallest is a byte.
+    empty = sitk.Image([int(s) for s in grid.shape_zyx[::-1]], sitk.sitkUInt8)
+    empty.SetSpacing(grid.spacing_xyz_mm)
+    empty.SetOrigin(grid.origin_lps_mm)
+    empty.SetDirection(grid.direction_lps)
+    method = sitk.sitkNearestNeighbor if labels else sitk.sitkLinear
+    return np.asarray(sitk.GetArrayFromImage(sitk.Resample(image, empty, sitk.Transform(), method, fill)))

@@ -5,6 +5,7 @@ All arrays of intensities in CovidCT are int16 HU unless a name says otherwise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,20 @@ AERATION_BANDS = (
     AerationBand("vessels", 0, np.inf),
 )
 """Default limits as in Slicer's Lung CT Analyzer; each limit is an option."""
+
+
+def bands_between(limits_hu: Sequence[float]) -> tuple[AerationBand, ...]:
+    """Make the bands of `AERATION_BANDS` with other limits between them.
+
+    Parameters
+    ----------
+    limits_hu
+        Upper limit of each band but the last, in HU, exclusive; each is the lower limit of the next band, inclusive.
+        The first band has no lower limit and the last no upper one.
+    """
+    ends = (-np.inf, *limits_hu, np.inf)
+    names = [band.name for band in AERATION_BANDS]
+    return tuple(AerationBand(*entry) for entry in zip(names, ends[:-1], ends[1:], strict=True))
 
 
 def apply_window(hu: NDArray[np.generic], window: Window) -> NDArray[np.float32]:

@@ -227,6 +227,8 @@ def analyze(
 
 def _as_scan(scan: Scan | sitk.Image | NDArray[Any], geometry: Geometry | None) -> Scan:
     """Make a scan of what the caller has, and refuse what cannot be HU."""
+    from CovidCTLib.reading.fill import without_fill
+    from CovidCTLib.reading.header_grid import SPACING_ASSUMED, is_default_grid
     from CovidCTLib.reading.plausibility import check_hu
 
     if isinstance(scan, np.ndarray):
@@ -237,6 +239,9 @@ def _as_scan(scan: Scan | sitk.Image | NDArray[Any], geometry: Geometry | None) 
         scan = Scan.from_array(scan, geometry)
     elif isinstance(scan, sitk.Image):
         scan = Scan.from_image(scan)
+        if is_default_grid(scan.geometry.spacing_xyz_mm, scan.geometry.origin_lps_mm):
+            facts = replace(scan.facts, spacing_known=False)
+            scan = replace(scan, facts=facts, notices=(*scan.notices, SPACING_ASSUMED))
     elif not isinstance(scan, Scan):
         raise InputError(
             f"A scan, a SimpleITK image or a NumPy array was expected, but a value of type {type(scan).__name__} was "
@@ -245,6 +250,7 @@ def _as_scan(scan: Scan | sitk.Image | NDArray[Any], geometry: Geometry | None) 
     if scan.facts.source_format == ScanFacts().source_format:
         # Files were looked at when they were read.
         check_hu(scan.hu)
+        scan = without_fill(scan)
     return scan
 
 

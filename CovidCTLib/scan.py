@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.hu import LOWEST_HU
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
 
 MIN_SLICES = 2
 """Fewer slices make no volume."""
@@ -25,7 +27,8 @@ class ScanFacts:
     """Facts of the acquisition that identify nobody; ``study_date`` is filled only when the user asks for it.
 
     ``spacing_known`` is false where the grid's spacing is nominal (pictures of a CT), so that lengths, areas and
-    volumes mean nothing.
+    volumes mean nothing. ``grid_from`` names the statement of the header that the grid was taken from, where a header
+    makes several (``"sform"``, ``"qform"``, ``"--spacing"``, ...).
     """
 
     source_format: str = "array"
@@ -36,6 +39,7 @@ class ScanFacts:
     tube_voltage_kv: float | None = None
     study_date: str | None = None
     spacing_known: bool = True
+    grid_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,35 @@ class Identifiers:
 
 
 @dataclass(frozen=True)
+class SourceImage:
+    """One DICOM image that a scan was read from: its UIDs, its frame (from 1, None in files of one) and its place.
+
+    ``position_lps_mm`` is ImagePositionPatient, the centre of the first pixel; None where the file does not say.
+    """
+
+    sop_class: str
+    instance: str
+    frame: int | None = None
+    position_lps_mm: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SourceSeries:
+    """The DICOM series that a scan was read from; it holds patient data and is read only when the user asks for it.
+
+    Parameters
+    ----------
+    header
+        pydicom's data set of the first image, without pixels: patient, study, series and frame of reference.
+    images
+        The images in the order of the slices.
+    """
+
+    header: Any
+    images: tuple[SourceImage, ...]
+
+
+@dataclass(frozen=True)
 class Scan:
     """A CT volume.
 
@@ -75,6 +108,8 @@ class Scan:
         What the reading found that a reader of the results must know.
     identifiers
         Who was scanned; None unless the user asked for it.
+    source
+        The DICOM series, for results that go back into its study; None unless the user asked for it. It is never shown.
     """
 
     hu: NDArray[np.int16]
@@ -82,6 +117,7 @@ class Scan:
     facts: ScanFacts = field(default_factory=ScanFacts)
     notices: tuple[Notice, ...] = ()
     identifiers: Identifiers | None = None
+    source: SourceSeries | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_array(
@@ -160,4 +196,6 @@ class Scan:
                 f"A 3D CT was expected, but this image has {image.GetDimension()} dimensions "
                 f"({' x '.join(str(s) for s in image.GetSize())}). Give one 3D scan."
             )
+        import SimpleITK as sitk
+
         return cls.from_array(sitk.GetArrayFromImage(image), Geometry.from_image(image), facts)

@@ -90,3 +90,14 @@ def test_paste_sets_pixels_where_the_logit_is_positive() -> None:
     assert mask[1, :, :9].all()
     assert not mask[1, :, 11:].any()
     assert not mask[[0, 2]].any()
+
+
+def test_what_is_finer_than_the_networks_grid_becomes_its_mean() -> None:
+    # A chequerboard of air and soft tissue, four pixels to one of the grid.
+    hu = np.full((1, 256, 256), -1024, np.int16)
+    hu[0, ::2, ::2] = hu[0, 1::2, 1::2] = 150
+    small = Frame(0, 0, 256, 256).to_grid(hu, 64)[0, 0, 4:-4, 4:-4]
+    np.testing.assert_allclose(small.numpy(), 0.5, atol=0.01)
+    # Nothing is smoothed where it does not shrink.
+    same = Frame(0, 0, 256, 256).to_grid(hu, 256)[0, 0].numpy()
+    np.testing.assert_allclose(same, hu[0] == 150, atol=1e-6)

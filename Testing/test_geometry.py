@@ -236,3 +236,105 @@ def test_arrays_of_another_shape_are_refused_both_ways(turn):
         grid.take(np.zeros((6, 5, 4)), 0)
     with pytest.raises(InputError, match=r"shape \(1, 2, 3\); the axial grid is"):
         grid.give_back(np.zeros((1, 2, 3)))
+
+
+def test_a_grid_without_further_words_has_voxels_of_one_mm_at_the_origin_along_the_patients_axes():
+    grid = Geometry((2, 3, 4))
+    assert (grid.spacing_xyz_mm, grid.origin_lps_mm) == ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    np.testing.assert_array_equal(grid.direction_matrix, np.eye(3))
+    np.testing.assert_array_equal(grid.ijk_to_lps, np.eye(4))
+    np.testing.assert_array_equal(grid.ijk_to_ras, np.diag([-1, -1, 1, 1]))
+
+
+def test_sizes_of_a_grid_are_products_of_its_spacing():
+    grid = Geometry((2, 3, 4), (0.5, 2.0, 3.0))
+    assert grid.spacing_zyx_mm == (3.0, 2.0, 0.5)
+    assert grid.voxel_volume_mm3 == 3.0
+
+
+@pytest.mark.parametrize(
+    "spacing", [(1.0, 1.0, 0.0), (1.0, -1.0, 1.0), (np.inf, 1.0, 1.0), (1.0, np.nan, 1.0), (1.0, 1.0)]
+)
+def test_a_spacing_that_is_no_three_positive_numbers_is_refused(spacing):
+    with pytest.raises(InputError, match="must be three positive numbers in mm"):
+        Geometry((2, 3, 4), spacing)
+
+
+@pytest.mark.parametrize(
+    ("direction", "refused"),
+    [
+        ((1, 0, 0, 0, 1, 0, 0, 0, 1.0004), False),
+        ((1, 0, 0, 0, 1, 0, 0, 0, 1.002), True),
+        ((1, 0, 0, 0, 1, 0, 0, 0, np.nan), True),
+        ((1, 0, 0, 1), True),
+    ],
+)
+def test_a_direction_may_be_off_by_rounding_and_no_more(direction, refused):
+    if not refused:
+        Geometry((2, 3, 4), direction_lps=direction)
+        return
+    with pytest.raises(InputError, match="three perpendicular unit vectors"):
+        Geometry((2, 3, 4), direction_lps=direction)
+
+
+@pytest.mark.parametrize(("angle_deg", "resamples"), [(0.0, False), (9.99, False), (10.01, True), (44.0, True)])
+def test_a_scan_is_resampled_beyond_ten_degrees(angle_deg, resamples):
+    grid = CanonicalGrid(Geometry((4, 5, 6), direction_lps=tuple(rotation(angle_deg).ravel())))
+    assert grid.angle_deg == pytest.approx(angle_deg, abs=1e-4)
+    assert grid.resamples is resamples
+
+
+def test_axes_that_a_turn_by_ninety_degrees_leaves_at_zero_are_not_flipped():
+    # Rounded cosines: the zeros of the matrix are a hair under and over 0.
+    for tiny in (-1e-17, 0.0, 1e-17):
+        grid = CanonicalGrid(Geometry((3, 4, 5), direction_lps=(1, tiny, 0, 0, 1, tiny, tiny, 0, 1)))
+        array = np.arange(60).reshape(3, 4, 5)
+        np.testing.assert_array_equal(grid.take(array, 0), array)
+
+
+def test_the_resampled_grid_covers_the_scan_with_its_own_spacing():
+    # Turned by 30 degrees about z: 40 x 20 mm between the centres of the outermost voxels.
+    turn = np.radians(30)
+    cos, sin = np.cos(turn), np.sin(turn)
+    own = Geometry((5, 11, 21), (2.0, 2.0, 3.0), (7.0, 8.0, 9.0), (cos, -sin, 0, sin, cos, 0, 0, 0, 1))
+    grid = CanonicalGrid(own).geometry
+    assert grid.spacing_xyz_mm == (2.0, 2.0, 3.0)
+    assert grid.origin_lps_mm == pytest.approx((7 - 20 * sin, 8.0, 9.0))
+    width_mm, depth_mm = 40 * cos + 20 * sin, 40 * sin + 20 * cos
+    assert grid.shape_zyx == (5, int(depth_mm / 2) + 1, int(width_mm / 2) + 1)
+    np.testing.assert_array_equal(grid.direction_matrix, np.eye(3))
+
+
+def test_the_resampled_grid_does_not_lose_a_voxel_to_rounding():
+    # By 90 degrees less a hair the box has whole spacings along each axis; none may be cut off.
+    own = Geometry((4, 11, 21), (2.0, 2.0, 3.0), direction_lps=tuple(rotation(45, "x").ravel()))
+    grid = CanonicalGrid(own).geometry
+    reach_mm = 20 * np.cos(np.pi / 4) + 9 * np.sin(np.pi / 4)
+    assert grid.shape_zyx[1] == int(reach_mm / 2 + 1e-6) + 1
+    assert grid.shape_zyx[2] == 21
+
+
+def test_grids_are_the_same_up_to_a_hundredth_of_the_smallest_spacing_at_every_corner():
+    own = Geometry((3, 4, 5), (2.0, 3.0, 4.0), (1.0, 2.0, 3.0))
+    moved = own.ijk_to_lps.copy()
+    assert own.distance_mm(moved) == 0.0
+    moved[0, 3] += 0.0199
+    assert own.lies_on(moved)
+    moved[1, 3] += 0.0199
+    # Both together are further than 0.02 mm.
+    assert own.distance_mm(moved) == pytest.approx(np.hypot(0.0199, 0.0199))
+    assert not own.lies_on(moved)
+    wider = own.ijk_to_lps.copy()
+    wider[0, 0] += 0.01
+    # Four steps of 0.01 mm to the last voxel.
+    assert own.distance_mm(wider) == pytest.approx(0.04)
+    assert not own.lies_on(wider)
+    wider[0, 0] = np.nan
+    assert not own.lies_on(wider)
+
+
+def test_the_spacing_of_a_single_slice_counts_too():
+    own = Geometry((1, 4, 5), (1.0, 1.0, 5.0))
+    thicker = own.ijk_to_lps.copy()
+    thicker[2, 2] = 6.0
+    assert own.distance_mm(thicker) == pytest.approx(1.0)

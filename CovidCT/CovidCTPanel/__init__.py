@@ -7,8 +7,15 @@ from CovidCTPanel.charts import Charts
 from CovidCTPanel.controller import Controller
 from CovidCTPanel.folder_analysis import analyzeCases
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
-from CovidCTPanel.installation import installPackages, installWithConsent, missingPackages, requirePackages
+from CovidCTPanel.installation import (
+    installPackages,
+    installWithConsent,
+    isExtensionMissing,
+    missingPackages,
+    requirePackages,
+)
 from CovidCTPanel.panel import Panel, connectFolderButton
+from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.settings import (
     CASE_THRESHOLD_OF_MODEL,
     DEFAULT_HIGH_OPACITY_HU,
@@ -22,8 +29,10 @@ from CovidCTPanel.settings import (
     connectWidgets,
     resetSettings,
 )
+from CovidCTPanel.status_bar import statusBarProgress
 from CovidCTPanel.summary import Cell
 from CovidCTPanel.table_views import TableViews
+from CovidCTPanel.talkative import quietLibraries
 
 __all__ = [
     "CASE_THRESHOLD_OF_MODEL",
@@ -41,6 +50,7 @@ __all__ = [
     "FollowUpSection",
     "LungsEngine",
     "Panel",
+    "PreviousLayout",
     "StudyEntry",
     "TableViews",
     "analyzeCases",
@@ -48,7 +58,10 @@ __all__ = [
     "connectWidgets",
     "installPackages",
     "installWithConsent",
+    "isExtensionMissing",
     "missingPackages",
+    "quietLibraries",
     "requirePackages",
     "resetSettings",
+    "statusBarProgress",
 ]

@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
 from CovidCTLib.cli.lifeline import STDIN as LIFELINE_STDIN
 from CovidCTLib.cli.lifeline import VARIABLE as LIFELINE
-from CovidCTPanel.later import later
+from CovidCTPanel.later import Ticker, later
 
 KILL_AFTER_MS = 2000
 """Milliseconds from the polite request to end until the process is killed."""
@@ -39,12 +40,15 @@ class ProcessListener:
         Gets one line that says why.
     onCancelled
         The process ended because `AnalysisProcess.cancel` was called.
+    onEntry
+        Gets each line of the program, as the JSON object that it is; None where nobody wants them.
     """
 
     onProgress: Callable[[str, float], None]
     onFinished: Callable[[], None]
     onFailed: Callable[[str], None]
     onCancelled: Callable[[], None]
+    onEntry: Callable[[dict[str, Any]], None] | None = None
 
 
 class AnalysisProcess:
@@ -70,21 +74,13 @@ class AnalysisProcess:
         self._reason = ""
         self._cancelled = False
         self._ended = False
-        self._process = qt.QProcess()
-        self._process.setProcessEnvironment(self._environment())
-        # By their signatures: in Qt 5 the last but one has two forms, and an attribute could mean either.
-        self._process.connect("readyReadStandardOutput()", self._readOutput)
-        self._process.connect("readyReadStandardError()", self._readErrors)
-        self._process.connect("finished(int,QProcess::ExitStatus)", self._onFinished)
-        self._process.connect("errorOccurred(QProcess::ProcessError)", self._onError)
-        self._killer = qt.QTimer()
-        self._killer.setSingleShot(True)
-        self._killer.timeout.connect(self._kill)
+        self._process: Any = None
+        self._killer: Ticker | None = None
 
     @property
     def running(self) -> bool:
         """Whether the process has been started and has not ended."""
-        return bool(self._process.state() != qt.QProcess.NotRunning)
+        return self._process is not None and bool(self._process.state() != qt.QProcess.NotRunning)
 
     def start(self, arguments: Sequence[str]) -> None:
         """Start the program; it returns at once.
@@ -94,24 +90,36 @@ class AnalysisProcess:
         arguments
             Command and arguments, without ``--progress json``.
         """
-        self._process.start(self._python, ["-m", "CovidCTLib", *arguments, "--progress", "json"])
+        # The application owns it, for one that only Python holds is deleted while it still sends a signal; and until
+        # `_letGo` it holds, unseen by Python, what it is connected to.
+        process = qt.QProcess(qt.QCoreApplication.instance())
+        process.setProcessEnvironment(self._environment())
+        # By their signatures: in Qt 5 the last but one has two forms, and an attribute could mean either.
+        process.connect("readyReadStandardOutput()", self._readOutput)
+        process.connect("readyReadStandardError()", self._readErrors)
+        process.connect("finished(int,QProcess::ExitStatus)", self._onFinished)
+        process.connect("errorOccurred(QProcess::ProcessError)", self._onError)
+        self._process = process
+        process.start(self._python, ["-m", "CovidCTLib", *arguments, "--progress", "json"])
 
     def cancel(self) -> None:
         """Ask the process to end, and kill it where it does not within `KILL_AFTER_MS`; it returns at once."""
         self._cancelled = True
         if self.running:
             self._process.terminate()
-            self._killer.start(KILL_AFTER_MS)
+            self._killer = Ticker(KILL_AFTER_MS, self._kill, once=True)
+            self._killer.start()
 
     def stop(self) -> None:
         """End the process and wait for that; nobody is told. For the end of the scene or of the application."""
         self._listener = None
-        self._killer.stop()
+        self._ended = True
         if self.running:
             self._process.terminate()
             if not self._process.waitForFinished(KILL_AFTER_MS):
                 self._process.kill()
                 self._process.waitForFinished(KILL_AFTER_MS)
+        self._letGo()
 
     def _environment(self) -> qt.QProcessEnvironment:
         environment = qt.QProcessEnvironment.systemEnvironment()
@@ -149,6 +157,8 @@ class AnalysisProcess:
         stage, fraction = entry.get("stage"), entry.get("fraction")
         if self._listener is None or self._cancelled:
             return
+        if self._listener.onEntry is not None:
+            self._listener.onEntry(entry)
         if isinstance(stage, str) and isinstance(fraction, (int, float)):
             self._listener.onProgress(stage, min(max(float(fraction), 0.0), 1.0))
 
@@ -186,14 +196,22 @@ class AnalysisProcess:
 
     def _tell(self, what: str, *values: str) -> None:
         """Tell the end, once, when Qt is done with the process."""
-        self._killer.stop()
         if self._ended:
             return
         self._ended = True
 
         def deliver() -> None:
+            self._letGo()
             listener, self._listener = self._listener, None
             if listener is not None:
                 getattr(listener, what)(*values)
 
         later(deliver)
+
+    def _letGo(self) -> None:
+        """Part from Qt's process, which has ended, and from the timer that would have killed it."""
+        if self._killer is not None:
+            self._killer.end()
+        process, self._process = self._process, None
+        if process is not None:
+            process.deleteLater()

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from CovidCTPanel.analysis_process import AnalysisProcess, ProcessListener
 from CovidCTPanel.pieces import Pieces
 from CovidCTPanel.private_folder import PrivateFolder
-from CovidCTPanel.progress_text import HANDING_OVER, IMPORTING
+from CovidCTPanel.progress_text import HANDING_OVER, IMPORTING, Pace
 
 HAND_OVER_END = 0.02
 """Share of the bar at which the CT is handed over; the program's own fractions fill the rest."""
@@ -45,7 +45,7 @@ class RunListener:
     Parameters
     ----------
     onProgress
-        Gets stage, share of the whole way (0 to 1) and seconds since the start.
+        Gets stage, share of the whole way (0 to 1) and seconds left, which are None where they are not known.
     onFinished
         Gets the private folder with the results; from then on it belongs to the one called, who removes it.
     onFailed
@@ -54,7 +54,7 @@ class RunListener:
         The run was cancelled.
     """
 
-    onProgress: Callable[[str, float, float], None]
+    onProgress: Callable[[str, float, float | None], None]
     onFinished: Callable[[PrivateFolder], None]
     onFailed: Callable[[str], None]
     onCancelled: Callable[[], None]
@@ -81,7 +81,7 @@ class AnalysisRun:
         self._folder: PrivateFolder | None = None
         self._handingOver: Pieces | None = None
         self._arguments: list[str] = []
-        self._started = time.monotonic()
+        self._pace = Pace()
 
     def start(self, command: str, handOver: HandOver, arguments: Sequence[str]) -> None:
         """Make the private folder and begin; it returns at once.
@@ -102,7 +102,6 @@ class AnalysisRun:
         """
         self._folder = PrivateFolder(handOver.byteCount)
         self._arguments = [command, str(self._folder.scan), "-o", str(self._folder.results), *arguments]
-        self._started = time.monotonic()
         self._handingOver = Pieces(
             handOver.steps(self._folder.scan),
             lambda share: self._report(HANDING_OVER, share * HAND_OVER_END),
@@ -146,7 +145,7 @@ class AnalysisRun:
 
     def _report(self, stage: str, fraction: float) -> None:
         if self._listener is not None:
-            self._listener.onProgress(stage, fraction, time.monotonic() - self._started)
+            self._listener.onProgress(stage, fraction, self._pace.secondsLeft(stage, fraction, time.monotonic()))
 
     def _onFinished(self) -> None:
         folder, self._folder = self._folder, None
@@ -160,7 +159,7 @@ class AnalysisRun:
         if listener is None:
             folder.remove()
             return
-        listener.onProgress(IMPORTING, 1.0, time.monotonic() - self._started)
+        listener.onProgress(IMPORTING, 1.0, None)
         listener.onFinished(folder)
 
     def _onCancelled(self) -> None:

@@ -1,67 +1,33 @@
-"""A folder of CTs, one after the other, each through a process of its own; one that fails does not stop the rest."""
+"""A folder of CTs through one process, one CT after the other; one that fails does not stop the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
-from CovidCTLib.errors import InputError
+from CovidCTLib.batch.cases import TABLE_FILE
 from CovidCTPanel.analysis_process import AnalysisProcess, ProcessListener
 
-VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
-"""Files that are one CT each; every subfolder is one too."""
+
+def caseLine(number: int, count: int, event: str, folder: str, reason: str) -> str:
+    """Give the line of a case, as `CovidCTLib.batch.run.CaseEvent` tells of it; ``"begun"`` has none."""
+    lines = {
+        "done": _("Case {number} of {count}: done, {folder}"),
+        "kept": _("Case {number} of {count}: finished before, {folder}"),
+        "failed": _("Case {number} of {count}: failed. {reason}"),
+    }
+    return lines[event].format(number=number, count=count, folder=folder, reason=reason)
 
 
-def casesOfFolder(folder: Path) -> list[Path]:
-    """List the CTs of a folder: its volume files, archives and subfolders, in the order of their names.
-
-    Parameters
-    ----------
-    folder
-        Its hidden entries are passed over.
-
-    Raises
-    ------
-    InputError
-        If it is no folder, cannot be read, or holds nothing that may be a CT.
-    """
-    try:
-        entries = sorted(folder.iterdir()) if folder.is_dir() else None
-    except OSError as error:
-        raise InputError(
-            f"A folder with CTs that can be read was expected, but the system refuses ({error.strerror}). Check its "
-            "permissions."
-        ) from error
-    if entries is None:
-        raise InputError("A folder with CTs was expected, but there is none at this path. Choose an existing folder.")
-    cases = [
-        entry
-        for entry in entries
-        if not entry.name.startswith(".") and (entry.is_dir() or entry.name.lower().endswith(VOLUME_SUFFIXES))
-    ]
-    if not cases:
-        raise InputError(
-            f"A folder with CTs was expected ({', '.join(VOLUME_SUFFIXES)} files or DICOM folders), but this one holds "
-            "none. Choose the folder that holds the CTs themselves."
-        )
-    return cases
-
-
-def caseFolderName(number: int) -> str:
-    """Name the results of a case by its number alone, for the name of its file may be a patient's."""
-    return f"case_{number:04d}"
-
-
-def caseLine(number: int, count: int, failure: str | None) -> str:
-    """Give the line of a case that is done, ``number`` from 1; ``failure`` is None where all went well."""
-    if failure is None:
-        return _("Case {number} of {count}: done, {folder}").format(
-            number=number, count=count, folder=caseFolderName(number)
-        )
-    return _("Case {number} of {count}: failed. {reason}").format(number=number, count=count, reason=failure)
+def lastLine(done: int, count: int) -> str:
+    """Give the line at the end."""
+    return _("{done} of {count} CTs analyzed. {table} says which file is which case.").format(
+        done=done, count=count, table=TABLE_FILE
+    )
 
 
 @dataclass(frozen=True)
@@ -84,18 +50,18 @@ class BatchListener:
 
 
 class BatchRun:
-    """Analyzes cases one after the other.
+    """Analyzes the CTs of a folder in one process, which is started again only where it ended in the middle of one.
 
     Parameters
     ----------
     python, library
         As for `AnalysisProcess`.
-    cases
-        Input paths, as `casesOfFolder` gives them.
+    source
+        Folder with CTs.
     output
-        Folder for the folders of results; it may not exist yet.
+        Folder for the folders of results; it may not exist yet, or be that of a run to go on with.
     arguments
-        Of ``covidct analyze``, input and output excepted.
+        Of ``covidct batch``, input and output excepted.
     listener
         Is told what happens.
     """
@@ -104,24 +70,24 @@ class BatchRun:
         self,
         python: str,
         library: Path,
-        cases: Sequence[Path],
+        source: Path,
         output: Path,
         arguments: Sequence[str],
         listener: BatchListener,
     ) -> None:
         self._python = python
         self._library = library
-        self._cases = list(cases)
-        self._output = output
-        self._arguments = list(arguments)
+        self._command = ["batch", str(source), "-o", str(output), *arguments]
         self._listener: BatchListener | None = listener
-        self._number = 0
-        self._failures = 0
+        self._number, self._count, self._failures = 0, 0, 0
+        self._inCase = False
+        self._refused = False
+        self._complete = False
         self._process: AnalysisProcess | None = None
 
     def start(self) -> None:
-        """Begin with the first case; it returns at once."""
-        self._next()
+        """Begin with the first case that is not finished; it returns at once."""
+        self._start(0)
 
     def cancel(self) -> None:
         """End the running case; the ones that are done stay."""
@@ -134,41 +100,59 @@ class BatchRun:
         if self._process is not None:
             self._process.stop()
 
-    def _next(self) -> None:
-        if self._number == len(self._cases):
-            done = len(self._cases) - self._failures
-            self._end(_("{done} of {count} CTs analyzed.").format(done=done, count=len(self._cases)))
-            return
-        case = self._cases[self._number]
-        self._number += 1
-        listener = ProcessListener(self._onProgress, self._onDone, self._onFailed, self._onCancelled)
+    def _start(self, skip: int) -> None:
+        self._inCase = False
+        listener = ProcessListener(self._onProgress, self._onDone, self._onEnded, self._onCancelled, self._onEntry)
         self._process = AnalysisProcess(self._python, self._library, listener)
-        output = self._output / caseFolderName(self._number)
-        self._process.start(["analyze", str(case), "-o", str(output), *self._arguments])
+        self._process.start([*self._command, "--skip", str(skip)] if skip else self._command)
 
     def _onProgress(self, stage: str, fraction: float) -> None:
         if self._listener is not None:
-            self._listener.onProgress((self._number - 1 + fraction) / len(self._cases))
+            self._listener.onProgress(fraction)
+
+    def _onEntry(self, entry: dict[str, Any]) -> None:
+        """Take one line of the process."""
+        self._refused = self._refused or "error" in entry
+        self._complete = self._complete or entry.get("done") is True
+        if "event" not in entry:
+            return
+        number, event = int(entry["case"]), str(entry["event"])
+        self._count = int(entry["cases"])
+        if event == "failed" and not self._inCase and number == self._number:
+            # A process that was started again notes what has been told already.
+            return
+        self._number, self._inCase = number, event == "begun"
+        if event != "begun":
+            self._failures += event == "failed"
+            self._tell(caseLine(number, self._count, event, str(entry["folder"]), str(entry["reason"])))
 
     def _onDone(self) -> None:
-        self._tell(caseLine(self._number, len(self._cases), None))
-        self._next()
+        self._end(lastLine(self._count - self._failures, self._count))
 
-    def _onFailed(self, reason: str) -> None:
-        self._failures += 1
-        self._tell(caseLine(self._number, len(self._cases), reason))
-        self._next()
+    def _onEnded(self, reason: str) -> None:
+        """Go on behind a case in which the process ended; what stops every case ends the batch."""
+        if self._complete:
+            # The exit code says that a case has failed.
+            self._onDone()
+        elif self._inCase and not self._refused:
+            self._failures += 1
+            self._tell(caseLine(self._number, self._count, "failed", "", reason))
+            self._start(self._number)
+        else:
+            self._end(reason)
 
     def _onCancelled(self) -> None:
+        if self._count == 0:
+            self._end(_("Cancelled before the first CT."))
+            return
         self._end(
-            _("Cancelled in case {number} of {count}; what was done before stays.").format(
-                number=self._number, count=len(self._cases)
-            )
+            _(
+                "Cancelled in case {number} of {count}; what was done before stays. Press the button again to go on."
+            ).format(number=max(self._number, 1), count=self._count)
         )
 
     def _tell(self, line: str) -> None:
         if self._listener is not None:
-            self._listener.onProgress(self._number / len(self._cases))
             self._listener.onLine(line)
 
     def _end(self, line: str) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from CovidCTLib.batch.cases import TABLE_FILE
 from CovidCTPanel.panel import PROGRESS_STEPS, connectFolderButton
+from CovidCTPanel.tool_tips import wrapped
 
 
 class BatchSection:
@@ -101,7 +103,17 @@ class BatchSection:
         refusal = None if self._working else self._refusal()
         button.text = _("Cancel") if self._working else _("Analyze all")
         button.enabled = refusal is None
-        usual = _("Stop; what is done stays.") if self._working else _("Analyze every CT of the folder, one by one.")
-        button.toolTip = refusal or usual
+        stop = _("Stop; what is done stays, and the batch can go on later.")
+        button.toolTip = wrapped(refusal or (stop if self._working else _usualToolTip()))
         for widget in ("batchInputEdit", "batchInputButton", "batchOutputEdit", "batchOutputButton"):
             getattr(self._ui, widget).enabled = not self._working
+
+
+def _usualToolTip() -> str:
+    """Say what the button does, and what the table holds."""
+    text = _(
+        "Analyze every CT of the folder, one by one; those that are finished already are kept. The table {table} in "
+        "the folder for the results says which file became which case. It holds the names of the files, which may be "
+        "names of patients."
+    )
+    return text.format(table=TABLE_FILE)

@@ -64,6 +64,7 @@ class Charts:
 
     def _listenerOf(self, plotWidget: Any) -> Callable[[Any, Any], None]:
         letPointsBeClicked(plotWidget)
+        putLegendBeside(plotWidget)
         return PointListener(self._onPoint).tell
 
 
@@ -98,6 +99,16 @@ class PointListener:
         for series in clicked:
             if self._points[series]:
                 self._onPoint(series, self._points[series][0])
+
+
+def putLegendBeside(plotWidget: Any) -> None:
+    """Let the legend of a chart stand right of the plot, where it covers no line; VTK puts it into a corner of it."""
+    chart = plotWidget.plotView().chart()
+    legend = chart.GetLegend() if hasattr(chart, "GetLegend") else None
+    if legend is not None:
+        legend.SetInline(False)
+        legend.SetHorizontalAlignment(legend.RIGHT)
+        legend.SetVerticalAlignment(legend.TOP)
 
 
 def letPointsBeClicked(plotWidget: Any) -> None:

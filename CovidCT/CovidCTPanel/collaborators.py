@@ -20,8 +20,36 @@ class Surfaces(Protocol):
     def make(self) -> None:
         """Compute, in any thread, when all steps were taken."""
 
+    def show(self, turn: bool = True) -> None:
+        """Show what was computed; with ``turn`` the 3D views turn to it."""
+
+
+class EditCheck(Protocol):
+    """Segments that are being compared, as `CovidCTScene.edit_watch.EditCheck`."""
+
+    stamp: Any
+
+    def steps(self) -> Iterator[float]:
+        """Take the segments from the scene, piece by piece."""
+
+    def edited(self) -> bool:
+        """Say, in any thread, whether they differ from those of the analysis, when all steps were taken."""
+
+
+class Changes(Protocol):
+    """A map of what changed that is being made, as `CovidCTScene.followup_changes.Changes`."""
+
+    def steps(self) -> Iterator[float]:
+        """Take the results from the scene, piece by piece."""
+
+    def make(self) -> None:
+        """Compute, in any thread, when all steps were taken."""
+
+    def cancel(self) -> None:
+        """Let `make` end soon."""
+
     def show(self) -> None:
-        """Show what was computed."""
+        """Put what was computed into the scene, and show it."""
 
 
 class Actions(Protocol):
@@ -31,7 +59,10 @@ class Actions(Protocol):
     def refusal(self, volumeId: str | None) -> str | None: ...  # noqa: D102
     def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]: ...  # noqa: D102
     def scanLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
-    def add(self, volumeId: str, analysis: Any) -> str: ...  # noqa: D102
+    def preparing(self, volumeId: str) -> Callable[[Any], Any]: ...  # noqa: D102
+    def add(self, volumeId: str, analysis: Any, prepared: Any, edited: bool | None) -> str: ...  # noqa: D102
+    def hasCt(self) -> bool: ...  # noqa: D102
+    def name(self, volumeId: str) -> str: ...  # noqa: D102
     def record(self, volumeId: str | None) -> dict[str, Any] | None: ...  # noqa: D102
     def snapshot(self, volumeId: str) -> Snapshot: ...  # noqa: D102
     def surfaces(self, volumeId: str) -> Surfaces | None: ...  # noqa: D102
@@ -40,11 +71,21 @@ class Actions(Protocol):
     def isHeatMapShown(self, volumeId: str) -> bool: ...  # noqa: D102
     def showHeatMap(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
     def applyWindow(self, volumeId: str | None, name: str) -> None: ...  # noqa: D102
+    def showCt(self, volumeId: str) -> None: ...  # noqa: D102
+    def heatMaps(self) -> list[str]: ...  # noqa: D102
+    def watchEdits(self, volumeId: str | None, onEdit: Callable[[], None]) -> None: ...  # noqa: D102
+    def editCheck(self, volumeId: str) -> EditCheck | None: ...  # noqa: D102
     def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
     def showChart(self, volumeId: str) -> None: ...  # noqa: D102
     def showTable(self, volumeId: str) -> None: ...  # noqa: D102
+    def showMeasures(self, volumeId: str) -> None: ...  # noqa: D102
+    def openStatistics(self, volumeId: str) -> None: ...  # noqa: D102
     def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]: ...  # noqa: D102
     def followUp(self, chosen: list[tuple[str, str]]) -> FollowUpSummary: ...  # noqa: D102
+    def areChangesShown(self, volumeId: str | None) -> bool | None: ...  # noqa: D102
+    def changes(self, volumeId: str) -> Changes | None: ...  # noqa: D102
+    def showChanges(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102
+    def earlierFollowUp(self, volumeId: str | None) -> FollowUpSummary | None: ...  # noqa: D102
 
 
 class FollowUpSummary(Protocol):

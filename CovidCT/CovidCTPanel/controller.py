@@ -6,20 +6,25 @@ import concurrent.futures
 import importlib
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
 
+from CovidCTLib.batch.cases import cases_beside
 from CovidCTLib.errors import CovidCTError
 from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
 from CovidCTPanel.background import BackgroundCall
-from CovidCTPanel.batch_run import BatchListener, BatchRun, casesOfFolder
+from CovidCTPanel.batch_run import BatchListener, BatchRun
 from CovidCTPanel.batch_section import BatchSection
-from CovidCTPanel.collaborators import Actions, Choice
+from CovidCTPanel.changes_run import ChangesRun
+from CovidCTPanel.collaborators import Actions, Choice, FollowUpSummary
+from CovidCTPanel.edit_notice import EditNotice
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
 from CovidCTPanel.panel import Panel
 from CovidCTPanel.pieces import LongCall, orMistake
+from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.private_folder import PrivateFolder, removeStubborn
 from CovidCTPanel.result_files import ResultFiles
 from CovidCTPanel.settings import analysisArguments, engineArguments
@@ -49,6 +54,8 @@ class Controller:
         can begin now.
     python, library
         As for `AnalysisProcess`.
+    previousLayout
+        Remembers the layout that the user had.
     """
 
     def __init__(
@@ -61,6 +68,7 @@ class Controller:
         install: Callable[[bool], bool],
         python: str,
         library: Path,
+        previousLayout: PreviousLayout,
     ) -> None:
         self._panel = panel
         self._batchSection = batchSection
@@ -70,14 +78,18 @@ class Controller:
         self._install = install
         self._python = python
         self._library = library
+        self._previousLayout = previousLayout
         self._run: AnalysisRun | None = None
         self._stopReason: str | None = None
         self._batch: BatchRun | None = None
         self._background: LongCall | None = None
         self._loading: BackgroundCall[Any] | None = None
         self._surfaces: LongCall | None = None
-        self._files = ResultFiles(panel, actions.snapshot, self._beside)
+        self._files = ResultFiles(panel, actions.snapshot, actions.name, self._beside, self._explain)
+        self._results: PrivateFolder | None = None
         self.runVolumeId: str | None = None
+        self._shownId: str | None = None
+        self._edits = EditNotice(actions, panel.showEdited)
         panel.onAnalyze(self.analyze, lambda: self.cancel(_("Cancelled; the scene is as it was.")))
         panel.onWindow(lambda name: self._try(lambda: self._actions.applyWindow(self._choice.volumeId(), name)))
         panel.onResultButton("show3DButton", self.show3D)
@@ -86,11 +98,17 @@ class Controller:
         panel.onResultButton("pdfButton", lambda _checked: self._withFiles(self._files.pdf, forPdf=True))
         panel.onResultButton("exportButton", lambda _checked: self._withFiles(self._files.export))
         panel.onResultButton("explainButton", lambda _checked: self.explain())
-        panel.onResultButton("chartButton", lambda _checked: self._withChosen(lambda it, _shown: actions.showChart(it)))
-        panel.onResultButton("tableButton", lambda _checked: self._withChosen(lambda it, _shown: actions.showTable(it)))
+        for name, show in (
+            ("chartButton", actions.showChart),
+            ("tableButton", actions.showTable),
+            ("measuresButton", actions.showMeasures),
+            ("statisticsButton", actions.openStatistics),
+        ):
+            panel.onResultButton(name, partial(self._showOf, show))
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
         followUpSection.onOpened(self._showStudies)
         followUpSection.onCompare(self.compare)
+        self._changes = ChangesRun(followUpSection, actions, choice.volumeId, self.showState)
 
     @property
     def running(self) -> bool:
@@ -102,21 +120,41 @@ class Controller:
         """Whether anything is running."""
         return self.running or self._batch is not None or self._background is not None
 
+    def showChosen(self, asSaved: bool = False) -> None:
+        """Show in the views which CT is chosen, where that changed while the module is open, and then all the rest.
+
+        Parameters
+        ----------
+        asSaved
+            Whether the choice came with a scene that was loaded, whose views stay as they were saved.
+        """
+        volumeId = self._choice.volumeId()
+        if self._choice.following() and volumeId != self._shownId:
+            self._shownId = volumeId
+            if volumeId is not None and not asSaved and self._actions.refusal(volumeId) is None:
+                self._try(lambda: self._actions.showCt(volumeId))
+        self.showState()
+
     def showState(self) -> None:
         """Enable the buttons exactly when they can work, and show the results of the chosen CT."""
         volumeId = self._choice.volumeId()
         refusal = self._actions.refusal(volumeId)
+        self._panel.hideVolumes(self._actions.heatMaps())
+        self._panel.forgetMessageOf((volumeId, refusal))
         if refusal is None and self.busy and not self.running:
             refusal = _("Wait until what is running is done, or cancel it.")
         self._panel.showRefusal(refusal)
+        self._panel.showFirstSteps(volumeId is None and not self._actions.hasCt())
         self._batchSection.showBusy(self.busy and self._batch is None)
         record = self._actions.record(volumeId)
         self._panel.showRecord(record)
         self._showStudies()
+        self._edits.follow(volumeId if record is not None else None, mayCompare=not self.busy)
+        self._changes.refresh()
         if record is None or volumeId is None:
             return
-        self._panel.showResultButton("chartButton", None)
-        self._panel.showResultButton("tableButton", None)
+        for name in ("chartButton", "tableButton", "measuresButton", "statisticsButton"):
+            self._panel.showResultButton(name, None)
         making = _("The surfaces are being made.") if self._surfaces is not None else None
         self._panel.showResultButton("show3DButton", making, bool(making) or self._actions.is3DShown(volumeId))
         self._panel.showResultButton("heatMapButton", None, self._actions.isHeatMapShown(volumeId))
@@ -132,16 +170,25 @@ class Controller:
         )
 
     def explain(self) -> None:
-        """Start the explanation of the slice in the red view."""
+        """Start the explanation of the slice in the red view, from the results that are there."""
+        self._withFiles(self._files.forExplanation)
+
+    def _explain(self, results: PrivateFolder) -> None:
+        """Explain with results that were written into a private folder, which goes at the end."""
+        self._results = results
         self._start(
             "explain",
             lambda volumeId: [
                 *engineArguments(self._choice.settings()),
+                "--results",
+                str(results.results),
                 "--slices",
                 str(self._actions.shownSlice(volumeId)),
             ],
             self._openExplanation,
         )
+        if self._run is None:
+            self._removeResults()
 
     def cancel(self, reason: str) -> None:
         """End the run as soon as possible; the scene stays as it was.
@@ -159,6 +206,8 @@ class Controller:
 
     def stop(self) -> None:
         """End everything now, and leave nothing behind."""
+        self._edits.stop()
+        self._actions.watchEdits(None, lambda: None)
         for running in (self._run, self._batch):
             if running is not None:
                 running.stop()
@@ -167,6 +216,8 @@ class Controller:
                 call.drop()
         self._run = self._batch = self._background = self._loading = self._surfaces = None
         self.runVolumeId = None
+        self._removeResults()
+        self._changes.stop()
         self._files.stop()
         removeStubborn()
 
@@ -176,10 +227,14 @@ class Controller:
 
     def forgetStudies(self) -> None:
         """Empty the follow-up section, because its studies go with their scene."""
+        self._changes.stop()
         self._followUpSection.showStudies(())
 
-    def show3D(self, shown: bool) -> None:
-        """Show or hide the surfaces of the chosen CT; the first time they are made beside the user interface."""
+    def show3D(self, shown: bool, turn: bool = True) -> None:
+        """Show or hide the surfaces of the chosen CT; the first time they are made beside the user interface.
+
+        With ``turn`` the 3D views then turn to them.
+        """
         volumeId = self._choice.volumeId()
         if volumeId is None or self._surfaces is not None:
             return
@@ -199,7 +254,7 @@ class Controller:
 
             def show() -> None:
                 future.result()
-                surfaces.show()
+                surfaces.show(turn)
 
             with waitCursor():
                 self._try(show)
@@ -211,14 +266,18 @@ class Controller:
     def compare(self, chosen: list[tuple[str, str]]) -> None:
         """Put the course of the ticked studies into the scene, and show it."""
         try:
-            with waitCursor():
+            with waitCursor(), self._previousLayout.remembered():
                 summary = self._actions.followUp(chosen)
         except CovidCTError as error:
             self._followUpSection.showMessage(str(error))
             self._followUpSection.showResult(())
             return
-        self._followUpSection.showMessage("\n".join(summary.sentences))
-        self._followUpSection.showResult(changeTable(summary.regions))
+        self._showCourse(summary)
+
+    def _showCourse(self, summary: FollowUpSummary | None) -> None:
+        """Tell the change in words and numbers; without a follow-up nothing stands there."""
+        self._followUpSection.showMessage("\n".join(summary.sentences) if summary is not None else "")
+        self._followUpSection.showResult(changeTable(summary.regions) if summary is not None else ())
 
     def _showStudies(self) -> None:
         """List the studies, but only where the list is seen, for the dates of many studies take time to find."""
@@ -227,7 +286,8 @@ class Controller:
             return
         if FOLLOW_UP_PACKAGE in sys.modules:
             entries = self._actions.studies(self._choice.volumeId())
-            self._followUpSection.showStudies([StudyEntry(*entry) for entry in entries])
+            if self._followUpSection.showStudies([StudyEntry(*entry) for entry in entries]):
+                self._showCourse(self._actions.earlierFollowUp(self._choice.volumeId()))
             return
         # The first time, its packages load for a second or two, which the panel need not wait for.
         self._followUpSection.showMessage(_("Looking for studies..."))
@@ -249,14 +309,14 @@ class Controller:
         try:
             if not self._install(False) or self.busy:
                 return
-            cases = casesOfFolder(inputFolder)
+            cases_beside(inputFolder, outputFolder)
             arguments = analysisArguments(self._choice.settings())
         except CovidCTError as error:
             self._batchSection.addLine(str(error))
             return
         section = self._batchSection
         listener = BatchListener(section.showProgress, section.addLine, self._endBatch)
-        self._batch = BatchRun(self._python, self._library, cases, outputFolder, arguments, listener)
+        self._batch = BatchRun(self._python, self._library, inputFolder, outputFolder, arguments, listener)
         section.startWork()
         self.showState()
         self._batch.start()
@@ -299,24 +359,36 @@ class Controller:
             return
         try:
             scanLater = orMistake(lambda: self._actions.scanLater(volumeId))
+            prepare = self._actions.preparing(volumeId)
+            check = self._actions.editCheck(volumeId)
         except CovidCTError as error:
             folder.remove()
             self._end(str(error))
             return
-        self._beside(None, lambda: _readAnalysis(folder, scanLater), lambda future: self._add(volumeId, future))
+
+        def read() -> tuple[Any, Any, bool]:
+            analysis = _readAnalysis(folder, scanLater)
+            return analysis, prepare(analysis), check is not None and check.edited()
+
+        self._beside(check.steps() if check is not None else None, read, lambda future: self._add(volumeId, future))
 
     def _add(self, volumeId: str, future: concurrent.futures.Future[Any]) -> None:
         """Put the results into the scene."""
         if self._stopReason is not None or not self._actions.has(volumeId):
             self._end("")
             return
+        seen3D = self._actions.is3DShown(volumeId)
+        # The segments that go now are not edited by hand.
+        self._actions.watchEdits(None, lambda: None)
         try:
             with waitCursor():
                 # Slicer would only print a mistake, and the panel would wait for the end of the run for ever.
-                message = orMistake(lambda: self._actions.add(volumeId, future.result()))
+                message = orMistake(lambda: self._actions.add(volumeId, *future.result()))
         except CovidCTError as error:
-            message = str(error)
+            message, seen3D = str(error), False
         self._end(message)
+        if seen3D:
+            self.show3D(True, turn=False)
 
     def _openExplanation(self, folder: PrivateFolder) -> None:
         self._end("")
@@ -326,9 +398,15 @@ class Controller:
         """Come to rest after a run, with one sentence, or the reason why it was stopped."""
         reason = self._stopReason
         self._run = self.runVolumeId = self._stopReason = None
+        self._removeResults()
         self._panel.endWork()
         self._panel.showMessage(message if reason is None else reason)
         self.showState()
+
+    def _removeResults(self) -> None:
+        results, self._results = self._results, None
+        if results is not None:
+            results.remove()
 
     def _endBatch(self) -> None:
         self._batch = None
@@ -356,10 +434,14 @@ class Controller:
                 self._try(lambda: action(volumeId, shown))
             self.showState()
 
+    def _showOf(self, show: Callable[[str], None], _checked: bool) -> None:
+        self._withChosen(lambda volumeId, _shown: show(volumeId))
+
     def _try(self, action: Callable[[], Any]) -> None:
         """Show what is wrong as one sentence."""
         try:
-            action()
+            with self._previousLayout.remembered():
+                action()
         except CovidCTError as error:
             self._panel.showMessage(str(error))
 

@@ -1,31 +1,35 @@
-"""A folder of CTs without a user interface, in one process, so that the networks load once."""
+"""A folder of CTs without a user interface, in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from CovidCTLib.errors import CovidCTError
 from CovidCTLib.options import Options
-from CovidCTPanel.batch_run import caseFolderName, caseLine, casesOfFolder
+from CovidCTPanel.batch_run import caseLine, lastLine
+
+if TYPE_CHECKING:
+    from CovidCTLib.batch.run import CaseEvent
 
 
 def analyzeCases(
-    inputFolder: Path, outputFolder: Path, options: Options, tell: Callable[[str], None]
+    inputFolder: Path,
+    outputFolder: Path,
+    options: Options,
+    tell: Callable[[str], None],
+    cancelled: Callable[[], bool] | None = None,
 ) -> tuple[str | None, ...]:
-    """Analyze every CT of a folder, one after the other; one that fails does not stop the rest.
+    """Analyze every CT of a folder, as `CovidCTLib.batch.run.analyze_folder` does.
 
     Parameters
     ----------
-    inputFolder
-        As `casesOfFolder` takes it.
-    outputFolder
-        Gets a folder of results for each CT, `caseFolderName` in the order of the names.
-    options
-        How to analyze.
+    inputFolder, outputFolder, options
+        As it takes them.
     tell
-        Gets one line a CT.
+        Gets one line a CT, and one at the end.
+    cancelled
+        Is asked now and then whether to stop.
 
     Returns
     -------
@@ -34,40 +38,18 @@ def analyzeCases(
 
     Raises
     ------
-    InputError
-        If the input folder cannot be read or holds no CT.
-    OptionsError
-        If the device does not exist.
+    CovidCTError
+        As it does.
     """
+    # These need packages that Slicer does not ship.
+    from CovidCTLib.batch.run import analyze_folder
     from CovidCTLib.models.store import ModelStore
 
-    cases = casesOfFolder(inputFolder)
+    def tellCase(event: CaseEvent) -> None:
+        if event.event != "begun":
+            tell(caseLine(event.number, event.count, event.event, event.folder, event.reason))
+
     models = ModelStore(device=options.device)
-    failures: list[str | None] = []
-    for number, case in enumerate(cases, start=1):
-        try:
-            _analyzeCase(case, outputFolder / caseFolderName(number), options, models)
-            failures.append(None)
-        except CovidCTError as error:
-            failures.append(str(error))
-        tell(caseLine(number, len(cases), failures[-1]))
-    return tuple(failures)
-
-
-def _analyzeCase(path: Path, outputFolder: Path, options: Options, models: Any) -> None:
-    """Analyze one CT of the disk and write its results; every failure becomes a CovidCTError."""
-    from CovidCTLib.pipeline import analyze
-    from CovidCTLib.reading import read_scan
-    from CovidCTLib.results import check_output_folder, write_results
-
-    try:
-        check_output_folder(outputFolder)
-        write_results(analyze(read_scan(path), options, models=models), outputFolder)
-    except CovidCTError:
-        raise
-    except Exception as error:
-        # The text of an unknown error may hold a path or a patient's name, so only its kind is told.
-        raise CovidCTError(
-            f"CovidCT made a mistake with this CT ({type(error).__name__}). Analyze it with 'covidct analyze --debug' "
-            "and report what that shows, without any patient's name."
-        ) from error
+    failures = analyze_folder(inputFolder, outputFolder, options, models, tell=tellCase, cancelled=cancelled)
+    tell(lastLine(sum(failure is None for failure in failures), len(failures)))
+    return failures

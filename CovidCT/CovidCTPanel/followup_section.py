@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 
 from CovidCTPanel.summary import Cell
 from CovidCTPanel.tables import fillTable, fitHeight, prepareTable, setColumns
+from CovidCTPanel.tool_tips import wrapped
 
 FEWEST_STUDIES = 2
 """A change needs at least so many."""
@@ -53,6 +54,7 @@ class FollowUpSection:
         self._filling = False
         ui.followUpMessageLabel.visible = False
         ui.followUpTable.visible = False
+        self.showChanges(None, False)
         for table in (ui.studiesTable, ui.followUpTable):
             prepareTable(table)
         ui.studiesTable.visible = False
@@ -72,14 +74,14 @@ class FollowUpSection:
         """Call a function with identifier and date of each ticked study when the button is pressed."""
         self._ui.followUpButton.connect("clicked(bool)", lambda _checked=False: function(self.chosen()))
 
-    def showStudies(self, entries: Sequence[StudyEntry]) -> None:
-        """List the studies that can be compared.
+    def showStudies(self, entries: Sequence[StudyEntry]) -> bool:
+        """List the studies that can be compared, and say whether the list is another than before.
 
         Typed dates of those that stay are kept, and ticks too, until the panel shows another patient's CT. What was
         said of the studies before goes where the list changes, for it may be about another patient.
         """
         if list(entries) == self._entries:
-            return
+            return False
         self.showMessage("")
         self.showResult(())
         proposed = {entry.identifier: entry.ticked for entry in self._entries}
@@ -102,10 +104,36 @@ class FollowUpSection:
         table.visible = bool(self._entries)
         self._filling = False
         self._showButton()
+        return True
 
     def chosen(self) -> list[tuple[str, str]]:
         """Give identifier and date (empty where there is none) of each ticked study."""
         return [(identifier, date) for identifier, ticked, date in self._rows() if ticked]
+
+    def onChanges(self, function: Callable[[bool], None]) -> None:
+        """Call a function with whether the button of the map of changes is checked now, when it is pressed."""
+        self._ui.followUpChangesButton.connect("clicked(bool)", lambda checked=False: function(bool(checked)))
+
+    def showChanges(self, shown: bool | None, making: bool) -> None:
+        """Set the button of the map of what changed.
+
+        Parameters
+        ----------
+        shown
+            Whether the map is shown; None where there is no follow-up, and so no button.
+        making
+            Whether the map is being made; the button then cancels that.
+        """
+        button = self._ui.followUpChangesButton
+        button.visible = shown is not None
+        button.checked = bool(shown) or making
+        button.text = _("Cancel: looking for what changed...") if making else _("Show what changed")
+        button.toolTip = wrapped(
+            _(
+                "New, resolved and persistent opacity over the later CT, as segments with their terms. The first "
+                "time the lungs of the first study are laid on those of the later one, which takes up to a minute."
+            )
+        )
 
     def showMessage(self, text: str) -> None:
         """Show one sentence, or nothing."""
@@ -144,4 +172,4 @@ class FollowUpSection:
             return
         refusal = self._refusal()
         self._ui.followUpButton.enabled = refusal is None
-        self._ui.followUpButton.toolTip = refusal or _("Table and chart of the ticked studies against days.")
+        self._ui.followUpButton.toolTip = wrapped(refusal or _("Table and chart of the ticked studies against days."))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
-import subprocess
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -13,23 +15,28 @@ from slicer.i18n import tr as _
 from CovidCTLib.errors import CovidCTError
 from CovidCTPanel.requirements import (
     PYTORCH_REQUIREMENT,
-    SHIPPED_BY_SLICER,
     isImportable,
     isInstalled,
     missingRequirements,
     versionsToKeep,
 )
+from CovidCTPanel.wait_cursor import waitCursor
 
 TORCH_REQUIREMENT = f"torch{PYTORCH_REQUIREMENT}"
 
-FAILURES = (RuntimeError, OSError, ImportError, subprocess.CalledProcessError)
-"""What Slicer's functions raise where an installation fails: pip's exit code, or a package that does not load then."""
+PYTORCH_EXTENSION = "PyTorchUtils"
+"""Module of the extension PyTorch."""
 
 
 def missingPackages(forPdf: bool = False) -> tuple[str, ...]:
     """List the packages that an analysis, or also a PDF, still needs, torch first; empty if it can be made."""
     torch = () if isInstalled("torch", TORCH_REQUIREMENT) else (TORCH_REQUIREMENT,)
     return torch + missingRequirements(forPdf=forPdf)
+
+
+def isExtensionMissing() -> bool:
+    """Say whether torch is still to be installed, but the extension that does it is not there."""
+    return not isInstalled("torch", TORCH_REQUIREMENT) and not isImportable(PYTORCH_EXTENSION)
 
 
 def requirePackages() -> None:
@@ -74,16 +81,17 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
         if packaging is not None:
             # As objects, for Slicer 5.12 takes no texts; the package is there wherever slicer.packaging is.
             requirement = importlib.import_module("packaging.requirements").Requirement
-            packaging.pip_ensure(
-                [requirement(text) for text in missing],
-                skip_packages=list(SHIPPED_BY_SLICER),
-                prompt_install=False,
-                requester="CovidCT",
-            )
+            with _constraints() as constraints:
+                packaging.pip_ensure(
+                    [requirement(text) for text in missing],
+                    constraints=constraints,
+                    prompt_install=False,
+                    requester="CovidCT",
+                )
         else:
-            # Without a list of what to skip, Slicer's own versions are pinned: pip then refuses to replace them.
             pipInstall([*missing, *versionsToKeep(importlib.metadata.version)])
-    except FAILURES as error:
+    except Exception as error:
+        # Slicer and pip have many ways to fail.
         raise CovidCTError(
             f"Python packages are needed, but could not be installed: {', '.join(missing)}. Connect the computer to "
             "the network and press the button again; Slicer's error log has the details."
@@ -97,7 +105,11 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
 
 
 def installWithConsent(
-    missing: Sequence[str], confirm: Callable[[str], bool], tell: Callable[[str], None], install: Callable[[], None]
+    missing: Sequence[str],
+    extensionMissing: bool,
+    confirm: Callable[[str], bool],
+    tell: Callable[[str], None],
+    install: Callable[[], None],
 ) -> bool:
     """Install what is missing if the user agrees.
 
@@ -105,10 +117,12 @@ def installWithConsent(
     ----------
     missing
         As `missingPackages` lists it; where it is empty, nobody is asked.
+    extensionMissing
+        As `isExtensionMissing` says; then nothing is installed, for it would not be enough.
     confirm
         Asks the user a question, and gives the answer.
     tell
-        Shows one sentence where the user declines.
+        Shows one sentence at once, or nothing where it is empty.
     install
         Installs; may raise CovidCTError.
 
@@ -120,6 +134,14 @@ def installWithConsent(
     if not missing:
         return True
     packages = ", ".join(missing)
+    if extensionMissing:
+        text = _(
+            "CovidCT needs {packages}. Torch comes with the extension PyTorch, which is not installed: choose View, "
+            "Extensions Manager, install PyTorch, restart Slicer, and press the button again. It then asks before it "
+            "downloads the packages. Nothing was installed now."
+        )
+        tell(text.format(packages=packages))
+        return False
     question = _(
         "CovidCT needs Python packages that Slicer does not ship: {packages}. They are downloaded from the "
         "Python Package Index and installed into this Slicer. Install them now?"
@@ -128,22 +150,37 @@ def installWithConsent(
         declined = _("Nothing was installed. CovidCT needs {packages}; press the button again to install them.")
         tell(declined.format(packages=packages))
         return False
-    install()
+    with waitCursor():
+        tell(_("Installing {packages}. This takes some minutes, in which Slicer waits.").format(packages=packages))
+        try:
+            install()
+        finally:
+            tell("")
     return True
 
 
+@contextlib.contextmanager
+def _constraints() -> Iterator[str]:
+    """Lend a file that pins what Slicer ships: pip then refuses to replace it."""
+    with tempfile.TemporaryDirectory(prefix="covidct-", ignore_cleanup_errors=True) as folder:
+        file = Path(folder, "constraints.txt")
+        file.write_text("\n".join(versionsToKeep(importlib.metadata.version)) + "\n", encoding="utf-8")
+        yield str(file)
+
+
 def _installTorch() -> None:
-    if not isImportable("PyTorchUtils"):
+    if not isImportable(PYTORCH_EXTENSION):
         raise CovidCTError(
-            "The PyTorch extension is needed to install torch, but it is not there. Install it in the "
-            "Extensions Manager, restart Slicer and try again."
+            "The PyTorch extension is needed to install torch, but it is not there. Choose View, Extensions Manager, "
+            "install PyTorch, restart Slicer and try again."
         )
     failed = "Torch is needed for the networks, but was not installed. Try again when online."
     try:
         # A module of another extension, which may be installed while Slicer runs.
-        logic = importlib.import_module("PyTorchUtils").PyTorchUtilsLogic()
+        logic = importlib.import_module(PYTORCH_EXTENSION).PyTorchUtilsLogic()
         installed = logic.installTorch(askConfirmation=False, torchVersionRequirement=PYTORCH_REQUIREMENT)
-    except FAILURES as error:
+    except Exception as error:
+        # Its own refusals of a version are of many kinds, too.
         raise CovidCTError(failed) from error
     if installed is None:
         raise CovidCTError(failed)

@@ -16,13 +16,14 @@ def later(function: Callable[[], None]) -> None:
     Parameters
     ----------
     function
-        Kept, with all that it needs, until it was called.
+        Kept, with all that it needs, until it was called, and no longer. Slicer's own ``qt.QTimer.singleShot`` keeps
+        what it calls as long as the application lives.
     """
-    qt.QTimer.singleShot(0, function)
+    Ticker(0, function, once=True).start()
 
 
 class Ticker:
-    """Calls a function again and again from the event loop.
+    """Calls a function again and again, or once, from the event loop.
 
     Parameters
     ----------
@@ -30,12 +31,18 @@ class Ticker:
         Milliseconds between two calls; 0 calls at each turn of the event loop.
     function
         What is called, from `start` until `end`.
+    once
+        Whether the first call is the last one, so that `end` need not be called.
     """
 
-    def __init__(self, interval_ms: int, function: Callable[[], None]) -> None:
-        self._timer: qt.QTimer | None = qt.QTimer()
+    def __init__(self, interval_ms: int, function: Callable[[], None], once: bool = False) -> None:
+        # The application owns the timer, for one that only Python holds is deleted while it still sends its signal.
+        self._timer: qt.QTimer | None = qt.QTimer(qt.QCoreApplication.instance())
+        self._function: Callable[[], None] | None = function
+        self._once = once
         self._timer.setInterval(interval_ms)
-        self._timer.timeout.connect(function)
+        self._timer.setSingleShot(once)
+        self._timer.connect("timeout()", self._call)
 
     def start(self) -> None:
         """Begin with the calls."""
@@ -49,6 +56,15 @@ class Ticker:
         would keep its owner, with all that this holds, for as long as Slicer runs.
         """
         timer, self._timer = self._timer, None
+        self._function = None
         if timer is not None:
             timer.stop()
-            later(lambda: timer.deleteLater())
+            # Qt deletes it at the next turn of the event loop, when no signal of its is being sent any more.
+            timer.deleteLater()
+
+    def _call(self) -> None:
+        function = self._function
+        if self._once:
+            self.end()
+        if function is not None:
+            function()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import textwrap
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import qt
 from slicer.i18n import tr as _
 
 from CovidCTLib.hu import READING_WINDOW, WINDOWS
+from CovidCTPanel.first_steps import FirstSteps
+from CovidCTPanel.panel_height import PanelHeight
+from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.progress_text import progressText
 from CovidCTPanel.summary import (
     Cell,
@@ -23,12 +26,10 @@ from CovidCTPanel.summary import (
     warningLines,
 )
 from CovidCTPanel.tables import fillTable, prepareTable
+from CovidCTPanel.tool_tips import wrapped, wrapToolTips
 
 SECOND_CLICK_S = 0.5
 """Seconds after the start in which a click is the second of a double click, and does not cancel."""
-
-TOOL_TIP_CHARACTERS = 90
-"""Longest line of a tooltip."""
 
 PROGRESS_STEPS = 1000
 """Steps of the progress bar from nothing to done."""
@@ -42,6 +43,9 @@ RESULT_BUTTONS = (
     "pdfButton",
     "exportButton",
     "explainButton",
+    "measuresButton",
+    "layoutButton",
+    "statisticsButton",
 )
 
 
@@ -52,25 +56,44 @@ class Panel:
     ----------
     ui
         Holds the widgets by name, as ``slicer.util.childWidgetVariables`` gives them.
+    root
+        The widget that holds them all.
+    openModule
+        Opens the module of Slicer with a name.
     """
 
-    def __init__(self, ui: Any) -> None:
+    def __init__(self, ui: Any, root: Any, openModule: Callable[[str], None]) -> None:
         self._ui = ui
+        wrapToolTips(ui)
+        self._firstSteps = FirstSteps(ui.firstStepsLabel, openModule, self.showMessage)
+        self._folder: Path | None = None
+        ui.showFolderButton.connect("clicked(bool)", lambda _checked=False: self._showFolder())
         self._refusal: str | None = None
         self._working = False
         self._cancelling = False
         self._started = 0.0
+        self._state: object = None
+        self._warnings: list[str] = []
+        self._edited = False
         self._usualToolTips = {name: getattr(ui, name).toolTip for name in RESULT_BUTTONS}
         ui.progressBar.maximum = PROGRESS_STEPS
         for window in (*WINDOWS, READING_WINDOW):
-            self.windowButton(window.name).toolTip = _("Window: level {level}, width {width} HU.").format(
-                level=round(window.level_hu), width=round(window.width_hu)
-            )
-        for label in (ui.progressLabel, ui.messageLabel):
-            label.visible = False
-        ui.progressBar.visible = False
+            button, limits = self.windowButton(window.name), {"l": window.level_hu, "w": window.width_hu}
+            button.toolTip = _("Window: level {l:g}, width {w:g} HU.").format(**limits)
+            button.text = _("{name} (W {w:g} L {l:g})").format(name=button.text, **limits)
+        for widget in (ui.progressLabel, ui.progressBar, ui.messageLabel, ui.showFolderButton):
+            widget.visible = False
         prepareTable(ui.lungTable)
         self.showRecord(None)
+        self._height = PanelHeight(root)
+
+    def leave(self) -> None:
+        """Let go of the widgets before they are deleted."""
+        self._height.end()
+
+    def showFirstSteps(self, shown: bool) -> None:
+        """Say what to do first, where there is no CT, or nothing."""
+        self._firstSteps.show(shown)
 
     def windowButton(self, name: str) -> Any:
         """Give the button of a window of `CovidCTLib.hu`, by the window's name."""
@@ -87,7 +110,7 @@ class Panel:
         """Call a function with the name of the window whose button is pressed."""
         for window in (*WINDOWS, READING_WINDOW):
             self.windowButton(window.name).connect(
-                "clicked(bool)", lambda _checked=False, name=window.name: function(name)
+                "clicked(bool)", lambda _checked=False, name=window.name: self._pressed(lambda: function(name))
             )
 
     def onAnalyze(self, start: Callable[[], None], cancel: Callable[[], None]) -> None:
@@ -95,7 +118,7 @@ class Panel:
 
         def pressed(_checked: bool = False) -> None:
             if not self._working:
-                start()
+                self._pressed(start)
             elif time.monotonic() - self._started > SECOND_CLICK_S:
                 cancel()
 
@@ -103,7 +126,9 @@ class Panel:
 
     def onResultButton(self, name: str, function: Callable[[bool], None]) -> None:
         """Call a function with whether the button is checked now, when the user pressed a button of the results."""
-        getattr(self._ui, name).connect("clicked(bool)", lambda checked=False: function(bool(checked)))
+        getattr(self._ui, name).connect(
+            "clicked(bool)", lambda checked=False: self._pressed(lambda: function(bool(checked)))
+        )
 
     def showRefusal(self, refusal: str | None) -> None:
         """Disable the button with the reason as its tooltip, or enable it where there is none."""
@@ -121,10 +146,10 @@ class Panel:
         self.showMessage("")
         self._showButton()
 
-    def showProgress(self, stage: str, fraction: float, elapsed_s: float) -> None:
-        """Show what is being done, how much is done (0 to 1), and how long it will still take."""
+    def showProgress(self, stage: str, fraction: float, left_s: float | None) -> None:
+        """Show what is being done, how much is done (0 to 1), and in how many seconds all is, where that is known."""
         self._ui.progressBar.value = round(PROGRESS_STEPS * fraction)
-        self._ui.progressLabel.text = progressText(stage, fraction, elapsed_s)
+        self._ui.progressLabel.text = progressText(stage, left_s)
 
     def showCancelling(self) -> None:
         """Show that the analysis is about to end; the button cannot be pressed again meanwhile."""
@@ -140,10 +165,43 @@ class Panel:
         self._ui.progressLabel.visible = False
         self._showButton()
 
-    def showMessage(self, text: str) -> None:
-        """Show one sentence under the button, in plain text, or nothing."""
+    def showMessage(self, text: str, folder: Path | None = None) -> None:
+        """Show one sentence under the button, in plain text, or nothing.
+
+        Parameters
+        ----------
+        text
+            The sentence; empty takes away what was shown.
+        folder
+            Where a file is that the sentence is about; a button shows it in the system's file manager.
+        """
         self._ui.messageLabel.text = text
         self._ui.messageLabel.visible = bool(text)
+        self._folder = folder
+        self._ui.showFolderButton.visible = folder is not None
+
+    def forgetFolder(self, removed: Path) -> None:
+        """Take away what was said of a file in a folder that is removed."""
+        if self._folder is not None and self._folder.is_relative_to(removed):
+            self.showMessage("")
+
+    def _showFolder(self) -> None:
+        folder = self._folder
+        if folder is not None and not openFile(str(folder)):
+            text = _("No program was found that shows folders. The files are in this folder: {path}")
+            self.showMessage(text.format(path=folder), folder)
+
+    def forgetMessageOf(self, state: object) -> None:
+        """Take the sentence away where what is chosen is in another state by now, for it may be true no more."""
+        changed, self._state = state != self._state, state
+        if changed and not self._working:
+            self.showMessage("")
+
+    def hideVolumes(self, identifiers: list[str]) -> None:
+        """Leave volumes out of the list of CTs to choose from."""
+        listed = self._ui.inputVolumeSelector.sortFilterProxyModel()
+        if list(listed.hiddenNodeIDs) != identifiers:
+            listed.hiddenNodeIDs = identifiers
 
     def showRecord(self, record: Record | None) -> None:
         """Show the results of the chosen CT, or that it has none.
@@ -158,11 +216,11 @@ class Panel:
         if record is None:
             return
         ui.decisionLabel.text = decisionText(record)
-        ui.decisionLabel.toolTip = _toolTip(decisionLines(record))
+        ui.decisionLabel.toolTip = wrapped("\n".join(decisionLines(record)))
         ui.scoresLabel.text = "\n".join(scoreLines(record))
-        ui.scoresLabel.toolTip = _toolTip(scoreDefinitions(record))
-        ui.warningsLabel.text = "\n".join(warningLines(record))
-        ui.warningsLabel.visible = bool(warningLines(record))
+        ui.scoresLabel.toolTip = wrapped("\n".join(scoreDefinitions(record)))
+        self._warnings = warningLines(record)
+        self.showEdited(self._edited)
         header = [
             Cell(""),
             Cell(_("R"), _("Right lung")),
@@ -171,13 +229,37 @@ class Panel:
         ]
         fillTable(ui.lungTable, header, lungTable(record))
 
+    def showEdited(self, edited: bool) -> None:
+        """Say, before all other warnings, whether segments were edited by hand since the analysis."""
+        self._edited = edited
+        told = [_("The segments were changed by hand; the numbers are those of the analysis before.")] if edited else []
+        self._ui.warningsLabel.text = "\n".join([*told, *self._warnings])
+        self._ui.warningsLabel.visible = bool(told or self._warnings)
+
+    def followLayout(self, previousLayout: PreviousLayout) -> None:
+        """Let a button go back to the layout of before, as long as there is one."""
+
+        def show() -> None:
+            reason = _("No button here has changed the layout of the views, or you have chosen another one since.")
+            self.showResultButton("layoutButton", None if previousLayout.isKnown else reason)
+
+        self.onResultButton("layoutButton", lambda _checked: previousLayout.goBack())
+        previousLayout.follow(show)
+        show()
+
     def showResultButton(self, name: str, refusal: str | None, checked: bool = False) -> None:
         """Enable a button of the results, or disable it with the reason as its tooltip."""
         button = getattr(self._ui, name)
         button.enabled = refusal is None
-        button.toolTip = refusal or self._usualToolTips[name]
+        button.toolTip = wrapped(refusal or self._usualToolTips[name])
         if button.checkable:
             button.checked = checked
+
+    def _pressed(self, function: Callable[[], None]) -> None:
+        """Do what a button stands for, without what was said before, which was about something else."""
+        if not self._working:
+            self.showMessage("")
+        function()
 
     def _showButton(self) -> None:
         button = self._ui.analyzeButton
@@ -187,20 +269,16 @@ class Panel:
             button.enabled = not self._cancelling
         else:
             button.text = _("Analyze")
-            button.toolTip = self._refusal or _("Find lungs and opacities, and put all results into the scene.")
+            usual = _("Find lungs and opacities, and put all results into the scene.")
+            button.toolTip = wrapped(self._refusal or usual)
             button.enabled = self._refusal is None
         # A CT that is being analyzed must stay the chosen one, so that results never stand beside another CT.
         self._ui.inputVolumeSelector.enabled = not self._working
         self._ui.settingsSection.enabled = not self._working
 
 
-def _toolTip(lines: list[str]) -> str:
-    """Break long lines, which Qt would show across the whole screen."""
-    return "\n".join(textwrap.fill(line, TOOL_TIP_CHARACTERS) for line in lines)
-
-
 def openFile(path: str) -> bool:
-    """Open a file in the program that the system has for it; say whether there was one."""
+    """Open a file or folder in the program that the system has for it; say whether there was one."""
     return bool(qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(path)))
 
 

@@ -14,8 +14,12 @@ REQUIREMENTS = {
     "skimage": "scikit-image>=0.22",
     "matplotlib": "matplotlib>=3.10",
     "jinja2": "Jinja2>=3.1",
+    "pylibjpeg": "pylibjpeg>=2.0",
+    "libjpeg": "pylibjpeg-libjpeg>=2.1",
+    "openjpeg": "pylibjpeg-openjpeg>=2.3",
 }
-"""Name to import, and what pip installs; versions as in ``pyproject.toml``. The last two make the report."""
+"""Name to import, and what pip installs; versions as in ``pyproject.toml``. The two before the last three make the
+report, the last three decode compressed DICOM files in the batch, for which Slicer ships pydicom and pyjpegls alone."""
 
 PDF_REQUIREMENTS = {"plutoprint": "plutoprint>=0.23"}
 """What a PDF of the report needs besides; installed only when the first one is asked for."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,13 +14,22 @@ from slicer.i18n import tr as _
 
 from CovidCTLib.errors import CovidCTError
 from CovidCTPanel.panel import Panel, chooseFile, chooseFolder, openFile
-from CovidCTPanel.private_folder import PrivateFolder
+from CovidCTPanel.private_folder import PrivateFolder, userFolder
 
 REPORT_PAGE = "report.html"
-REPORT_PDF = "report.pdf"
-"""Names of the report as ``covidct analyze`` writes them."""
+"""Name of the report as ``covidct analyze`` writes it."""
 
 PDF_SUFFIX = ".pdf"
+
+UNNAMED = "report"
+"""Name of a PDF whose CT has a name of which no character may stand in that of a file."""
+
+LONGEST_NAME = 80
+"""Most characters of a CT's name in that of a file: systems allow 255 bytes, of which a character may take three."""
+
+_PORTS = {f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)}
+RESERVED_NAMES = {"con", "prn", "aux", "nul", *_PORTS}
+"""Names that Windows keeps for devices, also before an ending (Microsoft, "Naming Files, Paths, and Namespaces")."""
 
 
 class Snapshot(Protocol):
@@ -45,13 +57,26 @@ class ResultFiles:
         Where messages are shown.
     snapshot
         Gives the results of the CT with an identifier; raises CovidCTError where there are none.
+    nameOf
+        Gives the name of the CT with an identifier.
     beside
         Does the work.
+    explain
+        Gets a private folder with results that an explanation is to be made from; it removes the folder.
     """
 
-    def __init__(self, panel: Panel, snapshot: Callable[[str], Snapshot], beside: Beside) -> None:
+    def __init__(
+        self,
+        panel: Panel,
+        snapshot: Callable[[str], Snapshot],
+        nameOf: Callable[[str], str],
+        beside: Beside,
+        explain: Callable[[PrivateFolder], None],
+    ) -> None:
+        self._explain = explain
         self._panel = panel
         self._snapshot = snapshot
+        self._nameOf = nameOf
         self._beside = beside
         self._kept: list[PrivateFolder] = []
         self._unfinished: PrivateFolder | None = None
@@ -59,7 +84,7 @@ class ResultFiles:
     def report(self, volumeId: str) -> None:
         """Make the report of a CT in a private folder, and open it."""
         try:
-            folder = PrivateFolder(0)
+            folder = PrivateFolder(0, forBrowser=True)
         except CovidCTError as error:
             self._panel.showMessage(str(error))
             return
@@ -71,9 +96,29 @@ class ResultFiles:
             folder,
         )
 
+    def forExplanation(self, volumeId: str) -> None:
+        """Write the results of a CT, without a report, for an explanation that needs no network but one for them."""
+        try:
+            folder = PrivateFolder(0)
+        except CovidCTError as error:
+            self._panel.showMessage(str(error))
+            return
+        self._write(
+            volumeId,
+            lambda analysis: _writeResults(analysis, folder.results, report=False),
+            _("Preparing the explanation..."),
+            lambda: self._explain(folder),
+            folder,
+        )
+
     def pdf(self, volumeId: str) -> None:
         """Write the report of a CT as a PDF where the user wants it."""
-        chosen = chooseFile(None, _("Report as PDF"), REPORT_PDF, _("PDF files (*.pdf)"))
+        try:
+            name = safeFileName(self._nameOf(volumeId)) + PDF_SUFFIX
+        except CovidCTError as error:
+            self._panel.showMessage(str(error))
+            return
+        chosen = chooseFile(None, _("Report as PDF"), str(userFolder() / name), _("PDF files (*.pdf)"))
         if not chosen:
             return
         path = Path(chosen)
@@ -84,27 +129,45 @@ class ResultFiles:
                 text = _("{name} exists already. Choose that file itself to replace it, or another name.")
                 self._panel.showMessage(text.format(name=path.name))
                 return
-        ended = self._teller(_("The report was written as a PDF."))
+        ended = self._teller(_("The report was written as a PDF."), path.parent)
         self._write(volumeId, lambda analysis: _writePdf(analysis, path), _("Making the PDF..."), ended)
 
     def export(self, volumeId: str) -> None:
         """Write all results of a CT into a folder of the user's."""
         chosen = chooseFolder(None, _("Empty folder for the results"))
         if chosen:
-            ended = self._teller(_("All results were written, with the report."))
+            ended = self._teller(_("All results were written, with the report."), Path(chosen))
             self._write(
                 volumeId, lambda analysis: _writeResults(analysis, Path(chosen)), _("Writing the results..."), ended
             )
 
     def open(self, folder: PrivateFolder, page: str) -> None:
-        """Open a page of a private folder's results, which is kept until `removeKept`."""
+        """Open a page of a private folder's results, which is kept until `removeKept`, and say where it is."""
+        path = self._keep(folder).results / page
+        # Where a program was found, nobody can tell whether it shows the page: a browser in a sandbox may be denied it.
+        text = (
+            _("The page was opened in the browser. If it does not appear, open this file by hand: {path}")
+            if openFile(str(path))
+            else _("No program was found that opens web pages. Open this file by hand: {path}")
+        )
+        self._panel.showMessage(text.format(path=path), path.parent)
+
+    def _keep(self, folder: PrivateFolder) -> PrivateFolder:
+        """Keep a private folder until `removeKept`; its results move to where a browser may read them."""
+        if not folder.isForBrowser:
+            with contextlib.suppress(CovidCTError, OSError):
+                readable = PrivateFolder(0, forBrowser=True)
+                self._kept.append(readable)
+                shutil.move(folder.results, readable.results)
+                folder.remove()
+                return readable
         self._kept.append(folder)
-        if not openFile(str(folder.results / page)):
-            self._panel.showMessage(_("No program here opens web pages. Press Export, and open the page by hand."))
+        return folder
 
     def removeKept(self) -> None:
         """Remove the private folders of pages that were opened, not of one that is being made."""
         for folder in self._kept:
+            self._panel.forgetFolder(folder.path)
             folder.remove()
         self._kept = []
 
@@ -113,8 +176,8 @@ class ResultFiles:
         self._removeUnfinished()
         self.removeKept()
 
-    def _teller(self, text: str) -> Callable[[], None]:
-        return lambda: self._panel.showMessage(text)
+    def _teller(self, text: str, folder: Path) -> Callable[[], None]:
+        return lambda: self._panel.showMessage(text, folder)
 
     def _write(
         self,
@@ -153,11 +216,28 @@ class ResultFiles:
             folder.remove()
 
 
-def _writeResults(analysis: Any, folder: Path) -> None:
-    """Write all results of an analysis with the report."""
+def safeFileName(name: str) -> str:
+    """Make the name of a file of that of a CT, which any system takes.
+
+    Parameters
+    ----------
+    name
+        Any text.
+
+    Returns
+    -------
+    str
+        Letters and digits of any script, spaces and ``_.,()+-`` stay; each run of others becomes one ``_``.
+    """
+    kept = re.sub(r"[^\w .,()+-]+", "_", name)[:LONGEST_NAME].strip(" ._")
+    return f"{kept}_" if kept.split(".")[0].strip().lower() in RESERVED_NAMES else kept or UNNAMED
+
+
+def _writeResults(analysis: Any, folder: Path, report: bool = True) -> None:
+    """Write all results of an analysis, usually with the report."""
     from CovidCTLib.results import write_results
 
-    write_results(analysis, folder)
+    write_results(analysis, folder, report=report)
 
 
 def _writePdf(analysis: Any, path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from slicer.i18n import tr as _
 
 from CovidCTLib.analysis import CaseDecision
+from CovidCTLib.units import pretty_unit
 
 BOTH_LUNGS = "both_lungs"
 LUNG_COLUMNS = ("right_lung", "left_lung", BOTH_LUNGS)
@@ -107,7 +108,7 @@ def lungTable(record: Record) -> list[list[Cell]]:
         if not any(found) or name not in definitions:
             continue
         definition = definitions[name]
-        unit = f" ({definition['unit']})" if definition["unit"] else ""
+        unit = f" ({pretty_unit(definition['unit'])})" if definition["unit"] else ""
         rows.append([Cell(f"{_title(definition)}{unit}", _about(definition)), *(_cell(entry) for entry in found)])
     return rows
 
@@ -164,7 +165,7 @@ def _value(record: Record, name: str) -> str:
         if entry["region"] == BOTH_LUNGS and entry["name"] == name:
             if entry["value"] is None:
                 return _("not available. {reason}").format(reason=entry["reason"] or "")
-            return f"{_number(entry['value'])} {entry['unit']}"
+            return f"{_number(entry['value'])} {pretty_unit(entry['unit'])}"
     return _("not available.")
 
 

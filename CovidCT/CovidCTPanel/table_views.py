@@ -91,7 +91,8 @@ class TableViews:
 def _chosenCell(view: Any) -> tuple[str | None, tuple[int, int] | None]:
     """Give the identifier of a view's table, and its first selected cell: number of the table's row, and column."""
     tableNode = view.mrmlTableNode()
-    cells = view.selectionModel().selectedIndexes()
+    # A property, which PythonQt gives as a value.
+    cells = view.selectionModel().selectedIndexes
     if tableNode is None or not cells:
         return (None if tableNode is None else tableNode.GetID()), None
     # The user may have sorted the view.

@@ -8,6 +8,7 @@ from typing import Any
 import qt
 
 from CovidCTPanel.summary import Cell
+from CovidCTPanel.tool_tips import wrapped
 
 
 def prepareTable(table: Any) -> None:
@@ -36,7 +37,7 @@ def setColumns(table: Any, header: Sequence[Cell]) -> None:
     table.setColumnCount(len(header))
     for column, cell in enumerate(header):
         item = qt.QTableWidgetItem(cell.text)
-        item.setToolTip(cell.toolTip)
+        item.setToolTip(wrapped(cell.toolTip))
         table.setHorizontalHeaderItem(column, item)
     columns = table.horizontalHeader()
     columns.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
@@ -60,7 +61,7 @@ def fillTable(table: Any, header: Sequence[Cell], rows: Sequence[Sequence[Cell]]
     for row, cells in enumerate(rows):
         for column, cell in enumerate(cells):
             item = qt.QTableWidgetItem(cell.text)
-            item.setToolTip(cell.toolTip)
+            item.setToolTip(wrapped(cell.toolTip))
             if column > 0:
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             table.setItem(row, column, item)

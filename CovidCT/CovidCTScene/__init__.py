@@ -29,6 +29,7 @@ from CovidCTScene.views import (
     rasOfSlice,
     show3D,
     showAnalysis,
+    showCt,
     showHeatMap,
     sliceOfRow,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "sceneStudy",
     "show3D",
     "showAnalysis",
+    "showCt",
     "showHeatMap",
     "showTableNode",
     "sliceOfRow",

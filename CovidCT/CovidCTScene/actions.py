@@ -4,49 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
 from CovidCTLib.scan import Scan
-from CovidCTScene.choice import refusalOfCt, shownSlice
+from CovidCTScene.choice import newestCt, refusalOfCt, shownSlice
+from CovidCTScene.edit_watch import EditCheck, EditWatch
 from CovidCTScene.edited import EDITED_SUFFIX
-from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, studiesOfPatient
+from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, followUpNodesOf, studiesOfPatient
+from CovidCTScene.followup_changes import Changes, areChangesShown, changeNodeOf, comparedCts, showChanges
+from CovidCTScene.followup_summary import FollowUpSummary, summaryOf, summaryOfNodes
 from CovidCTScene.handover import handOverOfVolumeNode
-from CovidCTScene.nodes import ResultNodes, resultNodesOf
+from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
+from CovidCTScene.prepared_results import PreparedResults, preparing
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
+from CovidCTScene.shown_results import showAgain, shownResults
 from CovidCTScene.snapshot import Snapshot
 from CovidCTScene.surfaces import Surfaces
 from CovidCTScene.texts import tr as _
-from CovidCTScene.views import applyWindowPreset, is3DShown, isHeatMapShown, show3D, showAnalysis, showHeatMap
-
-if TYPE_CHECKING:
-    from CovidCTLib.followup import FollowUp
+from CovidCTScene.views import applyWindowPreset, is3DShown, isHeatMapShown, show3D, showAnalysis, showCt, showHeatMap
 
 RECORD_VERSION = 1
 """Newest version of the record (`CovidCTLib.results.record.SCHEMA_VERSION`) that the panel can show."""
-
-
-ChangeRow: TypeAlias = "tuple[str, float | None, float | None, float | None]"
-
-
-@dataclass(frozen=True)
-class FollowUpSummary:
-    """A follow-up for the panel.
-
-    Parameters
-    ----------
-    sentences
-        What changed, in words.
-    regions
-        Name of each region with its rows: measure with unit, first and last value, and change; None is undefined.
-    """
-
-    sentences: tuple[str, ...]
-    regions: tuple[tuple[str, tuple[ChangeRow, ...]], ...]
 
 
 class SceneActions:
@@ -58,16 +40,34 @@ class SceneActions:
         A vtkMRMLScene.
     showChartNode, showTableNode
         Show a vtkMRMLPlotChartNode and a vtkMRMLTableNode in the layout of the application.
+    openStatistics
+        Opens Slicer's module Segment Statistics with a vtkMRMLSegmentationNode and a vtkMRMLScalarVolumeNode.
     """
 
-    def __init__(self, scene: Any, showChartNode: Callable[[Any], None], showTableNode: Callable[[Any], None]) -> None:
+    def __init__(
+        self,
+        scene: Any,
+        showChartNode: Callable[[Any], None],
+        showTableNode: Callable[[Any], None],
+        openStatistics: Callable[[Any, Any], None],
+    ) -> None:
         self._scene = scene
         self._showChartNode = showChartNode
         self._showTableNode = showTableNode
+        self._edits = EditWatch()
+        self._openStatistics = openStatistics
 
     def has(self, volumeId: str) -> bool:
         """Say whether the CT is still in the scene."""
         return self._scene.GetNodeByID(volumeId) is not None
+
+    def hasCt(self) -> bool:
+        """Say whether any volume of the scene may be a CT."""
+        return newestCt(self._scene) is not None
+
+    def name(self, volumeId: str) -> str:
+        """Give the name of the CT's node, which may be a patient's."""
+        return str(self._node(volumeId).GetName() or "")
 
     def refusal(self, volumeId: str | None) -> str | None:
         """Say why the CT cannot be analyzed; None if it can. ``volumeId`` is None where nothing is chosen."""
@@ -84,11 +84,28 @@ class SceneActions:
         """Prepare to take the CT, as `scanLater` of `CovidCTScene.scan`."""
         return scanLater(self._node(volumeId))
 
-    def add(self, volumeId: str, analysis: Analysis) -> str:
-        """Put results into the scene, in one batch, and show them; says what the user should know, or is empty."""
+    def preparing(self, volumeId: str) -> Callable[[Any], PreparedResults]:
+        """Give what makes an analysis ready for the scene in any thread, as `preparing` of `prepared_results`."""
+        return preparing(self._node(volumeId))
+
+    def add(
+        self,
+        volumeId: str,
+        analysis: Analysis,
+        prepared: PreparedResults | None = None,
+        edited: bool | None = None,
+    ) -> str:
+        """Put results into the scene, in one batch, and show them, where earlier ones were shown in their place.
+
+        Says what the user should know, or is empty. Surfaces are not made. ``prepared`` and ``edited`` are what
+        `addAnalysisToScene` takes.
+        """
         volumeNode = self._node(volumeId)
         earlier = resultNodesOf(self._scene, volumeNode)
-        showAnalysis(self._scene, volumeNode, addAnalysisToScene(self._scene, volumeNode, analysis))
+        shown = shownResults(self._scene, earlier)
+        nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited)
+        showAnalysis(self._scene, volumeNode, nodes)
+        showAgain(self._scene, volumeNode, nodes, shown)
         if earlier is None or earlier.segmentation.GetScene() is None:
             return ""
         return _(
@@ -135,8 +152,32 @@ class SceneActions:
         showHeatMap(self._scene, self._node(volumeId), self._resultsOrRefusal(volumeId), shown)
 
     def applyWindow(self, volumeId: str | None, name: str) -> None:
-        """Show the CT in one of the windows of `CovidCTScene.views.WINDOW_PRESETS`."""
+        """Show the CT in one of the windows of `CovidCTScene.views.WINDOW_PRESETS`, and in every slice view."""
         applyWindowPreset(self._scene.GetNodeByID(volumeId) if volumeId else None, name)
+        if volumeId is not None:
+            self.showCt(volumeId)
+
+    def showCt(self, volumeId: str) -> None:
+        """Show the CT in every slice view, with its segments, and no other CT's segments and heat map."""
+        showCt(self._scene, self._node(volumeId), self._results(volumeId))
+
+    def heatMaps(self) -> list[str]:
+        """Give the identifiers of all heat maps that CovidCT made, which are no CTs to choose."""
+        return [
+            node.GetID()
+            for node in nodesOfClass(self._scene, "vtkMRMLScalarVolumeNode")
+            if isResult(node, "localization")
+        ]
+
+    def watchEdits(self, volumeId: str | None, onEdit: Callable[[], None]) -> None:
+        """Call a function whenever segments of the CT's results change; None watches nothing."""
+        nodes = self._results(volumeId)
+        self._edits.follow(nodes.segmentation if nodes is not None else None, onEdit)
+
+    def editCheck(self, volumeId: str) -> EditCheck | None:
+        """Prepare to compare the segments with those of the analysis, as `EditCheck`; None where there are none."""
+        nodes = self._results(volumeId)
+        return None if nodes is None else EditCheck(nodes.segmentation, self._node(volumeId))
 
     def shownSlice(self, volumeId: str) -> int:
         """Give the number of the axial slice that the red view shows."""
@@ -149,6 +190,14 @@ class SceneActions:
     def showTable(self, volumeId: str) -> None:
         """Show the table of the slices."""
         self._showTableNode(self._resultsOrRefusal(volumeId).slices)
+
+    def showMeasures(self, volumeId: str) -> None:
+        """Show the table of all measures."""
+        self._showTableNode(self._resultsOrRefusal(volumeId).measures)
+
+    def openStatistics(self, volumeId: str) -> None:
+        """Open Slicer's module Segment Statistics with the segmentation and its CT."""
+        self._openStatistics(self._resultsOrRefusal(volumeId).segmentation, self._node(volumeId))
 
     def studies(self, volumeId: str | None) -> list[tuple[str, str, str, bool]]:
         """Give every analyzed CT, by date: identifier, name, date, and whether it is of the same patient as a CT.
@@ -193,7 +242,39 @@ class SceneActions:
             studies.append(SceneStudy(study.volumeNode, study.record, date))
         nodes, followUp = addFollowUpToScene(self._scene, studies)
         self._showChartNode(nodes.bothLungs)
-        return _summaryOf(followUp)
+        return summaryOf(followUp)
+
+    def earlierFollowUp(self, volumeId: str | None) -> FollowUpSummary | None:
+        """Give the follow-up that the CT is a study of, as it is in the scene; None where there is none."""
+        node = self._scene.GetNodeByID(volumeId) if volumeId else None
+        nodes = followUpNodesOf(self._scene, node) if node is not None else None
+        return None if nodes is None else summaryOfNodes(nodes)
+
+    def areChangesShown(self, volumeId: str | None) -> bool | None:
+        """Say whether the map of what changed up to the CT is shown; None where the CT is in no follow-up."""
+        node = self._scene.GetNodeByID(volumeId) if volumeId else None
+        cts = comparedCts(self._scene, node) if node is not None else None
+        if cts is None:
+            return None
+        found = changeNodeOf(self._scene, *cts)
+        return found is not None and areChangesShown(found)
+
+    def changes(self, volumeId: str) -> Changes | None:
+        """Prepare to make the map of what changed, as `Changes`; None where `showChanges` has nothing long to do."""
+        cts = self._comparedCts(volumeId)
+        return Changes(self._scene, *cts) if changeNodeOf(self._scene, *cts) is None else None
+
+    def showChanges(self, volumeId: str, shown: bool) -> None:
+        """Show or hide the map of what changed; where there is none, nothing happens."""
+        found = changeNodeOf(self._scene, *self._comparedCts(volumeId))
+        if found is not None:
+            showChanges(self._scene, found, shown)
+
+    def _comparedCts(self, volumeId: str) -> tuple[Any, Any]:
+        cts = comparedCts(self._scene, self._node(volumeId))
+        if cts is None:
+            raise InputError(_("A follow-up of this CT must be there, but there is none. Compare its studies first."))
+        return cts
 
     def _node(self, volumeId: str) -> Any:
         node = self._scene.GetNodeByID(volumeId)
@@ -210,25 +291,3 @@ class SceneActions:
         if nodes is None:
             raise InputError(_("Results of this CT must be in the scene, but there are none. Press Analyze first."))
         return nodes
-
-
-def _summaryOf(followUp: FollowUp) -> FollowUpSummary:
-    """Take first and last values of what is charted, for both lungs and each of them."""
-    from CovidCTLib.followup.result import CHARTED
-    from CovidCTLib.measures.regions import REGIONS
-
-    first, last = followUp.points[0].number, followUp.points[-1].number
-    found = {(row.measure, row.region, row.study): row for row in followUp.rows if row.measure in CHARTED}
-    rows: dict[str, list[ChangeRow]] = {}
-    for (measure, region, study), row in found.items():
-        end = found.get((measure, region, last))
-        if study == first and end is not None:
-            label = f"{_capital(row.label)} ({row.unit})"
-            rows.setdefault(region, []).append((label, row.value, end.value, end.change))
-    warnings = [notice.text for notice in followUp.notices if notice.severity != "note"]
-    regions = tuple((_capital(str(REGIONS[region])), tuple(changes)) for region, changes in rows.items())
-    return FollowUpSummary((*warnings, *followUp.sentences.get(last, ())), regions)
-
-
-def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"

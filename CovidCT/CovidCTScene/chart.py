@@ -8,24 +8,27 @@ import slicer
 
 from CovidCTLib.analysis import Analysis
 from CovidCTScene.nodes import ResultNodes
-from CovidCTScene.tables import AREA_COLUMN, PROBABILITY_COLUMN
+from CovidCTScene.tables import AREA_COLUMN, INDEX_COLUMN, POSITION_COLUMN, PROBABILITY_COLUMN
 
 PROBABILITY_COLOUR = (0.0, 0.447, 0.698)
 AREA_COLOUR = (0.835, 0.369, 0.0)
 """Red, green and blue (0 to 1): Okabe and Ito's blue and vermilion, which colour-blind readers tell apart."""
 
 LINE_WIDTH = 2.0
+LEGEND_FONT_SIZE = 12
+"""As large as the labels of Slicer's axes, so that the legend leaves the room to the lines."""
+
 MARKER_SIZE = 7.0
 """In pixels; large enough to hit a point with the mouse."""
 
 
 def fillChart(nodes: ResultNodes, volumeNode: Any, analysis: Analysis) -> None:
-    """Connect the two series to the table of slices, and the chart to the series.
+    """Connect the two series to the numbers of the slices, and the chart to the series.
 
     Parameters
     ----------
     nodes
-        The new nodes; the table of slices is filled already.
+        The new nodes; the table of the chart's values is filled already.
     volumeNode
         The CT, whose name the title holds.
     analysis
@@ -33,18 +36,18 @@ def fillChart(nodes: ResultNodes, volumeNode: Any, analysis: Analysis) -> None:
 
     Notes
     -----
-    Slicer's charts have one vertical axis. In percent and cm2, probability and area have about the same range.
+    Slicer's charts have one vertical axis. In percent and cm², probability and area have about the same range.
     """
     known = analysis.scan.facts.spacing_known
-    xColumn = "position_mm" if known else "index"
-    drawColumn(nodes.probabilitySeries, nodes.slices, xColumn, PROBABILITY_COLUMN, PROBABILITY_COLOUR)
-    drawColumn(nodes.areaSeries, nodes.slices, xColumn, AREA_COLUMN, AREA_COLOUR)
+    xColumn = POSITION_COLUMN if known else INDEX_COLUMN
+    drawColumn(nodes.probabilitySeries, nodes.chartValues, xColumn, PROBABILITY_COLUMN, PROBABILITY_COLOUR)
+    drawColumn(nodes.areaSeries, nodes.chartValues, xColumn, AREA_COLUMN, AREA_COLOUR)
     fillChartNode(
         nodes.chart,
         [nodes.probabilitySeries, nodes.areaSeries] if known else [nodes.probabilitySeries],
         f"{volumeNode.GetName()}: slices",
         "position from feet to head (mm)" if known else "slice, from feet to head",
-        "probability (%), opacity area (cm2)" if known else "probability (%)",
+        "probability (%), opacity area (cm²)" if known else "probability (%)",
     )
 
 
@@ -69,4 +72,5 @@ def fillChartNode(chartNode: Any, seriesNodes: list[Any], title: str, xTitle: st
     chartNode.SetXAxisTitle(xTitle)
     chartNode.SetYAxisTitle(yTitle)
     chartNode.LegendVisibilityOn()
+    chartNode.SetLegendFontSize(LEGEND_FONT_SIZE)
     chartNode.GridVisibilityOn()

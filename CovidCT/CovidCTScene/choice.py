@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,8 @@ def refusalOfCt(volumeNode: Any) -> str | None:
     refusal = refusalOfVolumeNode(volumeNode)
     if refusal is not None:
         return refusal
+    if volumeNode.GetScene() is None:
+        return _("Load the chest CT again: it must be in the scene, but it was removed.")
     if volumeNode.GetAttribute(RESULT_ATTRIBUTE):
         return _("Choose the CT itself: this volume is a heat map that CovidCT made of it.")
     if _isFrame(volumeNode):
@@ -51,12 +54,22 @@ def refusalOfCt(volumeNode: Any) -> str | None:
     return None
 
 
-def newestCt(scene: Any) -> Any | None:
-    """Give the volume that came into the scene last and may be a CT; None where there is none."""
-    for node in reversed(nodesOfClass(scene, "vtkMRMLScalarVolumeNode")):
-        if not node.GetHideFromEditors() and refusalOfCt(node) is None:
-            return node
-    return None
+def newestCt(scene: Any, known: Collection[str] = ()) -> Any | None:
+    """Give the volume that came into the scene last and may be a CT; None where there is none.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    known
+        Identifiers of CTs that were seen before. Of several that came since, such as the studies of a course, the one
+        that a slice view shows is given.
+    """
+    cts = [node for node in nodesOfClass(scene, "vtkMRMLScalarVolumeNode") if not node.GetHideFromEditors()]
+    cts = [node for node in reversed(cts) if refusalOfCt(node) is None]
+    seen = {view.GetBackgroundVolumeID() for view in nodesOfClass(scene, "vtkMRMLSliceCompositeNode")}
+    newAndSeen = [node for node in cts if node.GetID() in seen and node.GetID() not in known]
+    return next(iter([*newAndSeen, *cts]), None)
 
 
 class SeenCts:
@@ -82,7 +95,7 @@ class SeenCts:
         newest, isNew
             As `newestCt`, and whether no look before this one saw it; the first look finds nothing new.
         """
-        newest = newestCt(scene)
+        newest = newestCt(scene, self._ids or ())
         isNew = newest is not None and self._ids is not None and newest.GetID() not in self._ids
         # All of them: what stands behind a newer one is not new later.
         volumeNodes = nodesOfClass(scene, "vtkMRMLScalarVolumeNode")

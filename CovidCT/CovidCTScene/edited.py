@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from CovidCTLib.errors import InputError
-from CovidCTLib.labels import LABELS
+from CovidCTScene.edit_watch import EditCheck
 from CovidCTScene.nodes import unmark
-from CovidCTScene.segment_voxels import SegmentReader
-from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE, checksum
+from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE
 
 EDITED_SUFFIX = " (edited)"
 """What is added to the name of a segmentation that is left to the user."""
@@ -29,18 +27,10 @@ def isEdited(segmentationNode: Any, volumeNode: Any) -> bool:
     bool
         True where it has further segments, a segment is gone or has other voxels, or that cannot be told.
     """
-    segmentation = segmentationNode.GetSegmentation()
-    known = {label.segment_id for label in LABELS}
-    if not known.issuperset(segmentation.GetSegmentIDs()):
-        return True
-    try:
-        reader = SegmentReader(segmentationNode, volumeNode)
-        for _share in reader.steps():
-            continue
-    except InputError:
-        # A lung or an opacity has no segment any more, or one that is not stored as voxels.
-        return True
-    return bool(segmentationNode.GetAttribute(CHECKSUM_ATTRIBUTE) != checksum(reader.lungs, reader.opacities))
+    check = EditCheck(segmentationNode, volumeNode)
+    for _share in check.steps():
+        continue
+    return check.edited()
 
 
 def leaveToUser(segmentationNode: Any) -> None:

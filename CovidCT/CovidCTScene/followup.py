@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +16,28 @@ from CovidCTLib.errors import CovidCTError, InputError
 from CovidCTLib.hu import LOWEST_HU
 from CovidCTLib.scan import Identifiers
 from CovidCTScene.chart import fillChartNode
+from CovidCTScene.folders import leaveOutOfTree, newFolder, putIntoFolder, removeEmptyFolders
 from CovidCTScene.followup_nodes import REGION_FIELDS, FollowUpNodes, fillFollowUpSeries, fillFollowUpTables
-from CovidCTScene.nodes import RESULT_ATTRIBUTE, markedNodes, nodesOfClass, removeNodes
+from CovidCTScene.followup_summary import summaryOf
+from CovidCTScene.nodes import (
+    FOLLOW_UP_ATTRIBUTE,
+    RESULT_ATTRIBUTE,
+    SELF_REFERENCE,
+    markedNodes,
+    nodesOfClass,
+    removeNodes,
+)
 from CovidCTScene.snapshot import shapeOfRecord
 from CovidCTScene.texts import tr as _
 
 if TYPE_CHECKING:
     from CovidCTLib.followup import FollowUp
 
-FOLLOW_UP_ATTRIBUTE = "CovidCT.FollowUp"
-"""Node attribute that marks a node as part of a follow-up; its value is the field of `FollowUpNodes`."""
-
 STUDY_REFERENCE = "CovidCT.Study"
 """Node references from a node of a follow-up to the CTs of its studies."""
+
+FOLDER_KIND = "follow-up"
+"""Marks the folder of a follow-up."""
 
 SALT_BYTES = 16
 """Random bytes with which patient numbers are hashed before they are compared; as many as NIST SP 800-132 asks for."""
@@ -39,7 +48,10 @@ _CLASSES_AND_NAMES = {
     "bothLungs": ("vtkMRMLPlotChartNode", "follow-up, both lungs"),
     "rightLung": ("vtkMRMLPlotChartNode", "follow-up, right lung"),
     "leftLung": ("vtkMRMLPlotChartNode", "follow-up, left lung"),
+    "summary": ("vtkMRMLTextNode", "follow-up, in words"),
 }
+_FURTHER_CLASSES = ("vtkMRMLPlotSeriesNode", "vtkMRMLSegmentationNode")
+"""Classes of the nodes of a follow-up that are no fields of `FollowUpNodes`: lines, and the map of what changed."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +146,7 @@ def addFollowUpToScene(scene: Any, studies: Sequence[SceneStudy]) -> tuple[Follo
         def create(className: str, name: str, role: str) -> Any:
             node = scene.AddNewNodeByClass(className, name)
             added.append(node)
-            node.SetAttribute(FOLLOW_UP_ATTRIBUTE, role)
-            for volume in volumes:
-                node.AddNodeReferenceID(STUDY_REFERENCE, volume.GetID())
+            markFollowUp(node, role, volumes)
             return node
 
         nodes = FollowUpNodes(
@@ -146,18 +156,22 @@ def addFollowUpToScene(scene: Any, studies: Sequence[SceneStudy]) -> tuple[Follo
             }
         )
         fillFollowUpTables(nodes, followUp)
+        leaveOutOfTree(nodes.values)
+        nodes.summary.SetText("\n".join(summaryOf(followUp).sentences))
         for region, role in REGION_FIELDS.items():
             # The names of the lines are those in the legend, where the name of the CT would leave no room.
             lines = fillFollowUpSeries(lambda name: create("vtkMRMLPlotSeriesNode", name, "line"), nodes, region)
             chart = getattr(nodes, role)
-            fillChartNode(chart, lines, chart.GetName(), "days since the first study", "cm3 (ml)")
-        _place(scene, volumes, added)
+            fillChartNode(chart, lines, chart.GetName(), "days since the first study", "cm³ (ml)")
+        _place(scene, volumes, added, followUp)
     except BaseException:
         # Whatever went wrong, half a follow-up must not stay.
         removeNodes(scene, added)
+        removeEmptyFolders(scene)
         raise
     else:
         removeNodes(scene, earlier)
+        removeEmptyFolders(scene)
         return nodes, followUp
     finally:
         scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
@@ -168,10 +182,17 @@ def followUpNodesOf(scene: Any, volumeNode: Any) -> FollowUpNodes | None:
     found: dict[str, Any] = {}
     for node in _earlierNodes(scene, {volumeNode.GetID()}):
         found[node.GetAttribute(FOLLOW_UP_ATTRIBUTE)] = node
-    names = [field.name for field in fields(FollowUpNodes)]
-    if not all(name in found for name in names):
+    if not all(field.name in found for field in fields(FollowUpNodes) if field.default is MISSING):
         return None
-    return FollowUpNodes(**{name: found[name] for name in names})
+    return FollowUpNodes(**{field.name: found[field.name] for field in fields(FollowUpNodes) if field.name in found})
+
+
+def markFollowUp(node: Any, role: str, volumes: Sequence[Any]) -> None:
+    """Mark a node of the scene as part of the follow-up of CTs."""
+    node.SetAttribute(FOLLOW_UP_ATTRIBUTE, role)
+    node.SetNodeReferenceID(SELF_REFERENCE, node.GetID())
+    for volume in volumes:
+        node.AddNodeReferenceID(STUDY_REFERENCE, volume.GetID())
 
 
 def _checked(studies: Sequence[SceneStudy]) -> Sequence[SceneStudy]:
@@ -286,22 +307,27 @@ def _dateInRecord(record: Any) -> date | None:
 
 
 def _earlierNodes(scene: Any, volumeIds: set[str]) -> list[Any]:
-    """Nodes of follow-ups that have any of these CTs as a study."""
-    classes = {*(className for className, _name in _CLASSES_AND_NAMES.values()), "vtkMRMLPlotSeriesNode"}
+    """Nodes of follow-ups that have any of these CTs as a study; clones of them are the user's."""
+    classes = {*(className for className, _name in _CLASSES_AND_NAMES.values()), *_FURTHER_CLASSES}
     found = []
     for node in (node for className in sorted(classes) for node in nodesOfClass(scene, className)):
         count = node.GetNumberOfNodeReferences(STUDY_REFERENCE)
         studies = {node.GetNthNodeReferenceID(STUDY_REFERENCE, index) for index in range(count)}
-        if node.GetAttribute(FOLLOW_UP_ATTRIBUTE) and studies & volumeIds:
+        # Scenes of an early version know no reference of a node to itself.
+        isOwn = node.GetNodeReferenceID(SELF_REFERENCE) in (None, node.GetID())
+        if node.GetAttribute(FOLLOW_UP_ATTRIBUTE) and isOwn and studies & volumeIds:
             found.append(node)
     return found
 
 
-def _place(scene: Any, volumes: Sequence[Any], nodes: Sequence[Any]) -> None:
-    """Put the follow-up under the patient, where all studies have the same one."""
+def _place(scene: Any, volumes: Sequence[Any], nodes: Sequence[Any], followUp: FollowUp) -> None:
+    """Put the follow-up into one folder, under the patient where all studies have the same one."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     patients = {_patientItem(hierarchy, volume) for volume in volumes}
-    parent = patients.pop() if len(patients) == 1 else 0
-    for node in nodes:
-        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
-        hierarchy.SetItemParent(item, parent or hierarchy.GetSceneItemID())
+    patient = patients.pop() if len(patients) == 1 else 0
+    first, last = (followUp.points[place].date.isoformat() for place in (0, -1))
+    dates = _("follow-up {first} to {last}").format(first=first, last=last)
+    # What the tree calls the patient, and nothing that it does not show.
+    name = f"{hierarchy.GetItemName(patient)}, {dates}" if patient else f"{dates[:1].upper()}{dates[1:]}"
+    folder = newFolder(hierarchy, patient or hierarchy.GetSceneItemID(), name, FOLDER_KIND)
+    putIntoFolder(hierarchy, folder, nodes)

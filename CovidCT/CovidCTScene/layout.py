@@ -51,18 +51,34 @@ def showTableNode(applicationLogic: Any, tableNode: Any) -> None:
     applicationLogic.PropagateTableSelection()
 
 
-def center3DViews(scene: Any, middle: NDArray[np.float64]) -> None:
-    """Let every 3D view look at a point (RAS in mm), from the same side and as near as before."""
+def fit3DViews(scene: Any, low: NDArray[np.float64], high: NDArray[np.float64]) -> None:
+    """Let every 3D view look at the middle of a box, from the same side, and from so far that it shows all of it.
+
+    Parameters
+    ----------
+    scene
+        The scene of the views and their cameras.
+    low, high
+        Corners of the box, shape ``(3,)``, RAS in mm.
+
+    Notes
+    -----
+    The sphere around the box touches the view above and below. As a chest is about as wide as high, and the sphere is
+    wider than both, it is held by views that are higher than wide as well, up to 4 : 3.
+    """
     views = nodesOfClass(scene, "vtkMRMLViewNode")
     names = {view.GetLayoutName() for view in views}
+    middle, radius = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
     for camera in nodesOfClass(scene, "vtkMRMLCameraNode"):
         if camera.GetLayoutName() not in names:
             # A camera that no view looks through, but the user keeps.
             continue
-        shift = middle - np.array(camera.GetFocalPoint())
-        position = np.array(camera.GetPosition()) + shift
+        back = np.array(camera.GetPosition()) - np.array(camera.GetFocalPoint())
+        distance = radius / np.sin(np.radians(camera.GetViewAngle() / 2))
+        position = middle + back / np.linalg.norm(back) * distance
         camera.SetFocalPoint(*(float(value) for value in middle))
         camera.SetPosition(*(float(value) for value in position))
+        camera.SetParallelScale(radius)
         camera.ResetClippingRange()
     for view in views:
         # The box and its labels take their new place.

@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import vtk
-from vtk.util.numpy_support import vtk_to_numpy
-
-from CovidCTLib.analysis import Analysis
 
 LOWEST_SHOWN = 0.05
 """Localization values (0 to 1) under it are not drawn, so that the CT stays free of a veil (chosen by eye)."""
@@ -25,7 +21,7 @@ HEAT_COLOURS = (
 """Position (0 to 1) and colour (red, green, blue, 0 to 1); lightness only rises, so it reads in grey too."""
 
 
-def fillLocalizationNode(localizationNode: Any, colourNode: Any, volumeNode: Any, analysis: Analysis) -> None:
+def fillLocalizationNode(localizationNode: Any, colourNode: Any, volumeNode: Any, heat: Any) -> None:
     """Put the localization into an empty scalar volume node and set how it is drawn.
 
     Parameters
@@ -36,20 +32,15 @@ def fillLocalizationNode(localizationNode: Any, colourNode: Any, volumeNode: Any
         A vtkMRMLColorTableNode in the scene, filled by `fillColourNode`.
     volumeNode
         The CT.
-    analysis
-        Its ``localization`` has the grid of the CT.
+    heat
+        vtkImageData float32 with as many voxels as the CT; the node takes it over.
     """
-    z, y, x = analysis.localization.shape
-    image = vtk.vtkImageData()
-    image.SetDimensions(x, y, z)
-    image.AllocateScalars(vtk.VTK_FLOAT, 1)
-    np.copyto(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(z, y, x), analysis.localization)
     display = localizationNode.GetScene().AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     # Off before the display node meets the voxels: the histogram behind it takes seconds for a large CT.
     display.AutoWindowLevelOff()
     display.SetAndObserveColorNodeID(colourNode.GetID())
     localizationNode.SetAndObserveDisplayNodeID(display.GetID())
-    localizationNode.SetAndObserveImageData(image)
+    localizationNode.SetAndObserveImageData(heat)
     localizationNode.CopyOrientation(volumeNode)
     display.SetWindowLevelMinMax(0.0, 1.0)
     display.SetThreshold(LOWEST_SHOWN, 1.0)

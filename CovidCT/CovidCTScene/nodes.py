@@ -17,6 +17,10 @@ SELF_REFERENCE = "CovidCT.Self"
 an import that gives nodes other identifiers carries references over."""
 
 
+FOLLOW_UP_ATTRIBUTE = "CovidCT.FollowUp"
+"""Node attribute that marks a node as part of a follow-up; its value says which."""
+
+
 @dataclass(frozen=True)
 class ResultNodes:
     """The nodes of one analysis in the scene.
@@ -39,6 +43,9 @@ class ResultNodes:
         vtkMRMLPlotChartNode of both series.
     record
         vtkMRMLTextNode with the same text as ``analysis.json``.
+    chartValues
+        vtkMRMLTableNode with the numbers of the chart, left out of Slicer's tree; None in a scene of an early version,
+        where the chart takes them from the table of slices.
     """
 
     segmentation: Any
@@ -50,6 +57,7 @@ class ResultNodes:
     areaSeries: Any
     chart: Any
     record: Any
+    chartValues: Any = None
 
 
 CLASSES_AND_NAMES = {
@@ -59,19 +67,24 @@ CLASSES_AND_NAMES = {
     "measures": ("vtkMRMLTableNode", "Corona Score"),
     "slices": ("vtkMRMLTableNode", "slices"),
     "probabilitySeries": ("vtkMRMLPlotSeriesNode", "probability (%)"),
-    "areaSeries": ("vtkMRMLPlotSeriesNode", "opacity area (cm2)"),
+    "areaSeries": ("vtkMRMLPlotSeriesNode", "opacity area (cm²)"),
     "chart": ("vtkMRMLPlotChartNode", "slice chart"),
     "record": ("vtkMRMLTextNode", "analysis"),
+    "chartValues": ("vtkMRMLTableNode", "slice chart values"),
 }
 """Class of each node, and its name; except for the lines of the chart, the name of the CT stands before it."""
+
+
+OPTIONAL_RESULTS = frozenset({"chartValues"})
+"""Results without which an analysis is complete: scenes of an early version have none."""
 
 
 def resultNodesOf(scene: Any, volumeNode: Any) -> ResultNodes | None:
     """Find the results of a CT in the scene, for example in one that was loaded from a file; None if any is missing."""
     found = markedNodes(scene, volumeNode)
-    if not all(found.values()):
+    if not all(nodes or result in OPTIONAL_RESULTS for result, nodes in found.items()):
         return None
-    return ResultNodes(**{result: nodes[-1] for result, nodes in found.items()})
+    return ResultNodes(**{result: nodes[-1] for result, nodes in found.items() if nodes})
 
 
 def markedNodes(scene: Any, volumeNode: Any) -> dict[str, list[Any]]:
@@ -124,7 +137,9 @@ def removeNodes(scene: Any, nodes: Any) -> None:
         belongings = list(_belongings(node))
         scene.RemoveNode(node)
         for belonging in belongings:
-            scene.RemoveNode(belonging)
+            # Slicer's application removes most of them with their node; removing one again is an error there.
+            if belonging.GetScene() is not None:
+                scene.RemoveNode(belonging)
 
 
 def _belongings(node: Any) -> Iterator[Any]:

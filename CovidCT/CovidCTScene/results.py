@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,19 +12,31 @@ from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
 from CovidCTScene.chart import fillChart
 from CovidCTScene.edited import isEdited, leaveToUser
+from CovidCTScene.folders import folderOfNodes, leaveOutOfTree, newFolder, putIntoFolder, removeEmptyFolders
 from CovidCTScene.localization import fillColourNode, fillLocalizationNode
 from CovidCTScene.nodes import CLASSES_AND_NAMES, ResultNodes, mark, markedNodes, nodesOfClass, removeNodes, unmark
+from CovidCTScene.prepared_results import PreparedResults, preparing
 from CovidCTScene.scan import geometryOfVolumeNode
 from CovidCTScene.segmentation import fillSegmentationNode
-from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE, checksum
-from CovidCTScene.tables import fillMeasureTable, fillSliceTable
+from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE
+from CovidCTScene.tables import fillChartValues, fillMeasureTable, fillSliceTable
 from CovidCTScene.texts import tr as _
 
 MATRIX_TOLERANCE_MM = 1e-3
 """Grids count as the same up to this difference of their matrices; float32 headers differ by less."""
 
 
-def addAnalysisToScene(scene: Any, volumeNode: Any, analysis: Analysis) -> ResultNodes:
+FOLDER_KIND = "results"
+"""Marks the folder with the results of a CT."""
+
+
+def addAnalysisToScene(
+    scene: Any,
+    volumeNode: Any,
+    analysis: Analysis,
+    prepared: PreparedResults | None = None,
+    edited: bool | None = None,
+) -> ResultNodes:
     """Put the results of an analysis into the scene, in one batch.
 
     Earlier results of CovidCT for the same CT go once the new ones are complete; nothing else is touched. An earlier
@@ -39,6 +51,10 @@ def addAnalysisToScene(scene: Any, volumeNode: Any, analysis: Analysis) -> Resul
         The CT in that scene that was analyzed.
     analysis
         Its arrays have the grid of the CT.
+    prepared
+        The same in the form in which the scene takes it, as `preparing` gives it in any thread; None prepares it now.
+    edited
+        Whether earlier segments were edited by hand; None compares them now.
 
     Returns
     -------
@@ -52,7 +68,9 @@ def addAnalysisToScene(scene: Any, volumeNode: Any, analysis: Analysis) -> Resul
     """
     _checkSameGrid(volumeNode, analysis)
     earlier = [node for nodes in markedNodes(scene, volumeNode).values() for node in nodes]
-    edited = [node for node in earlier if node.IsA("vtkMRMLSegmentationNode") and isEdited(node, volumeNode)]
+    segmentations = [node for node in earlier if node.IsA("vtkMRMLSegmentationNode")]
+    byHand = [node for node in segmentations if (isEdited(node, volumeNode) if edited is None else edited)]
+    made = preparing(volumeNode)(analysis) if prepared is None else prepared
     added: dict[str, Any] = {}
     scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
     try:
@@ -63,16 +81,18 @@ def addAnalysisToScene(scene: Any, volumeNode: Any, analysis: Analysis) -> Resul
             added[result] = node
             mark(node, result, volumeNode)
         nodes = ResultNodes(**added)
-        _fill(nodes, volumeNode, analysis)
-        _placeBeside(scene, volumeNode, nodes)
+        _fill(nodes, volumeNode, analysis, made)
+        _placeBeside(scene, volumeNode, added.values(), earlier)
     except BaseException:
         # Whatever went wrong, a cancelled analysis too, half a result must not stay.
         removeNodes(scene, added.values())
+        removeEmptyFolders(scene)
         raise
     else:
-        for node in edited:
+        for node in byHand:
             leaveToUser(node)
-        _replaceEarlier(scene, [node for node in earlier if node not in edited])
+        _replaceEarlier(scene, [node for node in earlier if node not in byHand])
+        removeEmptyFolders(scene)
         return nodes
     finally:
         scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
@@ -97,18 +117,17 @@ def _checkSameGrid(volumeNode: Any, analysis: Analysis) -> None:
         )
 
 
-def _fill(nodes: ResultNodes, volumeNode: Any, analysis: Analysis) -> None:
-    # The package of the results needs more than Slicer ships, so it loads only after an analysis.
-    from CovidCTLib.results.record import analysis_json
-
-    fillSegmentationNode(nodes.segmentation, volumeNode, analysis)
-    nodes.segmentation.SetAttribute(CHECKSUM_ATTRIBUTE, checksum(analysis.lungs, analysis.opacities))
+def _fill(nodes: ResultNodes, volumeNode: Any, analysis: Analysis, prepared: PreparedResults) -> None:
+    fillSegmentationNode(nodes.segmentation, volumeNode, prepared)
+    nodes.segmentation.SetAttribute(CHECKSUM_ATTRIBUTE, prepared.checksum)
     fillColourNode(nodes.colours)
-    fillLocalizationNode(nodes.localization, nodes.colours, volumeNode, analysis)
+    fillLocalizationNode(nodes.localization, nodes.colours, volumeNode, prepared.heat)
     fillMeasureTable(nodes.measures, analysis)
     fillSliceTable(nodes.slices, analysis)
+    fillChartValues(nodes.chartValues, analysis)
+    leaveOutOfTree(nodes.chartValues)
     fillChart(nodes, volumeNode, analysis)
-    nodes.record.SetText(analysis_json(analysis))
+    nodes.record.SetText(prepared.record)
 
 
 def _replaceEarlier(scene: Any, earlier: list[Any]) -> None:
@@ -123,14 +142,13 @@ def _replaceEarlier(scene: Any, earlier: list[Any]) -> None:
             removeNodes(scene, [node])
 
 
-def _placeBeside(scene: Any, volumeNode: Any, nodes: ResultNodes) -> None:
-    """Put the results into the same study or folder as the CT in the Data module's tree."""
+def _placeBeside(scene: Any, volumeNode: Any, nodes: Iterable[Any], earlier: Iterable[Any]) -> None:
+    """Put the results into one folder beside the CT in the Data module's tree, where the earlier ones lie if any."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     volumeItem = hierarchy.GetItemByDataNode(volumeNode) if hierarchy is not None else 0
     if not volumeItem:
         return
     parent = hierarchy.GetItemParent(volumeItem)
-    for field in fields(ResultNodes):
-        node = getattr(nodes, field.name)
-        item = hierarchy.GetItemByDataNode(node) or hierarchy.CreateItem(parent, node)
-        hierarchy.SetItemParent(item, parent)
+    name = _("{ct} results").format(ct=volumeNode.GetName())
+    folder = folderOfNodes(hierarchy, earlier, parent, FOLDER_KIND) or newFolder(hierarchy, parent, name, FOLDER_KIND)
+    putIntoFolder(hierarchy, folder, list(nodes))

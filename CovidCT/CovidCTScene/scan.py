@@ -19,6 +19,17 @@ LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 SOURCE_FORMAT = "Slicer scene"
 
+SPACING_TOLERANCE = 1e-6
+"""Relative difference of a node's spacing from its matrix from which on the matrix counts: headers in float32 differ by
+less (IEEE 754, 24 bits)."""
+
+WRITTEN_DIGITS = 12
+"""Most digits of a spacing that a file states as a decimal number; DICOM's have up to 16 characters (PS3.5, DS)."""
+
+ROUNDING_STEPS = 4
+"""Steps between neighbouring floating-point numbers by which a spacing may differ from the one that was written: it
+comes from a square root of three squares (IEEE 754, each correct to half a step)."""
+
 
 def refusalOfVolumeNode(volumeNode: Any) -> str | None:
     """Say why a node cannot be analyzed, without looking at its voxels.
@@ -123,7 +134,10 @@ def geometryOfVolumeNode(volumeNode: Any) -> Geometry:
         If the axes are sheared or the spacing is zero.
     """
     ijkToLps = LPS_FROM_RAS @ ijkToRasOfVolumeNode(volumeNode)
-    spacing = np.linalg.norm(ijkToLps[:3, :3], axis=0)
+    # The node's own spacing, for the matrix holds it times the direction: 5.999999999999999 where the file says 6.
+    told = np.array([_asWritten(step) for step in volumeNode.GetSpacing()])
+    norms = np.linalg.norm(ijkToLps[:3, :3], axis=0)
+    spacing = np.where(np.isclose(told, norms, rtol=SPACING_TOLERANCE, atol=0.0), told, norms)
     # A zero column stays zero, so that the library's own check of the spacing speaks, not a division by zero.
     direction = ijkToLps[:3, :3] / np.where(spacing > 0, spacing, 1.0)
     x, y, z = volumeNode.GetImageData().GetDimensions()
@@ -133,3 +147,9 @@ def geometryOfVolumeNode(volumeNode: Any) -> Geometry:
         (float(ijkToLps[0, 3]), float(ijkToLps[1, 3]), float(ijkToLps[2, 3])),
         tuple(float(value) for value in direction.ravel()),
     )
+
+
+def _asWritten(value: float) -> float:
+    """Give the number of few digits that a spacing was before it was computed; others stay as they are."""
+    short = float(f"{value:.{WRITTEN_DIGITS}g}")
+    return short if abs(short - value) <= ROUNDING_STEPS * np.spacing(abs(value)) else float(value)

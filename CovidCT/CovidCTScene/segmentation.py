@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 import slicer
-import vtk
 from numpy.typing import NDArray
-from vtk.util.numpy_support import numpy_to_vtk
 
-from CovidCTLib.analysis import Analysis
-from CovidCTLib.labels import LUNG_LABELS, OPACITY_LABELS, PLEURAL_EFFUSION, Label
+from CovidCTLib.labels import LUNG_LABELS, Label
+from CovidCTScene.prepared_results import PreparedResults, orientedImage
 from CovidCTScene.scan import ijkToRasOfVolumeNode
 from CovidCTScene.segment_voxels import BINARY_LABELMAP
 
@@ -21,7 +19,7 @@ LUNG_FILL_DISPLAY_OPACITY = 0.15
 LUNG_3D_DISPLAY_OPACITY = 0.3
 
 
-def fillSegmentationNode(segmentationNode: Any, volumeNode: Any, analysis: Analysis) -> None:
+def fillSegmentationNode(segmentationNode: Any, volumeNode: Any, prepared: PreparedResults) -> None:
     """Put lungs and opacities into an empty segmentation node.
 
     Right and left lung share one layer and hold the diseased lung too; the opacities share another, so that a lung
@@ -34,8 +32,8 @@ def fillSegmentationNode(segmentationNode: Any, volumeNode: Any, analysis: Analy
         A vtkMRMLSegmentationNode in the scene.
     volumeNode
         The CT, which becomes the reference geometry.
-    analysis
-        Its ``lungs`` and ``opacities`` have the grid of the CT.
+    prepared
+        Holds the layers.
     """
     segmentationNode.CreateDefaultDisplayNodes()
     segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
@@ -44,18 +42,34 @@ def fillSegmentationNode(segmentationNode: Any, volumeNode: Any, analysis: Analy
         segmentation.SetSourceRepresentationName(BINARY_LABELMAP)
     else:  # Slicer up to 5.6
         segmentation.SetMasterRepresentationName(BINARY_LABELMAP)
-    ijkToRas = ijkToRasOfVolumeNode(volumeNode)
-    for array, labels in ((analysis.lungs, LUNG_LABELS), (analysis.opacities, OPACITY_LABELS)):
-        layer = _orientedImage(array, ijkToRas)
-        for value, label in enumerate(labels, start=1):
-            # No network predicts effusion yet; an empty segment would read as: looked for and not found.
-            if label is PLEURAL_EFFUSION and not (array == value).any():
-                continue
+    for layer, segments in prepared.layers:
+        for value, label in segments:
             segmentation.AddSegment(_segment(label, layer, value), label.segment_id)
     display = segmentationNode.GetDisplayNode()
     for label in LUNG_LABELS:
         display.SetSegmentOpacity2DFill(label.segment_id, LUNG_FILL_DISPLAY_OPACITY)
         display.SetSegmentOpacity3D(label.segment_id, LUNG_3D_DISPLAY_OPACITY)
+
+
+def fillChangeNode(segmentationNode: Any, volumeNode: Any, labels: NDArray[np.uint8]) -> None:
+    """Put the map of what changed into an empty segmentation node.
+
+    Parameters
+    ----------
+    segmentationNode, volumeNode
+        As for `fillSegmentationNode`; the CT is the later study.
+    labels
+        uint8 on the grid of the CT: 0, or a value of `CovidCTLib.followup.result.CHANGE_LABELS`. Each of these has a
+        segment, empty where nothing was found.
+    """
+    from CovidCTLib.followup.result import CHANGE_LABELS
+
+    segmentationNode.CreateDefaultDisplayNodes()
+    segmentationNode.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    segmentation = segmentationNode.GetSegmentation()
+    layer = orientedImage(labels, ijkToRasOfVolumeNode(volumeNode))
+    for label in CHANGE_LABELS.values():
+        segmentation.AddSegment(_segment(label, layer, label.value), label.segment_id)
 
 
 def _segment(label: Label, layer: Any, value: int) -> Any:
@@ -69,27 +83,3 @@ def _segment(label: Label, layer: Any, value: int) -> Any:
     segment.AddRepresentation(BINARY_LABELMAP, layer)
     segment.SetLabelValue(value)
     return segment
-
-
-def _orientedImage(array: NDArray[np.uint8], ijkToRas: NDArray[np.float64]) -> Any:
-    """Copy the labelled part of an array (z, y, x) into an oriented image whose extent is that part's place."""
-    bounds = []
-    for axis in range(3):
-        used = np.flatnonzero(array.any(axis=tuple(other for other in range(3) if other != axis)))
-        # An empty layer keeps one background voxel, for an image without voxels cannot be stored.
-        bounds.append((int(used[0]), int(used[-1])) if used.size else (0, 0))
-    part = array[tuple(slice(low, high + 1) for low, high in bounds)]
-    image = slicer.vtkOrientedImageData()
-    (zLow, zHigh), (yLow, yHigh), (xLow, xHigh) = bounds
-    image.SetExtent(xLow, xHigh, yLow, yHigh, zLow, zHigh)
-    image.SetImageToWorldMatrix(_matrix(ijkToRas))
-    scalars = numpy_to_vtk(np.ascontiguousarray(part).ravel(), deep=True, array_type=vtk.VTK_UNSIGNED_CHAR)
-    scalars.SetName("ImageScalars")
-    image.GetPointData().SetScalars(scalars)
-    return image
-
-
-def _matrix(values: NDArray[np.float64]) -> Any:
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy([float(value) for value in values.ravel()])
-    return matrix

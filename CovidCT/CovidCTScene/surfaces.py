@@ -126,8 +126,13 @@ class Surfaces:
                 else surfaceOf(copy.voxels, part.value, copy.extent, copy.imageToWorld, self._smoothing)
             )
 
-    def show(self) -> None:
+    def show(self, turn: bool = True) -> None:
         """Give the surfaces to the segments, and show them in the 3D views.
+
+        Parameters
+        ----------
+        turn
+            Whether the views turn to them, as `CovidCTScene.views.showSurfaces`.
 
         Raises
         ------
@@ -140,7 +145,7 @@ class Surfaces:
             segmentation.GetSegment(identifier).AddRepresentation(CLOSED_SURFACE, surface)
         # The views and the other modules' buttons look again at what there is.
         segmentation.InvokeEvent(segmentation.ContainedRepresentationNamesModified)
-        showSurfaces(self._scene, self._nodes, isFirst=True)
+        showSurfaces(self._scene, self._nodes, turn)
 
     def _check(self) -> None:
         node = self._nodes.segmentation

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import CanonicalGrid
 from CovidCTLib.hu import READING_WINDOW, WINDOWS
-from CovidCTScene.layout import center3DViews, show3DView
-from CovidCTScene.nodes import VOLUME_REFERENCE, ResultNodes, isResult, nodesOfClass
+from CovidCTScene.layout import fit3DViews, show3DView
+from CovidCTScene.nodes import FOLLOW_UP_ATTRIBUTE, VOLUME_REFERENCE, ResultNodes, isResult, nodesOfClass
 from CovidCTScene.scan import LPS_FROM_RAS, geometryOfVolumeNode, ijkToRasOfVolumeNode
 from CovidCTScene.texts import tr as _
 
@@ -33,9 +33,31 @@ HIDDEN_ATTRIBUTE = "CovidCT.Hidden"
 
 
 def showAnalysis(scene: Any, volumeNode: Any, nodes: ResultNodes) -> None:
-    """Show the CT with its segments and the localization as an overlay in every slice view of the scene."""
+    """Show the CT with its segments in every slice view of the scene; the heat map waits until it is asked for."""
     _putIntoViews(scene, volumeNode)
-    showHeatMap(scene, volumeNode, nodes, True)
+    _showSegmentsOf(scene, nodes)
+
+
+def showCt(scene: Any, volumeNode: Any, nodes: ResultNodes | None) -> None:
+    """Show a CT that was chosen in every slice view: its segments if it has results, and no other CT's heat map.
+
+    Parameters
+    ----------
+    scene
+        The scene. Where all slice views show the CT already, only segments and heat maps of other CTs are hidden.
+    volumeNode
+        The CT.
+    nodes
+        Its results; None where it has none, and then the segments of all other CTs are hidden.
+    """
+    _putIntoViews(scene, volumeNode)
+    own = nodes.localization.GetID() if nodes is not None else None
+    for composite in nodesOfClass(scene, "vtkMRMLSliceCompositeNode"):
+        laidOver = composite.GetForegroundVolumeID()
+        node = scene.GetNodeByID(laidOver) if laidOver and laidOver != own else None
+        if node is not None and isResult(node, "localization"):
+            composite.SetForegroundVolumeID(None)
+    _showSegmentsOf(scene, nodes)
 
 
 def showHeatMap(scene: Any, volumeNode: Any, nodes: ResultNodes, shown: bool) -> None:
@@ -92,14 +114,17 @@ def _putIntoViews(scene: Any, volumeNode: Any) -> None:
             view.JumpSliceByCentering(*(float(value) for value in middle[:3]))
 
 
-def _showSegmentsOf(scene: Any, nodes: ResultNodes) -> None:
+def _showSegmentsOf(scene: Any, nodes: ResultNodes | None) -> None:
     """Hide CovidCT's segments of every other CT, and show those of this one again if they were hidden so."""
-    own = nodes.segmentation
+    own = nodes.segmentation.GetNodeReferenceID(VOLUME_REFERENCE) if nodes is not None else None
     for node in nodesOfClass(scene, "vtkMRMLSegmentationNode"):
         display = node.GetDisplayNode()
+        if display is not None and node.GetAttribute(FOLLOW_UP_ATTRIBUTE):
+            # The map of what changed lies over the segments.
+            display.SetVisibility(False)
         if display is None or not isResult(node, "segmentation"):
             continue
-        if node.GetNodeReferenceID(VOLUME_REFERENCE) == own.GetNodeReferenceID(VOLUME_REFERENCE):
+        if node.GetNodeReferenceID(VOLUME_REFERENCE) == own:
             if node.GetAttribute(HIDDEN_ATTRIBUTE):
                 display.SetVisibility(True)
             node.RemoveAttribute(HIDDEN_ATTRIBUTE)
@@ -148,24 +173,24 @@ def show3D(scene: Any, nodes: ResultNodes, shown: bool = True) -> None:
     isFirst = not segmentationNode.GetSegmentation().ContainsRepresentation(CLOSED_SURFACE)
     if isFirst:
         segmentationNode.CreateClosedSurfaceRepresentation()
-    showSurfaces(scene, nodes, isFirst)
+    showSurfaces(scene, nodes, turn=isFirst)
 
 
-def showSurfaces(scene: Any, nodes: ResultNodes, isFirst: bool) -> None:
-    """Show surfaces that are there, as `show3D`; only the first time the 3D views turn to them."""
+def showSurfaces(scene: Any, nodes: ResultNodes, turn: bool) -> None:
+    """Show surfaces that are there, as `show3D`; with ``turn`` the 3D views turn to them, and hold all of them."""
     _showSegmentsOf(scene, nodes)
     display = nodes.segmentation.GetDisplayNode()
     display.SetPreferredDisplayRepresentationName3D(CLOSED_SURFACE)
     display.SetVisibility(True)
     display.SetVisibility3D(True)
     show3DView(scene)
-    middle = _middleOfSurfaces(nodes.segmentation.GetSegmentation()) if isFirst else None
-    if middle is not None:
-        center3DViews(scene, middle)
+    box = _boxOfSurfaces(nodes.segmentation.GetSegmentation()) if turn else None
+    if box is not None:
+        fit3DViews(scene, *box)
 
 
-def _middleOfSurfaces(segmentation: Any) -> NDArray[np.float64] | None:
-    """Give the middle of the box around all surfaces, RAS in mm; None where nothing was found."""
+def _boxOfSurfaces(segmentation: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Give the low and the high corner of the box around all surfaces, RAS in mm; None where nothing was found."""
     surfaces = [
         segmentation.GetNthSegment(index).GetRepresentation(CLOSED_SURFACE)
         for index in range(segmentation.GetNumberOfSegments())
@@ -173,8 +198,7 @@ def _middleOfSurfaces(segmentation: Any) -> NDArray[np.float64] | None:
     bounds = [surface.GetBounds() for surface in surfaces if surface is not None and surface.GetNumberOfPoints()]
     if not bounds:
         return None
-    low, high = np.min(bounds, axis=0)[::2], np.max(bounds, axis=0)[1::2]
-    return np.asarray((low + high) / 2)
+    return np.min(bounds, axis=0)[::2], np.max(bounds, axis=0)[1::2]
 
 
 def is3DShown(nodes: ResultNodes) -> bool:
@@ -290,7 +314,7 @@ def jumpToSlice(scene: Any, volumeNode: Any, index: int) -> NDArray[np.float64]:
     """Move the slice views and the crosshair to an axial slice of the CT.
 
     A visible crosshair keeps its place within the slice, so that sagittal and coronal views stay where the reader put
-    them; without one the views go to the slice's centre.
+    them; without one the views go to the slice's centre, and it stays hidden.
 
     Parameters
     ----------
@@ -322,5 +346,4 @@ def jumpToSlice(scene: Any, volumeNode: Any, index: int) -> NDArray[np.float64]:
     )
     if crosshair is not None:
         crosshair.SetCrosshairRAS(right, anterior, superior)
-        crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.ShowBasic)
     return point

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from CovidCTLib.checks.sample import Sample, refuse
 from CovidCTLib.errors import Notice
+from CovidCTLib.framing import Body
 from CovidCTLib.hu import AERATION_BANDS, LOWEST_HU, NETWORK_HIGH_HU
 
 TISSUE_FROM_HU = -500
@@ -213,8 +215,8 @@ def check_clipping(sample: Sample, highest_hu: int) -> tuple[Notice, ...]:
     return tuple(found)
 
 
-def check_metal(sample: Sample, voxel_ml: float) -> tuple[Notice, ...]:
-    """Measure how much metal is in view.
+def check_metal(sample: Sample, voxel_ml: float, body: Body) -> tuple[Notice, ...]:
+    """Measure how much metal is in the body; that of table and clothes makes no streaks in the lungs.
 
     Parameters
     ----------
@@ -222,15 +224,31 @@ def check_metal(sample: Sample, voxel_ml: float) -> tuple[Notice, ...]:
         Of the scan.
     voxel_ml
         Volume of one voxel of the scan in ml.
+    body
+        Of the scan.
     """
-    metal_ml = sample.count(METAL_HU) * sample.voxels * voxel_ml
+    places = np.nonzero(sample.hu >= METAL_HU)
+    if not places[0].size:
+        return ()
+    inside = _filled(body)[
+        tuple(
+            np.minimum((step // 2 + step * index) // coarse, size - 1)
+            for step, index, coarse, size in zip(sample.every, places, body.step, body.trunk.shape, strict=True)
+        )
+    ]
+    metal_ml = float(np.count_nonzero(inside)) * sample.voxels * voxel_ml
     if metal_ml <= MAX_METAL_ML:
         return ()
     text = (
-        f"There are {metal_ml:.1f} ml of metal in view (at or above {METAL_HU} HU). Its streaks can look like "
+        f"There are {metal_ml:.1f} ml of metal in the body (at or above {METAL_HU} HU). Its streaks can look like "
         "opacities and hide others; look at the slices with it."
     )
     return (Notice("metal", text, "warn", round(metal_ml, 2), MAX_METAL_ML, "ml"),)
+
+
+def _filled(body: Body) -> NDArray[np.bool_]:
+    """Fill the trunk slice by slice."""
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in body.trunk])
 
 
 def check_noise(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float]) -> tuple[Notice, ...]:

@@ -32,11 +32,14 @@ class Sample:
         ``counts[i]`` voxels of the sample have the value ``LOWEST_HU + i``; ``counts[0]`` holds all padding.
     voxels
         How many voxels of the scan one voxel of the sample stands for.
+    every
+        Voxels of the scan from one of the sample to the next along z, y and x; the first is the half of it.
     """
 
     hu: NDArray[np.int16]
     counts: NDArray[np.int64]
     voxels: float
+    every: tuple[int, int, int]
 
     def count(self, low_hu: int, high_hu: int | None = None) -> int:
         """Count the sample's voxels from ``low_hu`` (inclusive) to ``high_hu`` (exclusive; None: no limit)."""
@@ -72,15 +75,17 @@ def take_sample(hu: NDArray[np.int16]) -> Sample:
     coarse = np.ascontiguousarray(hu[every_z // 2 :: every_z, every // 2 :: every, every // 2 :: every])
     # Values from -1024 on, as every scan has them; int32 is what counting needs.
     counts = np.bincount(coarse.ravel().astype(np.int32) - LOWEST_HU, minlength=int(-2 * LOWEST_HU))
-    return Sample(coarse, counts, hu.size / coarse.size)
+    return Sample(coarse, counts, hu.size / coarse.size, (every_z, every, every))
 
 
-def refuse(code: str, text: str, value: float, limit: float, unit: str) -> QualityError:
+def refuse(code: str, text: str, value: float, limit: float, unit: str, *, hint: str = "") -> QualityError:
     """Make the error of a check that refuses; the caller raises it.
 
     Parameters
     ----------
     code, text, value, limit, unit
         As in `CovidCTLib.errors.Notice`; the text is the error's message.
+    hint
+        As in `CovidCTLib.errors.CovidCTError`.
     """
-    return QualityError(text, notice=Notice(code, text, "refuse", value, limit, unit))
+    return QualityError(text, hint=hint, notice=Notice(code, text, "refuse", value, limit, unit))

@@ -286,7 +286,7 @@ def _head_and_feet(
     if not (above < MAX_AIRWAY_AT_APEX_CM2 and below >= MIN_AIRWAY_AT_BASE_CM2):
         return []
     text = (
-        f"The windpipe (air at {AIR_HU} HU between the lungs) is seen at the lower end, {below:.1f} cm2, not at the "
+        f"The windpipe (air at {AIR_HU} HU between the lungs) is seen at the lower end, {below:.1f} cm², not at the "
         "upper one. Head and feet may be exchanged in the header, and with them right and left; check the orientation."
     )
     return [Notice("head-feet-doubtful", text, "warn", round(below, 2), MIN_AIRWAY_AT_BASE_CM2, "cm2")]

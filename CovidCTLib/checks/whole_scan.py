@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidCTLib.checks.body import check_body
 from CovidCTLib.checks.intensities import check_clipping, check_hounsfield, check_metal, check_noise
 from CovidCTLib.checks.sample import take_sample
 from CovidCTLib.checks.stack import check_stack
 from CovidCTLib.errors import Notice
+from CovidCTLib.framing import find_body
 from CovidCTLib.geometry import OBLIQUE_TOLERANCE_DEG, CanonicalGrid
 
 MAX_SLICE_SPACING_MM = 5.5
@@ -50,14 +52,17 @@ def check_scan(
     Raises
     ------
     QualityError
-        If the values cannot be the HU of a chest, or the slices are out of order.
+        If the values cannot be the HU of a chest, the slices are out of order or not axial, or the body has a size that
+        nobody has.
     """
     sample = take_sample(hu)
     spacing = grid.geometry.spacing_zyx_mm
     notices = [*check_hounsfield(sample), *_check_grid(grid, spacing_known, slice_thickness_mm)]
     notices += check_clipping(sample, int(hu.max()))
+    body = find_body(hu, spacing)
+    notices += check_body(grid, body, spacing_known)
     if spacing_known:
-        notices += check_metal(sample, grid.geometry.voxel_volume_mm3 / 1000)
+        notices += check_metal(sample, grid.geometry.voxel_volume_mm3 / 1000, body)
     notices += check_noise(hu, spacing)
     notices += check_stack(hu, spacing[0])
     return tuple(notices)

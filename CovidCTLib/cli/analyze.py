@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,19 +14,20 @@ from CovidCTLib.cli.arguments import (
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_limit_arguments,
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
-    finite_number,
+    grid_options,
     models_from,
     options_from,
     require_ct,
 )
 from CovidCTLib.cli.interruption import Interruption
+from CovidCTLib.cli.notice_hints import hint_of
 from CovidCTLib.cli.progress import READING, WHOLE, WRITING, SilentReporter, make_reporter, say
 from CovidCTLib.cli.summary import summary_lines
 from CovidCTLib.errors import CancelledError, OptionsError
-from CovidCTLib.hu import HIGH_OPACITY_HU, VESSEL_HU
 
 CANCELLED = "Cancelled; nothing was written."
 """What is said after Ctrl-C or a polite kill."""
@@ -33,6 +35,7 @@ CANCELLED = "Cancelled; nothing was written."
 if TYPE_CHECKING:
     from CovidCTLib.analysis import Analysis
     from CovidCTLib.cli.arguments import Commands
+    from CovidCTLib.dicom_results.segmentation import SegmentKind
     from CovidCTLib.models.store import ModelStore
     from CovidCTLib.options import Options
     from CovidCTLib.scan import Scan
@@ -50,8 +53,9 @@ complete:
   measures.csv            volumes, percentages and scores, each with its definition
   slices.csv              the same for each slice
   analysis.json           everything above but the images, for programs
+  dicom/                  SEG, SR, report and pictures for the archive, with --dicom
 
-No patient's name, number or birth date is written anywhere, unless --with-identifiers asks for it."""
+No patient's name, number or birth date is written anywhere, unless --with-identifiers or --dicom asks for it."""
 
 _EPILOG = """\
 examples:
@@ -83,33 +87,20 @@ def add_parser(commands: Commands) -> None:
         "analysis.json, which then hold patient data and say so",
     )
     parser.add_argument("--no-report", action="store_true", help="do not make report.html")
+    parser.add_argument(
+        "--dicom",
+        action="store_true",
+        help="also write the results as DICOM objects of the CT's study, into OUT/dicom: SEG, SR, report, pictures, "
+        "localization; they hold the patient's data as the CT does (needs: pip install 'covidct[dicom]')",
+    )
+    parser.add_argument(
+        "--dicom-labelmap",
+        action="store_true",
+        help="as --dicom, with label maps (DICOM 2024c) in place of a binary segmentation, which every reader knows",
+    )
     add_pdf_argument(parser, "report.pdf")
     add_engine_arguments(parser)
-    limits = parser.add_argument_group("limits")
-    limits.add_argument(
-        "--slice-threshold",
-        type=finite_number,
-        metavar="P",
-        help="probability, 0 to 1, from which a slice is called like COVID-19 (default: the classifier's own)",
-    )
-    limits.add_argument(
-        "--case-threshold",
-        type=finite_number,
-        metavar="F",
-        help="share of such slices, 0 to 1, above which the case is called like COVID-19 (default: the classifier's)",
-    )
-    limits.add_argument(
-        "--high-opacity",
-        type=finite_number,
-        metavar="HU",
-        help=f"HU from which an opacity counts as high opacity (default: {HIGH_OPACITY_HU})",
-    )
-    limits.add_argument(
-        "--vessel",
-        type=finite_number,
-        metavar="HU",
-        help=f"HU from which lung counts as vessel (default: {VESSEL_HU})",
-    )
+    add_limit_arguments(parser)
     add_display_arguments(parser)
     parser.set_defaults(run=run, cancelled=CANCELLED)
 
@@ -138,6 +129,11 @@ def run(args: argparse.Namespace) -> int:
     if args.pdf and args.no_report:
         raise OptionsError("--pdf puts the report on paper, but --no-report leaves it out. Give one of the two.")
     check_pdf(args)
+    dicom = args.dicom or args.dicom_labelmap
+    if dicom:
+        from CovidCTLib.dicom_results import check_all_possible
+
+        check_all_possible()
     require_ct(args.input)
     check_output_folder(args.output)
     models = models_from(args)
@@ -151,13 +147,22 @@ def run(args: argparse.Namespace) -> int:
             series=args.series,
             acquisition=args.acquisition,
             with_study_date=args.study_date,
-            assume_axial=args.assume_axial,
             identified=args.with_identifiers,
+            with_source=dicom,
+            **grid_options(args),
         )
         seconds = time.perf_counter() - started
         reporter.show("reading", READING[1])
         analysis = analyze_and_write(
-            scan, options, args.output, reporter, seconds, models=models, report=not args.no_report, pdf=args.pdf
+            scan,
+            options,
+            args.output,
+            reporter,
+            seconds,
+            models=models,
+            report=not args.no_report,
+            pdf=args.pdf,
+            dicom=("labelmap" if args.dicom_labelmap else "binary") if dicom else None,
         )
     tell_results(analysis, args, report=not args.no_report, pdf=args.pdf)
     return 0
@@ -174,6 +179,7 @@ def analyze_and_write(
     report: bool = True,
     pdf: bool = False,
     with_scan: bool = False,
+    dicom: SegmentKind | None = None,
 ) -> Analysis:
     """Analyze a scan and write its results, showing progress; every command that analyzes goes this way.
 
@@ -193,6 +199,8 @@ def analyze_and_write(
         Own networks; None takes those that come with CovidCT.
     report, pdf, with_scan
         Whether ``report.html``, ``report.pdf`` and ``ct.nii.gz`` are written.
+    dicom
+        Kind of the DICOM segmentation, where DICOM results are written; the scan must have its source.
 
     Raises
     ------
@@ -215,6 +223,7 @@ def analyze_and_write(
             report=report,
             pdf=pdf,
             scan=with_scan,
+            also=None if dicom is None else _dicom_writer(analysis, dicom),
             progress=reporter.part(WRITING),
             cancelled=Interruption.requested,
         )
@@ -225,6 +234,19 @@ def analyze_and_write(
             raise CancelledError("Cancelled, but the results had already been written completely.") from stop
         raise CancelledError(CANCELLED) from stop
     return analysis
+
+
+def _dicom_writer(analysis: Analysis, kind: SegmentKind) -> Callable[[Path], None]:
+    """Make what writes the DICOM results into their folder among the results."""
+    from CovidCTLib.dicom_results import DICOM_FOLDER, study_of, write_objects
+
+    study = study_of(analysis)
+
+    def write(folder: Path) -> None:
+        (folder / DICOM_FOLDER).mkdir()
+        write_objects(study, folder / DICOM_FOLDER, kind)
+
+    return write
 
 
 def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool, pdf: bool = False) -> None:
@@ -241,7 +263,7 @@ def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool, 
     """
     for notice in analysis.notices:
         if notice.severity != "note":
-            say(f"covidct: warning: {notice.text}", sys.stderr)
+            say(f"covidct: warning: {notice.text}{hint_of(notice)}", sys.stderr)
     if args.quiet or args.progress == "json":
         return
     for line in summary_lines(analysis, Path(args.output), report=report):
@@ -250,3 +272,7 @@ def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool, 
         from CovidCTLib.results import PDF_FILE
 
         say(f"PDF:           {Path(args.output) / PDF_FILE}")
+    if getattr(args, "dicom", False) or getattr(args, "dicom_labelmap", False):
+        from CovidCTLib.dicom_results import DICOM_FOLDER
+
+        say(f"DICOM:         {Path(args.output) / DICOM_FOLDER} (with the patient's data, for the CT's study)")

@@ -5,16 +5,25 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from CovidCTLib.cli.progress import PROGRESS_KINDS
 from CovidCTLib.errors import InputError
+from CovidCTLib.hu import bands_between
 from CovidCTLib.options import LUNG_ENGINES, Options
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import ModelStore
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+class GridOptions(TypedDict):
+    """What stands for a header that is wrong about the grid, as `CovidCTLib.reading.read_scan` takes it."""
+
+    assume_axial: bool
+    geometry: Literal["sform", "qform"] | None
+    spacing_zyx_mm: tuple[float, float, float] | None
 
 
 def finite_number(text: str) -> float:
@@ -84,6 +93,53 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add every limit that decides what is counted."""
+    own = Options()
+    group = parser.add_argument_group("limits")
+    for name, metavar, words in (
+        (
+            "--slice-threshold",
+            "P",
+            "probability, 0 to 1, from which a slice is called like COVID-19 (default: the classifier's own)",
+        ),
+        (
+            "--case-threshold",
+            "F",
+            "share of such slices, 0 to 1, above which the case is called like COVID-19 (default: the classifier's)",
+        ),
+        (
+            "--localization-threshold",
+            "V",
+            "localization, 0 to 1, under which it becomes 0 before it is smoothed, and from which lung counts as "
+            f"localized (default: {own.localization_threshold:g})",
+        ),
+        (
+            "--localization-sigma",
+            "MM",
+            "standard deviation in mm of the Gaussian that smooths the localization; 0 does not smooth (default: "
+            f"{own.localization_sigma_mm:g})",
+        ),
+        (
+            "--high-opacity",
+            "HU",
+            f"HU from which an opacity counts as high opacity (default: {own.high_opacity_hu})",
+        ),
+        ("--vessel", "HU", f"HU from which lung counts as vessel (default: {own.vessel_hu})"),
+    ):
+        group.add_argument(name, type=finite_number, metavar=metavar, help=words)
+    names = [band.name for band in own.aeration_bands]
+    ends = " ".join(f"{band.high_hu:g}" for band in own.aeration_bands[:-1])
+    group.add_argument(
+        "--aeration-limits",
+        type=finite_number,
+        nargs=len(names) - 1,
+        metavar="HU",
+        help=f"rising HU at which {', '.join(names[:-1])} end and the next band begins; the last one, {names[-1]}, has "
+        f"no end (default: {ends})",
+    )
+
+
 def add_models_argument(group: argparse._ActionsContainer, description: str) -> None:
     """Add ``--models``, which may be given several times."""
     group.add_argument("--models", action="append", type=Path, default=[], metavar="FOLDER", help=description)
@@ -115,11 +171,34 @@ def add_reading_arguments(parser: argparse._ActionsContainer) -> None:
         help="which acquisition of the series, where it holds several: its number in 'covidct series' (default: all "
         "that fit together, else the largest)",
     )
+    add_grid_arguments(parser)
+
+
+def add_grid_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add what stands for a header that is wrong about the grid."""
     parser.add_argument(
         "--assume-axial",
         action="store_true",
         help="take the slices for axial ones where a converter lost or broke their orientation",
     )
+    parser.add_argument(
+        "--geometry",
+        choices=("sform", "qform"),
+        help="which of the two grids of a NIfTI header is taken where they differ (default: the scanner's sform)",
+    )
+    parser.add_argument(
+        "--spacing",
+        nargs=3,
+        type=finite_number,
+        metavar=("Z", "Y", "X"),
+        help="distance of slices, rows and columns in mm, where the header's is wrong or missing",
+    )
+
+
+def grid_options(args: argparse.Namespace) -> GridOptions:
+    """Make the arguments of `read_scan` from those of `add_grid_arguments`."""
+    spacing = None if args.spacing is None else (args.spacing[0], args.spacing[1], args.spacing[2])
+    return {"assume_axial": args.assume_axial, "geometry": args.geometry, "spacing_zyx_mm": spacing}
 
 
 def add_pdf_argument(parser: argparse._ActionsContainer, file: str) -> None:
@@ -187,7 +266,7 @@ def require_ct(path: str) -> None:
 
     if is_result_folder(path):
         raise InputError(
-            "A CT was expected, but this is a folder of results of 'covidct analyze'. Give the CT that was analyzed."
+            "A CT was expected, but this is a folder of results of CovidCT. Give the CT that was analyzed."
         )
 
 
@@ -199,11 +278,16 @@ def options_from(args: argparse.Namespace) -> Options:
     OptionsError
         If a value is out of its range.
     """
-    given = {
+    given: dict[str, Any] = {
         "slice_threshold": getattr(args, "slice_threshold", None),
         "case_threshold": getattr(args, "case_threshold", None),
         "high_opacity_hu": getattr(args, "high_opacity", None),
         "vessel_hu": getattr(args, "vessel", None),
+        "localization_threshold": getattr(args, "localization_threshold", None),
+        "localization_sigma_mm": getattr(args, "localization_sigma", None),
     }
+    limits_hu = getattr(args, "aeration_limits", None)
+    if limits_hu is not None:
+        given["aeration_bands"] = bands_between(limits_hu)
     chosen = {name: value for name, value in given.items() if value is not None}
     return Options(lungs=args.lungs, device=args.device, threads=args.threads, **chosen)

@@ -12,9 +12,11 @@ from CovidCTLib.cli.arguments import (
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_grid_arguments,
     add_pdf_argument,
     check_pdf,
     finite_number,
+    grid_options,
     options_from,
 )
 from CovidCTLib.cli.progress import say, write_json_line
@@ -84,6 +86,9 @@ def add_parser(commands: Commands) -> None:
     add_pdf_argument(parser, "cohort.pdf")
     _add_source_arguments(parser)
     _add_cluster_arguments(parser)
+    add_grid_arguments(
+        parser.add_argument_group("where the headers are wrong about the grid (of all scans of the source)")
+    )
     add_engine_arguments(parser)
     add_display_arguments(parser)
     parser.set_defaults(run=run, cancelled=CANCELLED)
@@ -219,6 +224,7 @@ def _settings_from(args: argparse.Namespace) -> CohortSettings:
         timeout_s=TIMEOUT_S if args.timeout is None else args.timeout,
         memory_gb=args.memory_per_process,
         analyzer=args.analyzer,
+        **grid_options(args),
     )
 
 

@@ -125,7 +125,7 @@ def _of_scan(name: str) -> Iterator[None]:
     try:
         yield
     except (InputError, OptionsError, QualityError) as error:
-        raise type(error)(f"Scan {name}: {error}", notice=error.notice) from error
+        raise type(error)(f"Scan {name}: {error}", notice=error.notice, hint=error.hint) from error
 
 
 def _slice(

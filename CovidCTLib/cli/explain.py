@@ -14,6 +14,7 @@ from CovidCTLib.cli.arguments import (
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
+    grid_options,
     models_from,
     options_from,
     require_ct,
@@ -78,6 +79,12 @@ def add_parser(commands: Commands) -> None:
         help="how many of the worst slices: among those called abnormal, the largest area of opacity first, then the "
         "highest probability (default: 3)",
     )
+    parser.add_argument(
+        "--results",
+        metavar="FOLDER",
+        help="finished results of this CT, as 'covidct analyze' writes them; lungs and opacities are taken from there, "
+        "and only the slice classifier runs (default: the CT is analyzed first)",
+    )
     parser.add_argument("--samples", type=int, metavar="S", help="LIME's samples a slice (default: 500)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all chance (default: 0)")
     add_reading_arguments(parser)
@@ -107,12 +114,15 @@ def run(args: argparse.Namespace) -> int:
     CancelledError
         On Ctrl-C or a polite kill.
     """
-    from CovidCTLib.results import check_output_folder
+    from CovidCTLib.results import check_output_folder, read_analysis, read_stored_record
 
     options = options_from(args)
     check_pdf(args)
     require_ct(args.input)
     check_output_folder(args.output)
+    if args.results is not None:
+        # What is no result folder is refused before a CT is read, which takes longer.
+        read_stored_record(args.results)
     models = models_from(args)
 
     from CovidCTLib.explanation import DEFAULT_SAMPLES, DEFAULT_WORST, explain_slices, write_explanation
@@ -128,13 +138,16 @@ def run(args: argparse.Namespace) -> int:
     models = models if models is not None else ModelStore(device=options.device)
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", READING[0])
-        scan = read_scan(args.input, series=args.series, acquisition=args.acquisition, assume_axial=args.assume_axial)
+        scan = read_scan(args.input, series=args.series, acquisition=args.acquisition, **grid_options(args))
         # Before the networks work for a minute.
         check_slice_numbers(args.slices or (), CanonicalGrid(scan.geometry).geometry.shape_zyx[0])
         try:
-            analysis = analyze(
-                scan, options, models=models, progress=reporter.part(_ANALYSIS), cancelled=Interruption.requested
-            )
+            if args.results is not None:
+                analysis = read_analysis(args.results, scan)
+            else:
+                analysis = analyze(
+                    scan, options, models=models, progress=reporter.part(_ANALYSIS), cancelled=Interruption.requested
+                )
             explanation = explain_slices(
                 analysis,
                 args.slices,

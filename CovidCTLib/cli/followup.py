@@ -41,9 +41,9 @@ STUDIES_SHARE = 0.6
 """Share of the whole way that reading and analyzing the studies takes, for the progress alone."""
 
 _DESCRIPTION = """\
-Compare studies of one patient with the first of them. STUDY is a folder of results of 'covidct analyze', or a CT (as
-for 'covidct analyze'), which is analyzed first. The order does not matter: dates decide. The results appear in a new
-folder:
+Compare studies of one patient with the first of them. STUDY is a folder of results of 'covidct analyze', a study that
+holds its SR and SEG (--dicom), or a CT (as for 'covidct analyze'), which is analyzed first. The order does not matter:
+dates decide. The results appear in a new folder:
 
   followup.html           table and chart over the days, the change in words, slices side by side, what is new
   followup.pdf            the same on pages of A4, with --pdf
@@ -195,6 +195,10 @@ def _study(
         analysis = read_analysis(path)
         found = _required(day or stated_date(analysis.scan))
         return Study(analysis, found, patient_key(analysis.scan.identifiers, salt))
+    from CovidCTLib.dicom_results import holds_dicom_results
+
+    if holds_dicom_results(path):
+        return _study_from_dicom(path, day, salt)
     from CovidCTLib.reading import read_scan
 
     scan = read_scan(path, with_study_date=True, identified=True)
@@ -202,6 +206,17 @@ def _study(
     # Asked for before the analysis, which takes minutes.
     found = _required(day or stated_date(scan))
     return Study(_analyzed(scan, options, models, reporter, span), found, patient)
+
+
+def _study_from_dicom(path: str, day: date | None, salt: bytes) -> Study:
+    """Take a study whose SR and SEG are among its DICOM files, without a new analysis."""
+    from CovidCTLib.dicom_results import patient_number, read_dicom_results
+    from CovidCTLib.followup import Study, patient_key, stated_date
+    from CovidCTLib.scan import Identifiers
+
+    analysis = read_dicom_results(path, with_study_date=True)
+    patient = patient_key(Identifiers(patient_id=patient_number(path)), salt)
+    return Study(analysis, _required(day or stated_date(analysis.scan)), patient)
 
 
 def _required(found: date | None) -> date:

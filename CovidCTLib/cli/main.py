@@ -15,9 +15,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from CovidCTLib import __version__
-from CovidCTLib.cli import analyze, cohort, compare, demo, explain, followup, models, photos, report, series
+from CovidCTLib.cli import (
+    analyze,
+    batch,
+    cohort,
+    compare,
+    demo,
+    explain,
+    fetch,
+    followup,
+    listen,
+    models,
+    photos,
+    report,
+    series,
+)
 from CovidCTLib.cli.arguments import add_debug_argument
 from CovidCTLib.cli.interruption import Interruption
+from CovidCTLib.cli.notice_hints import hint_of
 from CovidCTLib.cli.progress import say, write_json_line
 from CovidCTLib.errors import CancelledError, CovidCTError, OptionsError, OutputError
 
@@ -42,10 +57,8 @@ examples:
 exit codes: 0 done, 1 failed or cancelled (one line says why), 2 wrong arguments"""
 
 
-_MISTAKE = (
-    "CovidCT made a mistake ({}) and stopped. Run the command again with --debug, and report the text that it shows to "
-    "the developers, without any patient's name."
-)
+_MISTAKE = "CovidCT made a mistake ({}) and stopped. Report it to the developers, without any patient's name."
+_MISTAKE_HINT = "Run the command again with --debug, and send the text that it shows."
 
 
 class UnexpectedError(CovidCTError):
@@ -91,6 +104,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="on failure, also show where in the program it happened")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     analyze.add_parser(commands)
+    batch.add_parser(commands)
     demo.add_parser(commands)
     explain.add_parser(commands)
     followup.add_parser(commands)
@@ -100,6 +114,8 @@ def build_parser() -> argparse.ArgumentParser:
     models.add_parser(commands)
     photos.add_parser(commands)
     cohort.add_parser(commands)
+    listen.add_parser(commands)
+    fetch.add_parser(commands)
     for package in ("training", "evaluation"):
         _add_if_there(commands, package)
     return parser
@@ -149,14 +165,14 @@ def _run(args: argparse.Namespace) -> int:
         ) from error
     except ImportError as error:
         raise UnexpectedError(
-            f"A part that CovidCT needs could not be loaded ({error.name or 'unknown'}). Install CovidCT again, for "
-            "example with 'pip install --force-reinstall covidct'; --debug shows what is wrong."
+            f"A part that CovidCT needs could not be loaded ({error.name or 'unknown'}). Install CovidCT again.",
+            hint="For example with 'pip install --force-reinstall covidct'; --debug shows what is wrong.",
         ) from error
     except OSError as error:
         raise _refused(error) from error
     except Exception as error:
         # The text of an unknown error may hold a path or a patient's name, so only its kind is shown.
-        raise UnexpectedError(_MISTAKE.format(type(error).__name__)) from error
+        raise UnexpectedError(_MISTAKE.format(type(error).__name__), hint=_MISTAKE_HINT) from error
     else:
         return code
 
@@ -173,7 +189,7 @@ def _refused(error: OSError) -> CovidCTError:
             f"Input that can be read and output that can be written were expected, but the system does not permit it "
             f"({os.strerror(error.errno)}). Check the permissions of both, or choose other folders."
         )
-    return UnexpectedError(_MISTAKE.format(type(error).__name__))
+    return UnexpectedError(_MISTAKE.format(type(error).__name__), hint=_MISTAKE_HINT)
 
 
 def _fail(args: argparse.Namespace, error: CovidCTError) -> int:
@@ -182,8 +198,10 @@ def _fail(args: argparse.Namespace, error: CovidCTError) -> int:
     if getattr(args, "debug", False):
         traceback.print_exception(error, file=sys.stderr)
     if getattr(args, "progress", None) == "json":
+        # Whoever reads this knows no options of the terminal.
         write_json_line({"error": message})
-    say(f"covidct: {message}", sys.stderr)
+    hint = f" {error.hint}" if error.hint else hint_of(error.notice)
+    say(f"covidct: {message}{hint}", sys.stderr)
     return WRONG_ARGUMENTS if isinstance(error, OptionsError) else FAILED
 
 

@@ -110,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     """
     _check_arguments(args)
     from CovidCTLib.photos import calibrate, read_stack
-    from CovidCTLib.results.files import check_output_files
+    from CovidCTLib.writing.files import check_output_files
 
     files = _files(Path(args.output), args.uncalibrated)
     check_output_files(files, overwrite=args.overwrite)
@@ -183,8 +183,8 @@ def _write(
     from CovidCTLib.photos.contact_sheet import write_contact_sheet
     from CovidCTLib.photos.record import photo_record, write_record, write_table
     from CovidCTLib.reading.photo_origin import PhotoOrigin
-    from CovidCTLib.results.files import new_output_files
     from CovidCTLib.results.nifti_file import write_nifti
+    from CovidCTLib.writing.files import new_output_files
 
     origin = PhotoOrigin(volume.spacing_known, len(volume.hu), volume.doubtful)
     record = photo_record(stack, volume, names=args.names)
@@ -201,8 +201,8 @@ def _write_grey(stack: PhotoStack, file: Path, args: argparse.Namespace) -> None
     import numpy as np
 
     from CovidCTLib.photos.volume import stack_geometry
-    from CovidCTLib.results.files import new_output_files
     from CovidCTLib.results.nifti_file import write_nifti
+    from CovidCTLib.writing.files import new_output_files
 
     geometry = stack_geometry(len(stack.sources), tuple(args.spacing) if args.spacing else None)
     with new_output_files([file], overwrite=args.overwrite) as lent:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from CovidCTLib.units import RAISED
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
@@ -41,11 +43,16 @@ _BAR_STEPS = 1000
 def say(text: str, stream: TextIO | None = None) -> None:
     """Write a line for people, to the standard output unless told otherwise.
 
-    Characters that the terminal cannot show are replaced.
+    Characters that the terminal cannot show are replaced; a raised exponent becomes a digit.
     """
     target = stream if stream is not None else sys.stdout
     encoding = getattr(target, "encoding", None) or "utf-8"
-    target.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        # cm³ would become cm?, which nobody understands.
+        text = text.translate(RAISED).encode(encoding, "replace").decode(encoding)
+    target.write(text + "\n")
     target.flush()
 
 

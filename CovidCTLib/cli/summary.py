@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from CovidCTLib.units import pretty_unit
+
 if TYPE_CHECKING:
     from CovidCTLib.analysis import Analysis
 
@@ -61,7 +63,7 @@ def _value(analysis: Analysis, name: str, digits: int) -> str:
         return "not available (not measured)"
     if entry.value is None:
         return f"not available ({_sentence_part(entry.reason)})"
-    return f"{entry.value:.{digits}f} {entry.unit}"
+    return f"{entry.value:.{digits}f} {pretty_unit(entry.unit)}"
 
 
 def _sentence_part(reason: str | None) -> str:

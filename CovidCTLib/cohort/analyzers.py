@@ -14,6 +14,7 @@ from CovidCTLib.errors import OptionsError
 
 if TYPE_CHECKING:
     from CovidCTLib.analysis import Analysis
+    from CovidCTLib.scan import Scan
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,6 @@ def whole_analyzer(settings: CohortSettings) -> Analyzer:
     from CovidCTLib.models.card import MODEL_NAMES
     from CovidCTLib.models.store import ModelStore
     from CovidCTLib.pipeline import analyze
-    from CovidCTLib.reading import read_scan
 
     options = replace(settings.options, threads=settings.threads)
     models = ModelStore(settings.model_folders, device=options.device)
@@ -80,7 +80,7 @@ def whole_analyzer(settings: CohortSettings) -> Analyzer:
             models.network(name)
 
     def measure(path: Path) -> Measured:
-        analysis = analyze(read_scan(path), options, models=models)
+        analysis = analyze(_read(path, settings), options, models=models)
         population = population_measures(analysis)
         values = {**_both_lungs(analysis), **population.values()}
 
@@ -99,10 +99,9 @@ def fast_analyzer(settings: CohortSettings) -> Analyzer:
     """Make the population study's measures, which need no network."""
     from CovidCTLib.cohort.population import fast_measures
     from CovidCTLib.cohort.representative import write_representative
-    from CovidCTLib.reading import read_scan
 
     def measure(path: Path) -> Measured:
-        found = fast_measures(read_scan(path), settings.options)
+        found = fast_measures(_read(path, settings), settings.options)
 
         def write(folder: Path) -> None:
             write_representative(found.representative, folder)
@@ -110,6 +109,18 @@ def fast_analyzer(settings: CohortSettings) -> Analyzer:
         return Measured(found.values(), write)
 
     return measure
+
+
+def _read(path: Path, settings: CohortSettings) -> Scan:
+    """Read a scan as the settings say."""
+    from CovidCTLib.reading import read_scan
+
+    return read_scan(
+        path,
+        assume_axial=settings.assume_axial,
+        geometry=settings.geometry,
+        spacing_zyx_mm=settings.spacing_zyx_mm,
+    )
 
 
 def _both_lungs(analysis: Analysis) -> dict[str, Any]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-from pathlib import Path
+from typing import Any
 
 MEMORY_SHARE = 0.8
 """Share of the free memory that the processes of a run plan with; the rest is for the system and its file cache."""
@@ -19,27 +18,41 @@ def resident_gb(process: int) -> float | None:
     process
         Its number.
     """
-    try:
-        if sys.platform.startswith("linux"):
-            pages = int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1])
-            return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
-        if os.name == "posix":
-            told = subprocess.run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=False)
-            return int(told.stdout) * 1024 / 1e9
-    except (OSError, ValueError, IndexError):
+    psutil = _psutil()
+    if psutil is None:
         return None
-    return None
+    try:
+        return float(psutil.Process(process).memory_info().rss) / 1e9
+    except (psutil.Error, ValueError, OverflowError):
+        return None
+
+
+def peak_resident_gb() -> float | None:
+    """Largest resident memory that this process had so far, in 10^9 bytes; None where the system does not tell."""
+    if sys.platform == "win32":
+        psutil = _psutil()
+        return None if psutil is None else round(psutil.Process().memory_info().peak_wset / 1e9, 3)
+    # psutil knows no peak on these systems.
+    import resource
+
+    # Linux counts in KiB, macOS in bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3)
 
 
 def free_gb() -> float | None:
-    """Memory that new processes can have, in 10^9 bytes; None where the system does not tell."""
+    """Memory that new processes can have, in 10^9 bytes; None where psutil is not installed."""
+    psutil = _psutil()
+    return None if psutil is None else float(psutil.virtual_memory().available) / 1e9
+
+
+def _psutil() -> Any:
+    """Import psutil, which tells memory on Linux, Windows and macOS; None where it is not installed."""
     try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024 / 1e9
-    except (OSError, ValueError, IndexError):
+        import psutil
+    except ImportError:
         return None
-    return None
+    return psutil
 
 
 def usable_processes(memory_gb: float) -> int:

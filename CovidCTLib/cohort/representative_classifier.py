@@ -34,13 +34,12 @@ from CovidCTLib.cohort.representative_training import (
     fit_linear,
     fit_thresholds,
     split_patients,
-    wilson_interval,
 )
 from CovidCTLib.cohort.rows import CohortRow, read_rows, scan_folder
 from CovidCTLib.cohort.summary_table import safe_cell
 from CovidCTLib.errors import InputError
-from CovidCTLib.results.files import new_output_files
-from CovidCTLib.results.folder import explained
+from CovidCTLib.writing.files import new_output_files
+from CovidCTLib.writing.folder import explained
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import LoadedNetwork
@@ -64,7 +63,7 @@ class Verdict:
     Parameters
     ----------
     accuracy
-        Share of scans in their right class, with Wilson's interval; its count is that of patients, as scans of a
+        Share of scans in their right class, with its exact interval; its count is that of patients, as scans of a
         patient are alike.
     balanced_accuracy
         Mean over the classes of the share that is right.
@@ -305,9 +304,12 @@ def _judged(
 
 
 def _verdict(found: Labels, truth: Labels, patients: int) -> Verdict:
+    from CovidCTLib.evaluation.statistics import exact_interval
+
     right = found == truth
     shares = [float(right[truth == label].mean()) for label in np.unique(truth)]
-    return Verdict(wilson_interval(float(right.mean()), patients), float(np.mean(shares)))
+    share = float(right.mean())
+    return Verdict(Interval(share, *exact_interval(share * patients, patients)), float(np.mean(shares)))
 
 
 def _write_predictions(path: Path, rows: Sequence[CohortRow], classes: tuple[str, ...], probabilities: Numbers) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,9 +28,6 @@ LEARNING_RATE = 0.03
 L2_PENALTY = 0.01
 """Weight of the squared coefficients. Set beforehand and not tuned, so that no scan is used for it."""
 
-NORMAL_975 = 1.959963984540054
-"""97.5th percentile of the normal distribution, for 95 % intervals."""
-
 Labels = NDArray[np.int_]
 Numbers = NDArray[np.float64]
 
@@ -43,22 +39,6 @@ class Interval:
     value: float
     low: float
     high: float
-
-
-def wilson_interval(share: float, count: int) -> Interval:
-    """Compute Wilson's score interval of a share (1927, doi:10.1080/01621459.1927.10502953), 95 %.
-
-    Parameters
-    ----------
-    share
-        In [0, 1].
-    count
-        What it was counted over, at least 1.
-    """
-    square = NORMAL_975**2 / count
-    middle = (share + square / 2) / (1 + square)
-    reach = math.sqrt(square * share * (1 - share) + square**2 / 4) / (1 + square)
-    return Interval(share, max(0.0, middle - reach), min(1.0, middle + reach))
 
 
 def split_patients(classes: Sequence[str], patients: Sequence[str], seed: int = 0) -> NDArray[np.bool_]:
@@ -203,23 +183,26 @@ def fit_linear(
     -----
     It starts from zero and every step sees all scans, so the same scans give the same classifier.
     """
+    import torch
+
     scale = features.std(axis=0)
     mean, scale = features.mean(axis=0), np.where(scale > 0, scale, 1.0)
     inputs = (features - mean) / scale
     classes = int(labels.max()) + 1
-    truth = np.eye(classes)[labels]
-    weight = (1 / (classes * truth.sum(axis=0)))[labels][:, None]
-    parameters = np.zeros((features.shape[1] + 1, classes))
-    first, second = np.zeros_like(parameters), np.zeros_like(parameters)
-    padded = np.hstack([inputs, np.ones((len(inputs), 1))])
+    counted = np.bincount(labels, minlength=classes)
+    x, y = torch.from_numpy(inputs), torch.from_numpy(labels.astype(np.int64))
+    weight = torch.from_numpy(1 / (classes * counted))[y]
+    weights = torch.zeros((features.shape[1], classes), dtype=torch.float64, requires_grad=True)
+    bias = torch.zeros(classes, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([weights, bias], lr=LEARNING_RATE)
+
+    def model() -> LinearClassifier:
+        return LinearClassifier(mean, scale, weights.detach().numpy().copy(), bias.detach().numpy().copy())
+
     for epoch in range(1, EPOCHS + 1):
-        model = LinearClassifier(mean, scale, parameters[:-1].copy(), parameters[-1].copy())
-        said = model.probabilities(features)
+        loss = (weight * torch.nn.functional.cross_entropy(x @ weights + bias, y, reduction="none")).sum()
         if epoch == 1 or epoch % RECORD_EVERY == 0:
-            record(epoch, float(-(weight * truth * np.log(np.maximum(said, 1e-12))).sum()), model)
-        slope = padded.T @ (weight * (said - truth))
-        slope[:-1] += 2 * L2_PENALTY * parameters[:-1]
-        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
-        step = (first / (1 - 0.9**epoch)) / (np.sqrt(second / (1 - 0.999**epoch)) + 1e-8)
-        parameters = parameters - LEARNING_RATE * step
-    return LinearClassifier(mean, scale, parameters[:-1], parameters[-1])
+            record(epoch, float(loss), model())
+        weights.grad, bias.grad = torch.autograd.grad(loss + L2_PENALTY * weights.square().sum(), [weights, bias])
+        optimizer.step()
+    return model()

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from CovidCTLib.errors import CovidCTError, InputError
-from CovidCTLib.results.files import new_output_files
-from CovidCTLib.results.folder import explained
+from CovidCTLib.writing.files import new_output_files
+from CovidCTLib.writing.folder import explained
 
 if TYPE_CHECKING:
     import pyarrow as pa

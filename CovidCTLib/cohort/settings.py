@@ -55,6 +55,8 @@ class CohortSettings:
         Most resident memory of a process, in 10^9 bytes; None takes that of `MEMORY_GB`.
     analyzer
         ``module:function``, as in `ANALYZERS`; empty takes that of the measures.
+    assume_axial, geometry, spacing_zyx_mm
+        For every scan, as in `CovidCTLib.reading.read_scan`.
 
     Raises
     ------
@@ -70,6 +72,9 @@ class CohortSettings:
     timeout_s: float = TIMEOUT_S
     memory_gb: float | None = None
     analyzer: str = ""
+    assume_axial: bool = False
+    geometry: Literal["sform", "qform"] | None = None
+    spacing_zyx_mm: tuple[float, float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.measures not in MEASURES:
@@ -80,6 +85,10 @@ class CohortSettings:
             raise OptionsError(f"The timeout of a scan must be above 0 seconds, not {self.timeout_s:g}. Correct it.")
         if not self.most_memory_gb > 0:
             raise OptionsError(f"The memory of a process must be above 0 GB, not {self.most_memory_gb:g}. Correct it.")
+        if self.spacing_zyx_mm is not None:
+            from CovidCTLib.reading.given_grid import check_given_spacing
+
+            check_given_spacing(self.spacing_zyx_mm)
 
     @property
     def threads(self) -> int:
@@ -134,6 +143,13 @@ def run_record(settings: CohortSettings) -> dict[str, Any]:
         "report": settings.report,
         "analyzer": settings.analyzer_name,
     }
+    # Left out where nobody asks for it, so that earlier runs can be continued.
+    grid = {
+        "assume_axial": settings.assume_axial or None,
+        "geometry": settings.geometry,
+        "spacing_zyx_mm": settings.spacing_zyx_mm,
+    }
+    record |= {name: value for name, value in grid.items() if value is not None}
     # Open ends of bands become words, as JSON knows no infinity.
     plain: dict[str, Any] = json.loads(json.dumps(record), parse_constant=str)
     return plain

@@ -31,6 +31,7 @@ TASK_FAILURES = 8
 """How often Spark may lose one task. A scan never fails a task, so this only counts workers that were lost."""
 
 _POLL_S = 1.0
+_PYTHON = "PYSPARK_PYTHON"
 
 
 def measure_on_spark(
@@ -68,8 +69,9 @@ def measure_on_spark(
     OutputError, ModelError, OptionsError
         If no scan can be measured: the disk is full, a network is damaged, ...
     """
-    with _session(master, settings or {}) as context:
+    with _own_interpreter(master, settings or {}), _session(master, settings or {}) as context:
         _await_workers(context)
+        _require_library(context)
         before = 0
         for start in range(0, len(tasks), BATCH):
             batch = list(tasks[start : start + BATCH])
@@ -147,6 +149,57 @@ def _tell(counted: Callable[[int], None] | None, before: int, count: int) -> Non
     """Pass on how many scans are done, in earlier batches and this one."""
     if counted is not None and count:
         counted(before + count)
+
+
+@contextmanager
+def _own_interpreter(master: str | None, settings: Mapping[str, str]) -> Iterator[None]:
+    """Let the workers of a local master run this very Python, unless the user names another; undone afterwards.
+
+    PySpark starts the first ``python3`` of the PATH otherwise, which is another one where no environment is activated.
+    """
+    import os
+    import sys
+
+    named = _PYTHON in os.environ or "spark.pyspark.python" in settings
+    if named or master is None or not master.startswith("local"):
+        yield
+        return
+    os.environ[_PYTHON] = sys.executable
+    try:
+        yield
+    finally:
+        os.environ.pop(_PYTHON, None)
+
+
+def _version_of_worker(_: int) -> str:
+    """Give the version of CovidCT in a worker; runs there."""
+    from CovidCTLib import __version__
+
+    return __version__
+
+
+def _require_library(context: Any) -> None:
+    """Refuse workers whose Python cannot import CovidCT, or another version of it, before the first scan."""
+    import sys
+
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    from CovidCTLib import __version__
+
+    remedy = (
+        f"Set the environment variable {_PYTHON}, or --spark spark.pyspark.python=PATH, to a Python "
+        f"{sys.version_info.major}.{sys.version_info.minor} that has CovidCT {__version__} on every worker."
+    )
+    try:
+        (found,) = context.parallelize([0], 1).map(_version_of_worker).collect()
+    except (Py4JError, PySparkException) as error:
+        raise CovidCTError(
+            "Workers of Spark whose Python has CovidCT were expected, but theirs cannot import it or does not start. "
+            f"{remedy}"
+        ) from error
+    if found != __version__:
+        raise CovidCTError(f"CovidCT {__version__} was expected on Spark's workers, but they have {found}. {remedy}")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from typing import Any
 
 from CovidCTLib.cohort.storage_errors import plain_errors, plain_local_errors
 from CovidCTLib.errors import InputError
-from CovidCTLib.results.folder import remove_stale_folders, temporary_name
+from CovidCTLib.writing.folder import remove_stale_folders, temporary_name
 
 CHUNK_BYTES = 4 << 20
 """Bytes that are read at once; a file of any size takes no more memory than this."""

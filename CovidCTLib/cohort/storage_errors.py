@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from CovidCTLib.errors import CovidCTError, InputError, OutputError
-from CovidCTLib.results.folder import explained
+from CovidCTLib.writing.folder import explained
 
 _DENIED = {"NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "TokenRetrievalError"}
 _UNREACHED = {"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ClientConnectorError"}

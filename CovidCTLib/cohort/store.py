@@ -26,7 +26,8 @@ from CovidCTLib.cohort.rows import (
 )
 from CovidCTLib.cohort.scans import CohortScan, Task
 from CovidCTLib.errors import OutputError
-from CovidCTLib.results.folder import check_output_folder, explained, new_output_folder, remove_stale_folders
+from CovidCTLib.writing.folder import check_output_folder, explained, new_output_folder, remove_stale_folders
+from CovidCTLib.writing.locks import HeldError, locked
 
 PATIENT_KEY_VARIABLE = "COVIDCT_PATIENT_KEY"
 """Environment variable with a secret of the user's own, so that several cohorts call a patient the same."""
@@ -251,20 +252,11 @@ def _differences(there: Mapping[str, Any], record: Mapping[str, Any], names: Ite
 @contextlib.contextmanager
 def _locked(out: Path) -> Iterator[None]:
     """Keep other runs of this computer away; the system lets go of the lock when this process ends, however it ends."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    with (out / _LOCK_FILE).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutputError(
-                "The output folder must belong to one run at a time, but another one writes to it now. Wait for it, or "
-                "choose another folder with -o."
-            ) from error
-        except OSError:
-            # A network disk that cannot lock.
-            pass
-        yield
+    try:
+        with locked(out / _LOCK_FILE):
+            yield
+    except HeldError as error:
+        raise OutputError(
+            "The output folder must belong to one run at a time, but another one writes to it now. Wait for it, or "
+            "choose another folder with -o."
+        ) from error

@@ -22,7 +22,7 @@ from CovidCTLib.cohort.summary_table import write_csv, write_parquet
 from CovidCTLib.errors import InputError
 from CovidCTLib.hu import VESSEL_HU
 from CovidCTLib.report.page import pdf_beside, write_page
-from CovidCTLib.results.files import new_output_files
+from CovidCTLib.writing.files import new_output_files
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,10 @@ from CovidCTLib.measures.definitions import (
     slice_definitions_for,
 )
 from CovidCTLib.options import Options
-from CovidCTLib.report.content import format_number, pretty_unit
+from CovidCTLib.report.content import format_number
 from CovidCTLib.report.embedded import Picture, embed_image
 from CovidCTLib.report.page import render_page
+from CovidCTLib.units import pretty_unit
 
 OUTLIER_PICTURES = 12
 """Most outliers that are shown as pictures: three rows of four."""

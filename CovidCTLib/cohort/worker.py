@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from typing import Any
 
 from CovidCTLib import __version__
 from CovidCTLib.cohort.analyzers import Analyzer, Measured
+from CovidCTLib.cohort.memory import peak_resident_gb
 from CovidCTLib.cohort.rows import (
     CohortRow,
     Status,
@@ -26,7 +26,7 @@ from CovidCTLib.cohort.scans import CohortScan, Task
 from CovidCTLib.cohort.settings import CohortSettings, key_of
 from CovidCTLib.cohort.storage import content_hash, local_copy
 from CovidCTLib.errors import CovidCTError, ModelError, OptionsError, OutputError
-from CovidCTLib.results.folder import explained, new_output_folder
+from CovidCTLib.writing.folder import explained, new_output_folder
 
 RUN_ERRORS = (OutputError, ModelError, OptionsError)
 """Failures that are the run's, not a scan's: no other scan would fare better, so the run stops and can go on later."""
@@ -103,7 +103,7 @@ def measure_scan(task: Task, work: Work, analyzer: Analyzer) -> CohortRow:
         row = replace(row, status="failed", reason=_without_address(str(error), task.scan.address))
     if not row.finished:
         seconds = round(time.perf_counter() - begun, 3)
-        row = replace(row, seconds=seconds, peak_memory_gb=peak_memory_gb(), finished=_now())
+        row = replace(row, seconds=seconds, peak_memory_gb=peak_resident_gb(), finished=_now())
     write_row(work.out, row)
     return row
 
@@ -134,17 +134,6 @@ def empty_row(scan: CohortScan, work: Work) -> CohortRow:
         version=__version__,
         models=work.record["models"],
     )
-
-
-def peak_memory_gb() -> float | None:
-    """Largest resident memory that this process had so far, in 10^9 bytes; None where the system does not tell."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    # Linux counts in KiB, macOS in bytes.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9, 3)
 
 
 def _measured(task: Task, work: Work, analyzer: Analyzer, row: CohortRow) -> CohortRow:

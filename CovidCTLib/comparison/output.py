@@ -16,7 +16,7 @@ from CovidCTLib.comparison.slices import ScanSlice, SlicePair
 from CovidCTLib.hu import READING_WINDOW
 from CovidCTLib.report.embedded import embed_image
 from CovidCTLib.report.page import render_page, write_page
-from CovidCTLib.results.folder import new_output_folder
+from CovidCTLib.writing.folder import new_output_folder
 
 PAGE_FILE = "comparison.html"
 RECORD_FILE = "comparison.json"

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from CovidCTLib.training.arguments import add_data_arguments, read_folder
+from CovidCTLib.labelled_data.arguments import add_data_arguments, read_folder
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     CovidCTError
         If arguments, data or models cannot be used, or the output folder is not empty.
     """
-    from CovidCTLib.results.folder import check_output_folder
+    from CovidCTLib.writing.folder import check_output_folder
 
     check_output_folder(arguments.output)
     if arguments.pdf:

@@ -38,11 +38,11 @@ from CovidCTLib.evaluation.statistics import (
     threshold_curve,
 )
 from CovidCTLib.evaluation.transferred import TOO_FEW_OTHERS, called_by_others
+from CovidCTLib.labelled_data.labelled import UNKNOWN, LabelledImage
+from CovidCTLib.labelled_data.layout import TrainingCase, says_other_disease, says_other_pneumonia
 from CovidCTLib.models.card import ModelCard, count_of
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.slices.classifier import decide_case
-from CovidCTLib.training.labelled import UNKNOWN, LabelledImage
-from CovidCTLib.training.layout import TrainingCase, says_other_disease, says_other_pneumonia
 from CovidCTLib.training.tasks import area_under_curve
 
 ONE_CLASS_IN_CASE = "the case has slices of one kind only"

@@ -32,10 +32,10 @@ from CovidCTLib.evaluation.masks import (
     number_in,
 )
 from CovidCTLib.evaluation.metrics import Overlap
+from CovidCTLib.labelled_data.labelled import LabelledImage, image_readers, patients_of
+from CovidCTLib.labelled_data.layout import Kind, TrainingCase, TrainingFolder, says_other_disease
+from CovidCTLib.labelled_data.pictures import groups_notice
 from CovidCTLib.models.card import count_of
-from CovidCTLib.training.labelled import LabelledImage, image_readers, patients_of
-from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder, says_other_disease
-from CovidCTLib.training.pictures import groups_notice
 from CovidCTLib.training.slice_checksums import known_checksums, slice_checksums
 
 _NEEDED: dict[TaskName, str] = {
@@ -133,7 +133,7 @@ def evaluate(
     task
         ``"lungs"``, ``"effusion"``, ``"opacities"``, ``"slices"`` or ``"cases"``.
     folder
-        What `CovidCTLib.training.layout.find_cases` found.
+        What `CovidCTLib.labelled_data.layout.find_cases` found.
     judges
         What `CovidCTLib.evaluation.judges.load_judges` opened: models for ``"opacities"``, ``"lungs"`` also for
         ``"effusion"``, and ``"slices"`` also for ``"cases"``.

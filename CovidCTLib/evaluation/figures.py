@@ -90,7 +90,7 @@ class Figure:
     group
         What it is of, such as ``"volumes"``.
     kind
-        Kind of the group's cases, as in `CovidCTLib.training.layout`.
+        Kind of the group's cases, as in `CovidCTLib.labelled_data.layout`.
     name
         Key of `CovidCTLib.evaluation.definitions.QUANTITIES`.
     estimate

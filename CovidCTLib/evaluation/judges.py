@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from CovidCTLib.errors import ModelError, OptionsError
+from CovidCTLib.labelled_data.layout import TrainingCase, TrainingFolder
 from CovidCTLib.models.card import SLICE_CHECKSUMS, ModelCard, ModelName
 from CovidCTLib.models.store import LoadedNetwork, ModelStore
-from CovidCTLib.training.layout import TrainingCase, TrainingFolder
 from CovidCTLib.training.slice_checksums import known_checksums
 
 SHIPPED_LABEL = "shipped"

@@ -15,10 +15,10 @@ from CovidCTLib.evaluation.figures import NO_LUNGS, SEEN_REASON, Figure, Row, Va
 from CovidCTLib.evaluation.metrics import Mask, Overlap, overlap, surface_agreement
 from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
 from CovidCTLib.evaluation.statistics import Estimate, bootstrap_mean, bootstrap_ratio
+from CovidCTLib.labelled_data.labelled import INFECTION, UNKNOWN, LabelledImage
+from CovidCTLib.labelled_data.layout import Kind, TrainingCase, says_other_disease
 from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
 from CovidCTLib.models.store import ModelStore
-from CovidCTLib.training.labelled import INFECTION, UNKNOWN, LabelledImage
-from CovidCTLib.training.layout import Kind, TrainingCase, says_other_disease
 
 MaskTask = Literal["lungs", "effusion", "opacities"]
 

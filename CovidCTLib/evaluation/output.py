@@ -19,7 +19,7 @@ from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value
 from CovidCTLib.evaluation.judges import Judge
 from CovidCTLib.evaluation.published import NOT_THE_SAME_CASES, compare
 from CovidCTLib.evaluation.statistics import CONFIDENCE_PERCENT, DRAWS, SEED
-from CovidCTLib.results.folder import new_output_folder
+from CovidCTLib.writing.folder import new_output_folder
 
 RECORD_FILE = "evaluation.json"
 TABLE_FILE = "cases.csv"

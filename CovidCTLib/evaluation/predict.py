@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from CovidCTLib.analysis import SliceFinding
 from CovidCTLib.errors import ModelError
 from CovidCTLib.framing import Frame, body_frame, find_body
+from CovidCTLib.labelled_data.labelled import LabelledImage
+from CovidCTLib.labelled_data.layout import Kind
 from CovidCTLib.lungs.network import CLEANUP as LUNG_CLEANUP
 from CovidCTLib.lungs.network import clean_lungs, lung_logit, segment_chest_by_network
 from CovidCTLib.lungs.sides import extend_sides, find_body_midline, split_sides
@@ -31,8 +33,6 @@ from CovidCTLib.models.store import LoadedNetwork, ModelStore
 from CovidCTLib.opacities.network import CLEANUP as OPACITY_CLEANUP
 from CovidCTLib.opacities.network import OpacityLogits, label_opacities, segment_opacities
 from CovidCTLib.slices.classifier import classify_slices
-from CovidCTLib.training.labelled import LabelledImage
-from CovidCTLib.training.layout import Kind
 from CovidCTLib.training.slices import whole_picture
 
 Labels = NDArray[np.uint8]

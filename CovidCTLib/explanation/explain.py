@@ -46,12 +46,12 @@ def check_numbers(samples: int, seed: int, worst: int) -> None:
     """
     if not SMALLEST_SAMPLES <= samples <= LARGEST_SAMPLES:
         raise OptionsError(
-            f"LIME's samples must be {SMALLEST_SAMPLES} to {LARGEST_SAMPLES} a slice, not {samples}. Correct --samples."
+            f"LIME's samples must be {SMALLEST_SAMPLES} to {LARGEST_SAMPLES} a slice, not {samples}. Correct it."
         )
     if not 0 <= seed <= LARGEST_SEED:
-        raise OptionsError(f"The seed must be a whole number from 0 to {LARGEST_SEED}, not {seed}. Correct --seed.")
+        raise OptionsError(f"The seed must be a whole number from 0 to {LARGEST_SEED}, not {seed}. Correct it.")
     if worst < 1:
-        raise OptionsError(f"The number of worst slices must be at least 1, not {worst}. Correct --worst.")
+        raise OptionsError(f"The number of worst slices must be at least 1, not {worst}. Correct it.")
 
 
 def check_slice_numbers(slices: Sequence[int], depth: int) -> None:

@@ -15,7 +15,7 @@ from CovidCTLib.explanation import hiding, superpixels
 from CovidCTLib.explanation.found import METHODS, Explanation, SliceExplanation
 from CovidCTLib.explanation.words import hiding_sentence, slice_sentence
 from CovidCTLib.report.page import write_page
-from CovidCTLib.results.folder import new_output_folder
+from CovidCTLib.writing.folder import new_output_folder
 
 RECORD_FILE = "explanation.json"
 PAGE_FILE = "explanation.html"

@@ -44,7 +44,8 @@ def _lime_image() -> ModuleType:
             from lime import lime_image
     except ImportError as error:
         raise CovidCTError(
-            "LIME needs the package 'lime', which is not installed. Install it with: pip install 'covidct[explain]'"
+            "LIME needs the package 'lime', which is not installed. Install it, and try again.",
+            hint="pip install 'covidct[explain]' installs it.",
         ) from error
     module: ModuleType = lime_image
     return module

@@ -9,7 +9,8 @@ from CovidCTLib.followup.result import CHARTED, MEASURES, REGIONS_TOLD, Series, 
 from CovidCTLib.followup.study import Study
 from CovidCTLib.measures.definitions import DEFINITIONS
 from CovidCTLib.measures.regions import REGIONS
-from CovidCTLib.report.content import format_number, pretty_unit
+from CovidCTLib.report.content import format_number
+from CovidCTLib.units import pretty_unit
 
 NOT_MEASURED = "this analysis did not measure it"
 

@@ -14,8 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from CovidCTLib.followup.result import FollowUp, Series
 from CovidCTLib.measures.regions import REGIONS
 from CovidCTLib.report.chart import chart_style
-from CovidCTLib.report.content import format_number, pretty_unit
+from CovidCTLib.report.content import format_number
 from CovidCTLib.report.embedded import SVG_PT_PER_INCH, Picture, embed_figure
+from CovidCTLib.units import pretty_unit
 
 WIDE_PX, NARROW_PX = 900, 310
 """Widths of the chart on a desktop and on a phone of 360 px."""

@@ -13,8 +13,8 @@ from CovidCTLib.analysis import Analysis, CancelCheck, Progress, ProgressCallbac
 from CovidCTLib.errors import CancelledError, InputError, Notice
 from CovidCTLib.followup.change import chart_series, measured, sentences_of, table_rows
 from CovidCTLib.followup.difference import find_difference
-from CovidCTLib.followup.registration import LEAST_DICE, register_lungs
-from CovidCTLib.followup.result import Comparison, FollowUp, LeftOut, TimePoint
+from CovidCTLib.followup.registration import LEAST_DICE, Registration, register_lungs
+from CovidCTLib.followup.result import Comparison, Difference, FollowUp, LeftOut, TimePoint
 from CovidCTLib.followup.study import Study
 from CovidCTLib.report.content import sorted_notices
 from CovidCTLib.results.reading import has_ct
@@ -131,24 +131,43 @@ def _compare(first: Study, later: Study, point: TimePoint, register: bool, cance
     empty = Comparison(point.number, point.days)
     if not register:
         return replace(empty, reason=NOT_ASKED)
-    one, other = first.analysis, later.analysis
+    found, difference, reason = lay_on(first.analysis, later.analysis, cancelled=cancelled)
+    return replace(empty, registration=found, difference=difference, reason=reason)
+
+
+def lay_on(
+    first: Analysis, later: Analysis, *, cancelled: CancelCheck | None = None
+) -> tuple[Registration | None, Difference | None, str | None]:
+    """Lay a later study on the first, and say why not where that cannot be stood behind.
+
+    Returns
+    -------
+    registration, difference, reason
+        Without a difference the reason is given; without a registration none was possible.
+
+    Raises
+    ------
+    CancelledError
+        If the caller asked to stop.
+    """
     try:
-        found = register_lungs(one.axial, other.axial, by_hu=has_ct(one) and has_ct(other), cancelled=cancelled)
+        by_hu = has_ct(first) and has_ct(later)
+        found = register_lungs(first.axial, later.axial, by_hu=by_hu, cancelled=cancelled)
     except InputError as error:
-        return replace(empty, reason=str(error))
+        return None, None, str(error)
     if found.dice < LEAST_DICE:
         reason = (
             f"the lungs overlap too little after registration (Dice {found.dice:.2f}, at least {LEAST_DICE:g} is asked "
             "for)"
         )
-        return replace(empty, registration=found, reason=reason)
+        return found, None, reason
     if found.folded_percent > MOST_FOLDED_PERCENT:
         reason = (
             f"the registration turns {found.folded_percent:.1f} % of the lungs inside out, which no tissue does (at "
             f"most {MOST_FOLDED_PERCENT:g} % is let pass)"
         )
-        return replace(empty, registration=found, reason=reason)
-    return replace(empty, registration=found, difference=find_difference(one.axial, other.axial, found))
+        return found, None, reason
+    return found, find_difference(first.axial, later.axial, found), None
 
 
 def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Notice]:

@@ -13,9 +13,9 @@ from CovidCTLib import __version__
 from CovidCTLib.followup.page import render_follow_up
 from CovidCTLib.followup.result import CHANGES, Comparison, FollowUp, TableRow
 from CovidCTLib.report.page import write_page
-from CovidCTLib.results.folder import new_output_folder
 from CovidCTLib.results.nifti_file import write_nifti
 from CovidCTLib.results.tables import SIGNIFICANT_DIGITS
+from CovidCTLib.writing.folder import new_output_folder
 
 PAGE_FILE = "followup.html"
 TABLE_FILE = "followup.csv"

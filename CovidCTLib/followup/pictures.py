@@ -9,16 +9,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from CovidCTLib.analysis import AxialArrays
-from CovidCTLib.followup.result import CHANGES, Change, Comparison, Difference
+from CovidCTLib.followup.result import CHANGE_LABELS, CHANGES, Change, Comparison, Difference
 from CovidCTLib.report.canvas import paint
 from CovidCTLib.report.embedded import Picture, embed_image
 from CovidCTLib.report.planes import Box, Plane, cut, lung_box, position_mm
 
-CHANGE_COLOURS: dict[Change, tuple[int, int, int]] = {
-    "new": (204, 121, 167),
-    "resolved": (0, 158, 115),
-    "persistent": (230, 159, 0),
-}
+CHANGE_COLOURS: dict[Change, tuple[int, int, int]] = {change: label.colour for change, label in CHANGE_LABELS.items()}
 """Of Okabe and Ito's colour-blind safe set; none of them stands for an opacity's kind in the same picture."""
 
 MOST_SLICES = 4

@@ -14,10 +14,30 @@ from CovidCTLib.analysis import AxialArrays
 from CovidCTLib.errors import Notice
 from CovidCTLib.followup.registration import Registration
 from CovidCTLib.followup.study import Study
+from CovidCTLib.labels import Code, Label
 
 Change = Literal["new", "resolved", "persistent"]
 CHANGES: Mapping[int, Change] = {1: "new", 2: "resolved", 3: "persistent"}
 """Values in a difference map; 0 is neither."""
+
+_ABNORMAL = Code("49755003", "SCT", "Morphologically Altered Structure")
+_OPACITY = Code("opacity-change", "99COVIDCT", "Change of lung opacity")
+
+CHANGE_LABELS: dict[Change, Label] = {
+    "new": Label(
+        1, "new_opacity", "new opacity", (204, 121, 167), _ABNORMAL, _OPACITY,
+        Code("new", "99COVIDCT", "New since the first study"),
+    ),
+    "resolved": Label(
+        2, "resolved_opacity", "resolved opacity", (0, 158, 115), _ABNORMAL, _OPACITY,
+        Code("resolved", "99COVIDCT", "Resolved since the first study"),
+    ),
+    "persistent": Label(
+        3, "persistent_opacity", "persistent opacity", (230, 159, 0), _ABNORMAL, _OPACITY,
+        Code("persistent", "99COVIDCT", "Persistent since the first study"),
+    ),
+}  # fmt: skip
+"""Segments of the map; the colours are those of the follow-up's pictures, the codes CovidCT's own."""
 
 MEASURES = (
     "corona_score_cm3",

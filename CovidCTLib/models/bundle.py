@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +16,6 @@ from typing import Any
 from CovidCTLib.errors import ModelError
 from CovidCTLib.models.card import OWN_TARGET, ModelCard
 from CovidCTLib.models.card_check import check_figures, check_own_card, check_ranges, infinite_in, typed_fields
-from CovidCTLib.models.exchange import exchange
 from CovidCTLib.models.foreign_card import check_foreign_card, check_network_def
 from CovidCTLib.models.metadata import (
     SECTION,
@@ -28,6 +25,8 @@ from CovidCTLib.models.metadata import (
     metadata_of,
     rewritten,
 )
+from CovidCTLib.writing.files import replacing
+from CovidCTLib.writing.folder import replaced_folder
 
 METADATA = "configs/metadata.json"
 INFERENCE = "configs/inference.json"
@@ -256,24 +255,16 @@ def _replace_files(folder: Path, texts: Mapping[str, str]) -> None:
 
     The folder itself stays the one that it was: somebody may be working in it.
     """
-    parts: dict[Path, Path] = {}
+    # Behind a link lies the file that is meant.
+    paths = [(folder / name).resolve() for name in texts]
     try:
-        for name, text in texts.items():
-            # Behind a link lies the file that is meant.
-            path = (folder / name).resolve()
+        for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = parts[path] = path.with_name(f".{path.name}.{os.getpid()}.part")
-            with part.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, part in parts.items():
-            part.replace(path)
+        with replacing(*paths) as parts:
+            for part, text in zip(parts, texts.values(), strict=True):
+                part.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
 
 
 def _cannot_write(folder: Path, error: OSError) -> ModelError:
@@ -292,20 +283,8 @@ def _replace_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         raise ModelError(
             f"The folder {folder.name} is in the way of the bundle and is none itself. Move it, or write elsewhere."
         )
-    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{kind}") for kind in ("part", "old"))
     try:
-        part.mkdir(parents=True)
-        fill(part)
-        if not folder.exists():
-            part.rename(folder)
-        elif not exchange(part, folder):
-            # Two steps, where one is not to be had: killed between them, the old one lies beside, under its other name.
-            folder.rename(old)
-            part.rename(folder)
+        with replaced_folder(folder) as part:
+            fill(part)
     except OSError as error:
         raise _cannot_write(folder, error) from error
-    finally:
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        for leftover in (part, old):
-            shutil.rmtree(leftover, ignore_errors=True)

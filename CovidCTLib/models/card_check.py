@@ -142,23 +142,23 @@ def check_own_card(card: ModelCard) -> None:
     if card.framing not in framings:
         raise ModelError(
             f"The framing of the bundle {card.name} must be {' or '.join(map(repr, framings))}, not {card.framing!r}. "
-            "Use the card that covidct train wrote."
+            "Use the card that CovidCT's training wrote."
         )
     if card.size < 1:
         raise ModelError(
             f"The size of the bundle {card.name} must be the side of its input in pixels, not {card.size}. Use the "
-            "card that covidct train wrote."
+            "card that CovidCT's training wrote."
         )
     missing = [name for name in _PROBABILITIES if card.role == "slices" and name not in card.thresholds]
     if missing:
         raise ModelError(
             f"The card of the bundle {card.name} must name the thresholds 'slice' and 'case', but lacks "
-            f"{' and '.join(missing)}. Use the card that covidct train wrote."
+            f"{' and '.join(missing)}. Use the card that CovidCT's training wrote."
         )
     if tuple(card.value_range) != (0.0, 1.0):
         raise ModelError(
-            f"value_range of the bundle {card.name} must be [0, 1], which networks of covidct train take, not "
-            f"[{card.value_range[0]:g}, {card.value_range[1]:g}]. Use the card that covidct train wrote."
+            f"value_range of the bundle {card.name} must be [0, 1], which networks of CovidCT's training take, not "
+            f"[{card.value_range[0]:g}, {card.value_range[1]:g}]. Use the card that CovidCT's training wrote."
         )
 
 
@@ -174,7 +174,7 @@ def check_figures(validation: Mapping[str, Any]) -> None:
     if wrong is not None:
         raise ModelError(
             "Each validation figure must hold a 'name' and a finite 'value', with 'low' and 'high' where "
-            f"it has an interval, but one is {wrong}. Use the JSON of covidct evaluate."
+            f"it has an interval, but one is {wrong}. Use the JSON of CovidCT's evaluation."
         )
 
 

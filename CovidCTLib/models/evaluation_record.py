@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 from CovidCTLib.errors import ModelError
 from CovidCTLib.models.card import CROSS_VALIDATION, ModelCard, count_of
 from CovidCTLib.models.card_check import check_figures, infinite_in
+from CovidCTLib.units import pretty_unit
 
 _ROLE_OF: Mapping[str, str] = {
     "lungs": "lungs",
@@ -32,7 +33,7 @@ ELSEWHERE = "at other thresholds than those of the card"
 _AT_THRESHOLD = ("sensitivity", "specificity", "accuracy", "called_slices_percent")
 """Figures of slices that depend on the threshold at which slices are called; those of cases all do."""
 
-_GIVE = "Give the evaluation.json that covidct evaluate wrote."
+_GIVE = "Give the evaluation.json that CovidCT wrote."
 
 
 def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
@@ -114,7 +115,7 @@ def _folds(path: Path, content: Mapping[str, Any], card: ModelCard) -> int:
     if card.sha256 in checksums and len(set(checksums)) > 1:
         raise ModelError(
             f"{path.name!r} judges the weights of {card.name} together with others, so its figures are neither those "
-            "of these weights nor those of other runs. Run covidct evaluate on this model alone, or on the runs of the "
+            "of these weights nor those of other runs. Evaluate this model alone, or the runs of the "
             "cross-validation alone."
         )
     if isinstance(content.get("folds"), int):
@@ -127,7 +128,7 @@ def _folds(path: Path, content: Mapping[str, Any], card: ModelCard) -> int:
     if judged and judged != {card.sha256}:
         raise ModelError(
             f"{path.name!r} judges other weights than those of {card.name} (checksum {judged.pop()[:12]}..., expected "
-            f"{card.sha256[:12]}...). Run covidct evaluate on these weights."
+            f"{card.sha256[:12]}...). Evaluate these weights."
         )
     return 0
 
@@ -184,7 +185,7 @@ def _figure(entry: Mapping[str, Any], interval: Mapping[str, Any]) -> dict[str, 
     """A figure with what a card shows of it: name, value, interval, count, kind of the interval and remark."""
     name = str(entry.get("label") or entry["name"])
     if entry.get("unit"):
-        name += f" ({entry['unit']})"
+        name += f" ({pretty_unit(str(entry['unit']))})"
     if entry.get("group"):
         name += f", {entry['group']}"
     figure = {"name": name, **{key: entry.get(key) for key in ("value", "low", "high")}, "n": _count(entry)}

@@ -104,7 +104,7 @@ def check_foreign_card(card: ModelCard) -> None:
     if card.role not in WANTED:
         raise ModelError(
             f"The role of the bundle {card.name} must be lungs or opacities, not {card.role!r}. The slice classifier "
-            "can be replaced by one of 'covidct train slices' only."
+            "can be replaced by one that CovidCT trained only."
         )
     _check_channels(card)
     if card.patch is not None:

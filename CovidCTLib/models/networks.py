@@ -176,7 +176,7 @@ class SliceClassifier(torch.nn.Module):
     the maps are also taught where the opacity is (`CovidCTLib.training.losses.spot_loss`).
 
     Dense layers on the pooled last activations, beside the maps, made the verdict worse on patients that it never saw:
-    see ``Testing/benchmarks/README.md``.
+    see ``Testing/benchmarks/DIARY.md``.
     """
 
     def __init__(self, backbone: ResNetStages | EfficientEncoder, channel_axis: bool = False) -> None:
@@ -251,9 +251,9 @@ def build_network(architecture: Mapping[str, Any], channel_axis: bool = False) -
             return SliceClassifier(EfficientEncoder(last_stage=LAST_STAGE_OF_MAPS), channel_axis)
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(
-            f"The architecture of a {kind} is incomplete or wrong ({error}). Use a card written by covidct train."
+            f"The architecture of a {kind} is incomplete or wrong ({error}). Use a card written by CovidCT's training."
         ) from error
     raise ModelError(
         "The architecture must be 'unet', 'windows-unet', 'efficientnet-unet', 'resnet' or 'efficientnet', not "
-        f"{kind!r}. Use a card written by covidct train."
+        f"{kind!r}. Use a card written by CovidCT's training."
     )

@@ -88,7 +88,7 @@ def _bundles_in(folder: Path) -> list[Path]:
     if not inside:
         raise ModelError(
             f"There is no model in {folder.name!r}. Expected a bundle with {METADATA}, or a folder of bundles, such as "
-            "the output of covidct train."
+            "the output of CovidCT's training."
         )
     return inside
 

@@ -55,15 +55,15 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
         # A file that is no pickle can bring its reader to raise nearly anything.
         raise ModelError(
             f"The weights {path.name} are damaged or hold more than tensors. Expected a state dict of tensors, as "
-            "covidct train writes it."
+            "CovidCT's training writes it."
         ) from error
     entries = state.items() if isinstance(state, dict) else ()
     wrong = [name for name, value in entries if not isinstance(name, str) or not is_plain(value)]
     if not entries or wrong:
         found = f"{type(state).__name__} whose entry {str(wrong[0])[:40]!r} is none" if wrong else type(state).__name__
         raise ModelError(
-            f"{path.name} must hold a state dict of tensors, but holds {found}. Give weights as covidct train writes "
-            "them."
+            f"{path.name} must hold a state dict of tensors, but holds {found}. Give weights as CovidCT's training "
+            "writes them."
         )
     return state
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from CovidCTLib.errors import InputError
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, FIRST_BYTES, looks_like_dicom
+from CovidCTLib.writing.locks import HeldError, locked
 
 MAX_ENTRIES = 100_000
 """Largest number of entries of an archive; a study with all its series has some thousands."""
@@ -34,6 +35,9 @@ MAX_INDEX_BYTES = 64 << 20
 """Largest list of entries at the end of an archive, in bytes; it is read into memory as a whole."""
 
 _PREFIX = "covidct-zip-"
+_LOCK, _CONTENT = "lock", "content"
+"""A lock file, which tells other processes that the content is in use, and the folder of the content beside it."""
+
 _ABANDONED_SECONDS = 60
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
@@ -74,28 +78,28 @@ def unpacked(path: Path) -> Iterator[Path]:
         damage of single entries is found before anything is written.
     """
     _remove_abandoned()
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    lock = _lock(folder)
+    home = Path(tempfile.mkdtemp(prefix=_PREFIX))
     try:
-        try:
-            _check_index(path)
-            with zipfile.ZipFile(path) as archive:
-                entries = _checked(archive, path.stat().st_size, folder)
-                _unpack(archive, entries, folder)
-        except (
-            zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
-            OverflowError, struct.error,
-        ):  # fmt: skip
-            # Not chained: the messages quote the names of entries.
-            raise InputError(
-                "A whole ZIP archive was expected, but this one is damaged or cannot be unpacked into the temporary "
-                "folder. Copy it again, or unpack it and give the folder."
-            ) from None
-        yield folder
+        with locked(home / _LOCK):
+            folder = home / _CONTENT
+            folder.mkdir()
+            try:
+                _check_index(path)
+                with zipfile.ZipFile(path) as archive:
+                    entries = _checked(archive, path.stat().st_size, folder)
+                    _unpack(archive, entries, folder)
+            except (
+                zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, NotImplementedError, ValueError,
+                OverflowError, struct.error,
+            ):  # fmt: skip
+                # Not chained: the messages quote the names of entries.
+                raise InputError(
+                    "A whole ZIP archive was expected, but this one is damaged or cannot be unpacked into the "
+                    "temporary folder. Copy it again, or unpack it and give the folder."
+                ) from None
+            yield folder
     finally:
-        if lock is not None:
-            os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def _check_index(path: Path) -> None:
@@ -189,33 +193,16 @@ def _unpack(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], folder: Pa
                 shutil.copyfileobj(source, target, _CHUNK)
 
 
-def _lock(folder: Path) -> int | None:
-    """Mark a folder as in use, by a lock that the system drops when the process ends, however it ends."""
-    try:
-        import fcntl
-    except ImportError:
-        return None
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
-
-
 def _remove_abandoned() -> None:
-    """Remove what earlier processes left that were killed; where there are no locks, nothing."""
-    with suppress(OSError):
-        for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
-            found = folder.lstat()
+    """Remove what earlier processes left that were killed."""
+    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError, HeldError):
+            found = home.lstat()
             old = time.time() - found.st_mtime > _ABANDONED_SECONDS
-            if not (old and stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()):
+            own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
+            if not (old and own and stat.S_ISDIR(found.st_mode)):
                 continue
-            lock = _lock(folder)
-            if lock is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
+            with locked(home / _LOCK):
+                shutil.rmtree(home / _CONTENT, ignore_errors=True)
+            # Windows removes no file that is open, so the lock's own goes last.
+            shutil.rmtree(home, ignore_errors=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -166,16 +166,32 @@ def acquisition_at_each_place(
     if groups:
         return _largest(groups), (_several(len(groups), max(map(len, groups)), "of the same places"),)
     alike = _once_at_each_place(frames, normal, _same_pixels, "with the same pixels")
-    return None if count_doubled(alike[0], normal) else alike
+    left = count_doubled(alike[0], normal)
+    if not left:
+        return alike
+    if left > max(MAX_ODD_IMAGES, MAX_ODD_SHARE * len(alike[0])):
+        return None
+    kept, (told,) = _once_at_each_place(alike[0], normal, lambda _, __: True, "with other pixels")
+    text = f"{told.text} Which of two is right cannot be told; look at the pictures."
+    return kept, (Notice("doubled-slices-differ", text, value=told.value, unit=told.unit),)
 
 
 def _told_apart(frames: Sequence[Frame], normal: NDArray[np.float64]) -> list[list[Frame]]:
     """Split a series of which images lie at one place, so that none of one part do; empty if nothing splits it."""
     by_kernel = _grouped(frames, lambda frame: frame.kernel)
-    for groups in (_by_number(frames), by_kernel, _runs(frames, normal)):
+    for groups in (_by_number(frames), by_kernel, _runs(frames, normal), *_by_phases(frames)):
         if len(groups) > 1 and not any(count_doubled(group, normal) for group in groups):
             return groups
     return []
+
+
+def _by_phases(frames: Sequence[Frame]) -> Iterator[list[list[Frame]]]:
+    """Split a series by each of what may tell phases apart; not where that splits off single slices."""
+    for i in range(min((len(frame.phases) for frame in frames), default=0)):
+        groups = _grouped(frames, lambda frame, i=i: frame.phases[i])  # type: ignore[misc]
+        sizes = [len(group) for group in groups]
+        if min(sizes) > 1 and min(sizes) >= MIN_SHARE_OF_LARGEST * max(sizes):
+            yield groups
 
 
 def list_acquisitions(frames: Sequence[Frame]) -> tuple[Acquisition, ...]:

@@ -6,7 +6,7 @@ import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from CovidCTLib.errors import InputError
 from CovidCTLib.reading.codestreams import check_codestream, is_plain_lossless_jpeg
 
 READ_FAILURES = (
@@ -47,6 +48,7 @@ META_BYTES = 1 << 10
 
 _GROUP_LENGTH_BYTES = 12
 _PIXEL_DATA = (0x7FE0, 0x0010)
+_FLOAT_PIXELS = ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _ITEM, _DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _CHUNK = 1 << 20
@@ -100,12 +102,43 @@ def syntax_of(dataset: Any, *, native: bool) -> UID:
     elements could be read decides.
     """
     named = UID(dataset.file_meta.get("TransferSyntaxUID") or ImplicitVRLittleEndian)
+    if not named.is_transfer_syntax and not native:
+        # A maker's own compression; `check_readable` names it.
+        return named
     if named.is_transfer_syntax and (named.is_deflated or (named.is_encapsulated and not native)):
         return named
     implicit, little = dataset.original_encoding
     if implicit:
         return ImplicitVRLittleEndian
     return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def check_readable(syntaxes: Iterable[str]) -> None:
+    """Refuse a compression that no decoder here reads, by its name: the files are whole.
+
+    Parameters
+    ----------
+    syntaxes
+        Transfer syntax UIDs.
+
+    Raises
+    ------
+    InputError
+        If one cannot be decoded.
+    """
+    for syntax in syntaxes:
+        uid = UID(syntax)
+        if uid.is_transfer_syntax and not uid.is_encapsulated:
+            continue
+        try:
+            # One whose package is not installed is named when it is needed, for GDCM may do without.
+            get_decoder(uid)
+        except NotImplementedError as error:
+            named = uid.name if uid.is_transfer_syntax else f"the maker's own, {syntax}"
+            raise InputError(
+                f"Slices in an encoding that can be read were expected, but these are compressed in another ({named}); "
+                "the files are whole. Export the series uncompressed (Explicit VR Little Endian) or as JPEG Lossless."
+            ) from error
 
 
 def find_pixels(file: BinaryIO, dataset: Any) -> tuple[int | None, int | None, bool]:
@@ -146,6 +179,15 @@ def find_pixels(file: BinaryIO, dataset: Any) -> tuple[int | None, int | None, b
             return value, None, False
         file.seek(length, os.SEEK_CUR)
     return value, None, not item
+
+
+def has_float_pixels(file: BinaryIO, dataset: Any) -> bool:
+    """Tell whether a header is followed by floating-point pixels (DICOM PS3.3, C.7.6.24); the position is kept."""
+    position = file.tell()
+    head = file.read(4)
+    file.seek(position)
+    order = "<" if dataset.original_encoding[1] else ">"
+    return len(head) == 4 and struct.unpack(f"{order}2H", head) in _FLOAT_PIXELS
 
 
 def check_inflated_size(file: BinaryIO, start: bytes) -> None:
@@ -220,6 +262,8 @@ class FrameDecoder:
         ------
         READ_FAILURES
             If the pixels are damaged, truncated, of another size than the header says, or in an unknown encoding.
+        InputError
+            If the package that decodes them is missing.
         """
         if encoding.start is None or (encoding.length is not None and encoding.bits_allocated not in _NATIVE_BITS):
             yield from _by_pydicom(path, encoding, indices)
@@ -249,6 +293,8 @@ class FrameDecoder:
             "pixel_keyword": "PixelData",
         }
         decoder = get_decoder(UID(encoding.syntax))
+        if not decoder.is_available:
+            raise _missing_decoder(encoding.syntax)
         pixels, _ = decoder.as_array(encapsulate([stream], has_bot=False), index=0, raw=True, **options)
         return np.asarray(pixels)
 
@@ -260,6 +306,15 @@ class FrameDecoder:
         reader.SetFileName(str(path))
         pixels = sitk.GetArrayFromImage(reader.Execute()).reshape(shape)
         return np.asarray(pixels, dtype=np.int16 if encoding.signed else np.uint16)
+
+
+def _missing_decoder(syntax: str) -> InputError:
+    """Name the package that decodes a transfer syntax; the files may be sound."""
+    package = "pylibjpeg-openjpeg" if "2000" in UID(syntax).name else "pylibjpeg-libjpeg"
+    return InputError(
+        f"The slices are compressed as {UID(syntax).name}, which the Python packages pylibjpeg and {package} decode, "
+        "but they are not installed or do not load. Install them and try again."
+    )
 
 
 def _native(path: Path, encoding: Encoding, shape: tuple[int, int], indices: Sequence[int]) -> Iterator[NDArray[Any]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import pydicom
 from pydicom.tag import Tag
@@ -19,6 +20,7 @@ from CovidCTLib.reading.dicom_encoding import (
     Encoding,
     check_inflated_size,
     find_pixels,
+    has_float_pixels,
     syntax_of,
 )
 from CovidCTLib.reading.dicom_values import HeaderValues
@@ -36,6 +38,12 @@ PICTURE_WORDS = frozenset(
 """Words in ImageType (0008,0008) and FrameType (0008,9007) of images that do not show HU of slices; makers write some
 into longer values (``CT_SOM5 MIP``, ``SCREEN SAVE``, ``VOLUME RENDERING``)."""
 
+MATERIAL_WORDS = frozenset(
+    {"MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_REMOVED", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_MODIFIED",
+     "MAT_VALUE_BASED", "IODINE", "IODINE_MAP", "Z_EFF", "RHO_Z"}
+)  # fmt: skip
+"""Words in ImageType of images of a material (DICOM PS3.3, C.8.15.3.9, and makers' own), whose values are no HU."""
+
 MAX_TEXT = 64
 """Characters of a kernel or maker that are kept, the most that DICOM allows."""
 
@@ -46,11 +54,27 @@ _KEYWORDS = [
     "AcquisitionNumber", "InstanceNumber", "Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation", "PixelSpacing", "PixelPaddingValue", "PixelPaddingRangeLimit",
     "RescaleSlope", "RescaleIntercept", "ImagePositionPatient", "ImageOrientationPatient",
+    "RescaleType", "AcquisitionTime", "TriggerTime", "TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DirectoryRecordSequence",
 ]  # fmt: skip
-_TAGS = [Tag(keyword) for keyword in _KEYWORDS]
+_PHILIPS_PIXELS = Tag(0x07A1, 0x100A)
+"""Where Philips (Elscint) stores pixels in its own compression, with no PixelData beside them."""
 
-Kind = Literal["original", "derived", "localizer", "picture", "colour", "not CT"]
+_TAGS = [*(Tag(keyword) for keyword in _KEYWORDS), _PHILIPS_PIXELS]
+
+_PHASES = ("TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase", "TriggerTime", "AcquisitionTime")
+"""What tells phases of one series apart, in this order."""
+
+HU_TYPES = ("", "HU", "US", "HU_MOD")
+"""RescaleType of values that may be HU (DICOM PS3.3, C.11.1.1.2); others are maps: of density, iodine, water, ..."""
+
+SECONDARY_CAPTURE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.7{ending}" for ending in ("", ".1", ".2", ".3", ".4"))
+"""Secondary Capture, single and multi-frame: what converters write that know no other class."""
+
+Elsewhere = Literal["float", "Philips", "nowhere"]
+"""Where pixels are that are not in PixelData."""
+
+Kind = Literal["original", "derived", "localizer", "picture", "map", "colour", "not CT"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +111,8 @@ class Frame:
         ConvolutionKernel.
     location_mm, distance_mm
         SliceLocation, and SpacingBetweenSlices or else SliceThickness; only used where `assume_axial` is asked for.
+    phases
+        What may tell phases of one series apart, as text, in the order of `_PHASES`; then ImageType.
     """
 
     path: Path
@@ -108,11 +134,17 @@ class Frame:
     kernel: str | None
     location_mm: float | None
     distance_mm: float | None
+    phases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class FileHeader:
-    """What one DICOM file says of its series and its frames; ``complete`` is false where its pixels are cut off."""
+    """What one DICOM file says of its series and its frames.
+
+    ``complete`` is false where its pixels are cut off, ``elsewhere`` names where they are if not in PixelData,
+    ``secondary_capture`` tells that its storage class is one of those, and ``unreadable`` holds the
+    keywords of values that no volume needs and that could not be read.
+    """
 
     series: str
     series_number: int | None
@@ -124,6 +156,9 @@ class FileHeader:
     study_date: str | None
     frames: tuple[Frame, ...]
     complete: bool = True
+    elsewhere: Elsewhere | None = None
+    secondary_capture: bool = False
+    unreadable: frozenset[str] = frozenset()
 
 
 def read_header(path: Path) -> FileHeader | None:
@@ -151,16 +186,34 @@ def read_header(path: Path) -> FileHeader | None:
                 if nothing or sop_class in (CT_CLASS, *ENHANCED_CT_CLASSES):
                     raise EOFError
                 return None
+            elsewhere = _elsewhere(file, dataset)
             start, length, complete = find_pixels(file, dataset)
             encoding = _encoding(values, syntax_of(dataset, native=length is not None), start, length)
             if not sop_class and str(values.get("Modality", "")) == "CT":
                 sop_class = CT_CLASS
-            return _header(path, values, sop_class, encoding, complete)
+            header = _header(path, values, sop_class, encoding, complete or elsewhere is not None)
+            return replace(header, elsewhere=elsewhere)
+    except InputError:
+        raise
     except READ_FAILURES:
         # Not chained: the messages of pydicom may quote values of the header.
         raise InputError(
             "A readable DICOM file was expected, but its header is damaged or cut off. Copy the series again."
         ) from None
+
+
+def _elsewhere(file: BinaryIO, dataset: Any) -> Elsewhere | None:
+    """Tell where the pixels are if the header is not followed by PixelData; None where it is, or is cut off."""
+    if has_float_pixels(file, dataset):
+        return "float"
+    if syntax_of(dataset, native=True).is_deflated:
+        return None
+    position = file.tell()
+    at_end = not file.read(1)
+    file.seek(position)
+    if not at_end:
+        return None
+    return "Philips" if _PHILIPS_PIXELS in dataset else "nowhere"
 
 
 def _encoding(dataset: HeaderValues, syntax: UID, start: int | None, length: int | None) -> Encoding:
@@ -169,7 +222,7 @@ def _encoding(dataset: HeaderValues, syntax: UID, start: int | None, length: int
     high_bit = int(dataset.get("HighBit", bits_stored - 1))
     if not bits_stored <= high_bit + 1 <= bits_allocated:
         high_bit = bits_stored - 1
-    encapsulated = syntax.is_encapsulated
+    encapsulated = not syntax.is_transfer_syntax or syntax.is_encapsulated
     return Encoding(
         syntax=str(syntax),
         start=start if encapsulated or syntax.is_little_endian else None,
@@ -186,21 +239,42 @@ def _header(path: Path, dataset: HeaderValues, sop_class: str, encoding: Encodin
     if sop_class in ENHANCED_CT_CLASSES:
         frames = _enhanced_frames(path, dataset, encoding)
     else:
-        kind = _kind(dataset, dataset.get("ImageType")) if sop_class == CT_CLASS else "not CT"
-        frames = (_frame(path, dataset, _Groups(dataset, 0), 0, kind, encoding),)
+        frames = _plain_frames(path, dataset, sop_class, encoding)
     groups = _Groups(dataset, 0)
     return FileHeader(
         series=str(dataset.get("SeriesInstanceUID", "")),
-        series_number=_integer(dataset.get("SeriesNumber")),
+        series_number=dataset.optional("SeriesNumber", _integer, lambda: dataset.get("SeriesNumber")),
         modality=re.sub(r"[^A-Z0-9]", "", str(dataset.get("Modality", "")).upper())[:4],
         kernel=frames[0].kernel,
         manufacturer=text_of(dataset.get("Manufacturer")),
-        slice_thickness_mm=_number(groups.find("PixelMeasuresSequence", "SliceThickness")),
-        tube_voltage_kv=_number(groups.find("CTXRayDetailsSequence", "KVP")),
-        study_date=date_of(dataset.get("StudyDate")),
+        slice_thickness_mm=groups.number("PixelMeasuresSequence", "SliceThickness"),
+        tube_voltage_kv=groups.number("CTXRayDetailsSequence", "KVP"),
+        study_date=dataset.optional("StudyDate", date_of, lambda: dataset.get("StudyDate")),
         frames=frames,
         complete=complete,
+        secondary_capture=sop_class in SECONDARY_CAPTURE_CLASSES,
+        unreadable=frozenset(dataset.unreadable),
     )
+
+
+def _plain_frames(path: Path, dataset: HeaderValues, sop_class: str, encoding: Encoding) -> tuple[Frame, ...]:
+    """Describe the image of a file that is no enhanced CT; all of its frames alike where it has several."""
+    groups = _Groups(dataset, 0)
+    placed = _frame(path, dataset, groups, 0, "not CT", encoding)
+    if sop_class == CT_CLASS or (sop_class in SECONDARY_CAPTURE_CLASSES and _may_be_ct(dataset, placed)):
+        placed = replace(placed, kind=_kind(dataset, dataset.get("ImageType")))
+    if placed.kind == "not CT" or encoding.frames == 1:
+        return (placed,)
+    # Frames of a class that knows one image have no places of their own.
+    bare = replace(placed, position_lps_mm=None, location_mm=None, number=None)
+    return tuple(replace(bare, index=index) for index in range(encoding.frames))
+
+
+def _may_be_ct(dataset: HeaderValues, frame: Frame) -> bool:
+    """Tell whether a secondary capture has a place, orientation and spacing, as CT slices have."""
+    whole = None not in (frame.position_lps_mm, frame.orientation_lps, frame.spacing_yx_mm)
+    modality = str(dataset.get("Modality", "")).upper().strip()
+    return whole and frame.encoding.bits_allocated == 16 and modality in ("CT", "OT", "SC", "")
 
 
 class _Groups:
@@ -219,6 +293,10 @@ class _Groups:
                 return items[0].get(keyword)
         return self._dataset.get(keyword)
 
+    def number(self, sequence: str, keyword: str) -> float | None:
+        """Give a number that no volume needs."""
+        return self._dataset.optional(keyword, _number, lambda: self.find(sequence, keyword))
+
 
 def _enhanced_frames(path: Path, dataset: HeaderValues, encoding: Encoding) -> tuple[Frame, ...]:
     described = len(dataset.get("PerFrameFunctionalGroupsSequence") or ())
@@ -233,8 +311,9 @@ def _enhanced_frames(path: Path, dataset: HeaderValues, encoding: Encoding) -> t
 
 
 def _frame(path: Path, dataset: HeaderValues, groups: _Groups, index: int, kind: Kind, encoding: Encoding) -> Frame:
-    distance = groups.find("PixelMeasuresSequence", "SpacingBetweenSlices")
-    thickness = groups.find("PixelMeasuresSequence", "SliceThickness")
+    distance = groups.number("PixelMeasuresSequence", "SpacingBetweenSlices")
+    thickness = groups.number("PixelMeasuresSequence", "SliceThickness")
+    optional = dataset.optional
     return Frame(
         path=path,
         index=index,
@@ -250,13 +329,19 @@ def _frame(path: Path, dataset: HeaderValues, groups: _Groups, index: int, kind:
         intercept=_number(groups.find("PixelValueTransformationSequence", "RescaleIntercept")),
         encoding=encoding,
         padding=_padding(dataset),
-        acquisition=_integer(
-            groups.find("FrameContentSequence", "FrameAcquisitionNumber") or dataset.get("AcquisitionNumber")
+        acquisition=optional(
+            "AcquisitionNumber",
+            _integer,
+            lambda: groups.find("FrameContentSequence", "FrameAcquisitionNumber") or dataset.get("AcquisitionNumber"),
         ),
-        number=_integer(dataset.get("InstanceNumber")),
+        number=optional("InstanceNumber", _integer, lambda: dataset.get("InstanceNumber")),
         kernel=text_of(groups.find("CTReconstructionSequence", "ConvolutionKernel")),
-        location_mm=_number(dataset.get("SliceLocation")),
-        distance_mm=_number(thickness if distance in (None, "") else distance),
+        location_mm=optional("SliceLocation", _number, lambda: dataset.get("SliceLocation")),
+        distance_mm=thickness if distance is None else distance,
+        phases=(
+            *(optional(name, _text, partial(dataset.get, name)) or "" for name in _PHASES),
+            _text(dataset.get("ImageType")),
+        ),
     )
 
 
@@ -269,6 +354,8 @@ def _kind(dataset: HeaderValues, image_type: Any) -> Kind:
         return "localizer"
     if words & PICTURE_WORDS:
         return "picture"
+    if str(dataset.get("RescaleType") or "").strip().upper() not in HU_TYPES or words & MATERIAL_WORDS:
+        return "map"
     return "derived" if "DERIVED" in words else "original"
 
 
@@ -280,8 +367,17 @@ def _padding(dataset: HeaderValues) -> tuple[int, int] | None:
     return (first, first) if last is None else (min(first, last), max(first, last))
 
 
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _float(value: Any) -> float:
+    """Read a number, with a decimal comma, too: pydicom gives what it cannot read as text."""
+    return float(value.replace(",", ".")) if isinstance(value, str) else float(value)
+
+
 def _number(value: Any) -> float | None:
-    number = None if value is None or value == "" else float(value)
+    number = None if value is None or value == "" else _float(value)
     if number is not None and not math.isfinite(number):
         raise ValueError("a number that is not finite")
     return number
@@ -297,7 +393,7 @@ def _integer(value: Any) -> int | None:
 def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
     if value is None or value == "":
         return None
-    numbers = tuple(float(v) for v in value)
+    numbers = tuple(_float(v) for v in value)
     return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import groupby, pairwise
 from typing import Any
@@ -13,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError, Notice
-from CovidCTLib.hu import LOWEST_HU, OUTSIDE_SCAN_CIRCLE_HU
-from CovidCTLib.reading.dicom_encoding import READ_FAILURES, FrameDecoder
+from CovidCTLib.hu import LOWEST_HU
+from CovidCTLib.reading.dicom_agreement import agree_on_pixels
+from CovidCTLib.reading.dicom_encoding import READ_FAILURES, FrameDecoder, check_readable
 from CovidCTLib.reading.dicom_headers import Frame
 from CovidCTLib.reading.dicom_stack import Stack
+from CovidCTLib.reading.padding import padding_of
 from CovidCTLib.reading.plausibility import check_range, looks_like_hu
 from CovidCTLib.reading.quiet import quiet_itk, quiet_pydicom
 
@@ -57,16 +60,29 @@ def stored_to_hu(
     Returns
     -------
     ndarray
-        int16 HU, at least -1024. Padding and the stored value -2000 (the outside of the scan circle) are -1024.
+        int16 HU, at least -1024. Padding and the stored value -2000 (the outside of the scan circle) are -1024 where
+        they are credible (`CovidCTLib.reading.padding.padding_of`).
     tuple of int or None
         Lowest and highest HU outside padding; None if all is padding.
     """
+    hu, extremes, _ = converted(
+        stored, slope=slope, intercept=intercept, bits_stored=bits_stored, high_bit=high_bit, padding=padding
+    )
+    return hu, extremes
+
+
+def converted(
+    stored: NDArray[Any],
+    *,
+    slope: float,
+    intercept: float,
+    bits_stored: int,
+    high_bit: int | None,
+    padding: tuple[int, int] | None,
+) -> tuple[NDArray[np.int16], tuple[int, int] | None, int]:
+    """Convert as `stored_to_hu` does; also count the voxels that have a padding value and are no padding."""
     stored = np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder("="))
     bits = stored.dtype.itemsize * 8
-    modulo = 1 << bits
-    signed = stored.view(f"i{stored.dtype.itemsize}")
-    # The scan circle's -2000 is also written into images that call themselves unsigned, as its two's complement.
-    outside = signed == OUTSIDE_SCAN_CIRCLE_HU if bits > 8 else np.zeros(stored.shape, dtype=bool)
     highest = bits_stored - 1 if high_bit is None else high_bit
     if highest >= bits_stored and (stored & stored.dtype.type((1 << highest + 1 - bits_stored) - 1)).any():
         highest = bits_stored - 1
@@ -75,14 +91,6 @@ def stored_to_hu(
         values = np.right_shift(np.left_shift(stored, above), kept)
     else:
         values = stored
-    if padding is not None:
-        first, last = padding
-        if stored.dtype.kind == "u" and first < 0:
-            first, last = first % modulo, last % modulo if last < 0 else last
-        elif stored.dtype.kind == "i" and last >= modulo // 2:
-            first, last = first - modulo if first >= modulo // 2 else first, last - modulo
-        first, last = min(first, last), max(first, last)
-        outside |= ((stored >= first) & (stored <= last)) | ((values >= first) & (values <= last))
     if float(slope) == 1.0 and float(intercept).is_integer() and bits <= 16:
         hu = values.astype(np.int32)
         hu += int(intercept)
@@ -91,13 +99,14 @@ def stored_to_hu(
         scaled *= slope
         scaled += intercept
         hu = np.rint(np.clip(scaled, -(2**30), 2**30)).astype(np.int32)
+    outside, ignored = padding_of(stored, values, hu, padding)
     np.clip(hu, LOWEST_HU, _HIGHEST_INT16, out=hu)
     result = hu.astype(np.int16)
     if not outside.any():
-        return result, (int(result.min()), int(result.max()))
+        return result, (int(result.min()), int(result.max())), ignored
     result[outside] = LOWEST_HU
     inside = result[~outside]
-    return result, (int(inside.min()), int(inside.max())) if inside.size else None
+    return result, (int(inside.min()), int(inside.max())) if inside.size else None, ignored
 
 
 def read_volume(stack: Stack) -> tuple[NDArray[np.int16], tuple[Notice, ...]]:
@@ -124,6 +133,10 @@ def read_volume(stack: Stack) -> tuple[NDArray[np.int16], tuple[Notice, ...]]:
     if any(frame.slope == 0 for frame in stack.frames):
         raise InputError("The rescale slope to HU must not be 0, but it is. Export the series again from the archive.")
     _check_bytes(stack)
+    check_readable({frame.encoding.syntax for frame in stack.frames})
+    with quiet_pydicom(), quiet_itk():
+        frames, agreed = agree_on_pixels(stack.frames)
+    stack = replace(stack, frames=frames)
     count, *plane = stack.geometry.shape_zyx
     # Slices that are not shifted fill their planes, and missing ones are interpolated: nothing needs a first value.
     volume = np.empty((count if stack.even else len(stack.frames), *plane), dtype=np.int16)
@@ -138,14 +151,29 @@ def read_volume(stack: Stack) -> tuple[NDArray[np.int16], tuple[Notice, ...]]:
     damaged = sum(share[0] for share in found)
     if damaged:
         raise InputError(
-            f"All files of the series must be readable, but {damaged} of {len(files)} are damaged, truncated or in an "
-            "unknown encoding. Copy or export the series again."
+            f"All files of the series must be readable, but {damaged} of {len(files)} are damaged or truncated. Copy "
+            "or export the series again."
         )
     if stack.even:
         fill_missing(volume, [round(place) for place in stack.places])
     else:
         volume = between_slices(volume, stack.places)
-    return volume, _check_rescale(stack.frames, min(share[1] for share in found), max(share[2] for share in found))
+    extremes = min(share[1] for share in found), max(share[2] for share in found)
+    told = _check_rescale(stack.frames, extremes, volume)
+    return volume, (*agreed, *_ignored_padding(stack.frames, sum(share[3] for share in found)), *told)
+
+
+def _ignored_padding(frames: Sequence[Frame], ignored: int) -> tuple[Notice, ...]:
+    """Tell of a padding value that is one of tissue."""
+    if not ignored:
+        return ()
+    named = next((frame.padding for frame in frames if frame.padding is not None), None)
+    what = "the value -2000" if named is None else f"the padding value {named[0]} of the header"
+    text = (
+        f"{ignored} voxels inside the body have {what}, as tissue or lung has it too; they were left as they are. Only "
+        "pieces at the side of the slices, and air, were taken for padding."
+    )
+    return (Notice("padding-ignored", text, value=float(ignored), limit=0.0, unit="voxels"),)
 
 
 def _check_bytes(stack: Stack) -> None:
@@ -160,15 +188,15 @@ def _check_bytes(stack: Stack) -> None:
         )
 
 
-def _read_share(stack: Stack, volume: NDArray[np.int16], files: list[list[int]]) -> tuple[int, int, int]:
+def _read_share(stack: Stack, volume: NDArray[np.int16], files: list[list[int]]) -> tuple[int, int, int, int]:
     """Decode some of the files, each given by its frames' numbers in the stack, into their planes of the volume.
 
     Returns
     -------
     tuple of int
-        Damaged files, lowest and highest HU outside padding.
+        Damaged files, lowest and highest HU outside padding, voxels with a padding value that are none.
     """
-    damaged, low, high = 0, _HIGHEST_INT16, LOWEST_HU
+    damaged, low, high, ignored = 0, _HIGHEST_INT16, LOWEST_HU, 0
     with FrameDecoder() as decoder:
         for members in files:
             first = stack.frames[members[0]]
@@ -177,13 +205,13 @@ def _read_share(stack: Stack, volume: NDArray[np.int16], files: list[list[int]])
             try:
                 decoded = decoder.frames(first.path, first.encoding, shape, indices)
                 for number, stored in zip(members, decoded, strict=True):
-                    hu, extremes = _to_hu(stored, stack.frames[number])
-                    low, high = min(low, extremes[0]), max(high, extremes[1])
+                    hu, extremes, kept = _to_hu(stored, stack.frames[number])
+                    low, high, ignored = min(low, extremes[0]), max(high, extremes[1]), ignored + kept
                     shift = None if stack.shifts_yx_px is None else stack.shifts_yx_px[number]
                     _place(volume[round(stack.places[number]) if stack.even else number], hu, shift)
             except READ_FAILURES:
                 damaged += 1
-    return damaged, low, high
+    return damaged, low, high, ignored
 
 
 def fill_missing(volume: NDArray[np.int16], places: Sequence[int]) -> None:
@@ -226,11 +254,12 @@ def between_slices(slices: NDArray[np.int16], places: Sequence[float]) -> NDArra
     return even
 
 
-def _check_rescale(frames: Sequence[Frame], low: int, high: int) -> tuple[Notice, ...]:
+def _check_rescale(frames: Sequence[Frame], extremes: tuple[int, int], volume: NDArray[np.int16]) -> tuple[Notice, ...]:
     """Check the values of the whole scan; those without a rescale must look like HU by themselves."""
+    low, high = extremes
     without = sum(frame.slope is None or frame.intercept is None for frame in frames)
     if not without:
-        check_range(low, high)
+        check_range(low, high, volume)
         return ()
     if not looks_like_hu(low, high):
         raise InputError(
@@ -247,10 +276,10 @@ def _check_rescale(frames: Sequence[Frame], low: int, high: int) -> tuple[Notice
     )
 
 
-def _to_hu(stored: NDArray[Any], frame: Frame) -> tuple[NDArray[np.int16], tuple[int, int]]:
+def _to_hu(stored: NDArray[Any], frame: Frame) -> tuple[NDArray[np.int16], tuple[int, int], int]:
     if stored.shape != (frame.rows, frame.columns):
         raise ValueError("the decoded image has another size than its header says")
-    hu, extremes = stored_to_hu(
+    hu, extremes, ignored = converted(
         stored,
         slope=1.0 if frame.slope is None else frame.slope,
         intercept=0.0 if frame.intercept is None else frame.intercept,
@@ -258,7 +287,7 @@ def _to_hu(stored: NDArray[Any], frame: Frame) -> tuple[NDArray[np.int16], tuple
         high_bit=frame.encoding.high_bit,
         padding=frame.padding,
     )
-    return hu, (_HIGHEST_INT16, LOWEST_HU) if extremes is None else extremes
+    return hu, (_HIGHEST_INT16, LOWEST_HU) if extremes is None else extremes, ignored
 
 
 def _place(plane: NDArray[np.int16], hu: NDArray[np.int16], shift_yx_px: NDArray[np.float64] | None) -> None:

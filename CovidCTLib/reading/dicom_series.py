@@ -14,7 +14,9 @@ from CovidCTLib.reading.dicom_axial import assume_axial
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, read_directory
 from CovidCTLib.reading.dicom_headers import FileHeader, Frame, Kind, read_header
 from CovidCTLib.reading.dicom_pixels import read_volume
-from CovidCTLib.reading.dicom_stack import Orientation, Stack, plan_stack, plane_of
+from CovidCTLib.reading.dicom_source import read_source
+from CovidCTLib.reading.dicom_stack import Orientation, Stack, plan_stack, plane_of, spacing_notice, stack_with_spacing
+from CovidCTLib.reading.dicom_whole import join_lone_images, why_no_pixels
 from CovidCTLib.reading.identifiers import known_kernel, known_maker, read_identifiers, with_identifiers
 from CovidCTLib.scan import Scan, ScanFacts
 
@@ -27,6 +29,7 @@ MIN_CHEST_SLICES = 10
 _WHY_LEFT_OUT: dict[Kind, str] = {
     "localizer": "localizers (scout views)",
     "picture": "projections, dose sheets or maps computed from a CT",
+    "map": "a map of a material or density (by RescaleType or ImageType), whose values are no HU",
     "colour": "colour pictures",
 }
 
@@ -65,6 +68,8 @@ class SeriesSummary:
         Why the series cannot be used; None where it can.
     acquisitions
         What it holds, where it holds several; by default the largest is read where they do not fit together.
+    hint
+        What the terminal adds to the reason, as in `CovidCTLib.errors.CovidCTError`.
     """
 
     number: int
@@ -78,6 +83,7 @@ class SeriesSummary:
     original: bool
     reason: str | None
     acquisitions: tuple[AcquisitionSummary, ...] = ()
+    hint: str = ""
 
     @property
     def usable(self) -> bool:
@@ -117,7 +123,13 @@ class DicomFolder:
     """SOPInstanceUIDs that a DICOMDIR lists, by SeriesInstanceUID."""
 
 
-def gather_series(files: Iterable[Path], *, axial: bool = False, acquisition: int | None = None) -> DicomFolder:
+def gather_series(
+    files: Iterable[Path],
+    *,
+    axial: bool = False,
+    acquisition: int | None = None,
+    spacing: tuple[float, float, float] | None = None,
+) -> DicomFolder:
     """Read the headers of DICOM files and group them into series.
 
     Parameters
@@ -128,6 +140,8 @@ def gather_series(files: Iterable[Path], *, axial: bool = False, acquisition: in
         Whether slices are taken for axial ones, whatever orientation they give (`assume_axial`).
     acquisition
         The acquisition of each series that is to be stacked (`choose_acquisition`); series without it cannot be used.
+    spacing
+        Distance of slices, rows and columns in mm, in place of what the headers say.
     """
     by_uid: dict[str, list[FileHeader]] = defaultdict(list)
     listed: dict[str, frozenset[str]] = {}
@@ -143,9 +157,10 @@ def gather_series(files: Iterable[Path], *, axial: bool = False, acquisition: in
             continue
         if header is not None:
             by_uid[header.series].append(header)
+    joined = join_lone_images(by_uid)
     ordered = sorted(by_uid, key=lambda uid: (by_uid[uid][0].series_number or 0, uid))
     series = tuple(
-        _series(number, uid, by_uid[uid], axial=axial, acquisition=acquisition)
+        _series(number, uid, by_uid[uid], _Wishes(axial, acquisition, spacing), joined.get(uid, ()))
         for number, uid in enumerate(ordered, start=1)
     )
     return DicomFolder(series, tuple(damaged), listed)
@@ -160,28 +175,33 @@ def _slices_of(headers: list[FileHeader]) -> tuple[list[Frame], bool]:
     return [frame for frame in frames if frame.kind == "derived"], False
 
 
-def _series(number: int, uid: str, headers: list[FileHeader], *, axial: bool, acquisition: int | None) -> Series:
+@dataclass(frozen=True)
+class _Wishes:
+    """What the user asks for in place of what the headers say."""
+
+    axial: bool
+    acquisition: int | None
+    spacing: tuple[float, float, float] | None
+
+
+def _series(
+    number: int, uid: str, headers: list[FileHeader], wishes: _Wishes, notices: tuple[Notice, ...] = ()
+) -> Series:
     frames, original = _slices_of(headers)
     everything = [frame for header in headers for frame in header.frames]
     shown = (frames or everything)[0]
-    stack, reason = None, None
+    stack, reason, hint = None, None, ""
     acquisitions = list_acquisitions(frames) if frames else ()
-    cut_off = sum(not header.complete for header in headers)
-    if frames and cut_off:
-        reason = (
-            f"All files of the series must be whole, but {cut_off} of {len(headers)} are truncated. Copy or export the "
-            "series again."
-        )
-    elif frames:
+    if frames:
+        reason = why_no_pixels(headers)
+    if frames and reason is None:
         try:
-            chosen, told = (frames, ()) if acquisition is None else choose_acquisition(frames, acquisition)
-            laid, assumed = assume_axial(chosen) if axial else (chosen, ())
-            shown = laid[0]
-            stack = plan_stack(laid)
-            stack = replace(stack, notices=(*told, *assumed, *stack.notices))
+            stack = _planned(frames, wishes)
+            stack = replace(stack, notices=(*notices, *stack.notices, *_unreadable(headers)))
+            shown = stack.frames[0]
         except InputError as error:
-            reason = str(error)
-    else:
+            reason, hint = str(error), error.hint
+    elif not frames:
         reason = _why_no_slices(headers[0].modality, everything)
     return Series(
         uid,
@@ -197,6 +217,7 @@ def _series(number: int, uid: str, headers: list[FileHeader], *, axial: bool, ac
             kernel=known_kernel(headers[0].kernel),
             original=original,
             reason=reason,
+            hint=hint,
             acquisitions=tuple(AcquisitionSummary(one.number, len(one.frames)) for one in acquisitions)
             if len(acquisitions) > 1
             else (),
@@ -205,11 +226,37 @@ def _series(number: int, uid: str, headers: list[FileHeader], *, axial: bool, ac
     )
 
 
+def _planned(frames: list[Frame], wishes: _Wishes) -> Stack:
+    """Plan the volume of a series as the user wishes."""
+    chosen, told = (tuple(frames), ()) if wishes.acquisition is None else choose_acquisition(frames, wishes.acquisition)
+    if wishes.spacing is not None:
+        between, *in_plane = wishes.spacing
+        chosen = tuple(replace(one, spacing_yx_mm=tuple(in_plane), distance_mm=between) for one in chosen)
+    laid, assumed = assume_axial(chosen) if wishes.axial else (chosen, ())
+    stack = plan_stack(laid)
+    notices = (*told, *assumed, *stack.notices)
+    if wishes.spacing is None:
+        return replace(stack, notices=notices)
+    return replace(stack_with_spacing(stack, wishes.spacing), notices=(*notices, spacing_notice(stack, wishes.spacing)))
+
+
+def _unreadable(headers: list[FileHeader]) -> tuple[Notice, ...]:
+    """Note values that no volume needs and that could not be read."""
+    names = sorted(set().union(*(header.unreadable for header in headers)))
+    if not names:
+        return ()
+    text = f"Values of the headers that are not needed could not be read and count as absent: {', '.join(names)}."
+    return (Notice("unreadable-values", text, "note", float(len(names)), unit="values"),)
+
+
 def _why_no_slices(modality: str, frames: list[Frame]) -> str:
     kind = Counter(frame.kind for frame in frames).most_common(1)[0][0]
     other = f"{modality or 'unknown'} images, not CT slices"
     if modality == "CT":
-        other = "images of another kind than CT slices (secondary captures?), although they call themselves CT"
+        other = (
+            "images of another storage class than CT (such as Secondary Capture) without the place, orientation and "
+            "spacing of CT slices, although they call themselves CT"
+        )
     what = _WHY_LEFT_OUT.get(kind, other)
     return f"CT slices were expected, but the series holds only {what}. Give the axial CT series."
 
@@ -241,11 +288,13 @@ def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stac
     if wanted is not None:
         chosen = _find(folder.series, wanted.strip())
         if chosen.stack is None:
-            raise InputError(f"Series {chosen.summary.number} cannot be used. {chosen.summary.reason}")
+            raise InputError(
+                f"Series {chosen.summary.number} cannot be used. {chosen.summary.reason}", hint=chosen.summary.hint
+            )
         return chosen, chosen.stack, ()
     usable = [(series, series.stack) for series in folder.series if series.stack is not None]
     if not usable:
-        raise InputError(_why_none(folder.series))
+        raise _why_none(folder.series)
     axial = [pair for pair in usable if pair[0].summary.orientation == "axial"]
     if not axial and len(usable) > 1:
         numbers = _numbers(series for series, _ in usable)
@@ -280,13 +329,14 @@ def _numbers(series: Iterable[Series]) -> str:
     return ", ".join(str(one.summary.number) for one in series)
 
 
-def _why_none(series: tuple[Series, ...]) -> str:
+def _why_none(series: tuple[Series, ...]) -> InputError:
     if len(series) == 1:
-        return str(series[0].summary.reason)
-    largest = max(series, key=lambda one: (one.summary.modality == "CT", one.summary.slices))
-    return (
+        return InputError(str(series[0].summary.reason), hint=series[0].summary.hint)
+    largest = max(series, key=lambda one: (one.summary.modality == "CT", one.summary.slices)).summary
+    return InputError(
         f"A CT series was expected, but none of the {len(series)} series in the folder can be used. The largest, "
-        f"number {largest.summary.number}: {largest.summary.reason}"
+        f"number {largest.number}: {largest.reason}",
+        hint=largest.hint,
     )
 
 
@@ -309,7 +359,12 @@ def _find(series: tuple[Series, ...], wanted: str) -> Series:
 
 
 def read_series(
-    folder: DicomFolder, wanted: str | None = None, *, with_study_date: bool = False, identified: bool = False
+    folder: DicomFolder,
+    wanted: str | None = None,
+    *,
+    with_study_date: bool = False,
+    identified: bool = False,
+    with_source: bool = False,
 ) -> Scan:
     """Read one series of a folder as a scan.
 
@@ -323,6 +378,8 @@ def read_series(
         Whether the facts hold the study date.
     identified
         Whether the scan says who was scanned.
+    with_source
+        Whether the scan keeps the series that it came from (`Scan.source`).
 
     Raises
     ------
@@ -354,6 +411,7 @@ def read_series(
     facts = ScanFacts(
         source_format="DICOM",
         slice_count=len(stack.frames),
+        grid_from="given" if any(notice.code == "given-spacing" for notice in stack.notices) else None,
         kernel=known_kernel(header.kernel),
         manufacturer=known_maker(header.manufacturer),
         slice_thickness_mm=header.slice_thickness_mm,
@@ -361,13 +419,23 @@ def read_series(
         study_date=header.study_date if with_study_date else None,
     )
     scan = Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *found))
+    if with_source:
+        scan = replace(scan, source=read_source(stack.frames))
     return with_identifiers(scan, read_identifiers(header.frames[0].path)) if identified else scan
 
 
 def _doubts(folder: DicomFolder, chosen: Series) -> tuple[Notice, ...]:
     """Say what contradicts the series: its Modality, or a DICOMDIR that lists more files."""
     notices = []
-    if chosen.summary.modality not in ("CT", ""):
+    if any(header.secondary_capture for header in chosen.headers):
+        notices.append(
+            Notice(
+                "modality-contradicts",
+                "The images are stored as Secondary Capture, as converters write them, but have all that CT slices "
+                f"have (Modality {chosen.summary.modality or 'absent'}); they were read as CT.",
+            )
+        )
+    elif chosen.summary.modality not in ("CT", ""):
         notices.append(
             Notice(
                 "modality-contradicts",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,8 +24,10 @@ from CovidCTLib.reading.dicom_acquisitions import (
     without_copies,
     without_odd_images,
 )
+from CovidCTLib.reading.dicom_axial import assume_axial
 from CovidCTLib.reading.dicom_headers import Frame
 from CovidCTLib.reading.plausibility import check_size, check_spacing
+from CovidCTLib.reading.stated_grid import in_mm
 from CovidCTLib.scan import MIN_SLICES
 
 UNEVEN_TOLERANCE = 0.1
@@ -143,6 +145,7 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
     _check_count(len(frames))
     across, down, spacing_yx = _common_plane(frames)
     normal = np.cross(across, down)
+    _check_apart(frames, normal)
     chosen = acquisition_at_each_place(frames, normal)
     if chosen is None:
         raise InputError(
@@ -184,6 +187,45 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
     return Stack(ordered, tuple(float(p) for p in places), geometry, shifts if tilted else None, tuple(notices))
 
 
+def stack_with_spacing(stack: Stack, spacing_zyx_mm: tuple[float, float, float]) -> Stack:
+    """Give the grid of a stack another spacing.
+
+    Parameters
+    ----------
+    stack
+        A plan.
+    spacing_zyx_mm
+        Distance of slices, rows and columns in mm.
+    """
+    own, (z, y, x) = stack.geometry, spacing_zyx_mm
+    return replace(stack, geometry=Geometry(own.shape_zyx, (x, y, z), own.origin_lps_mm, own.direction_lps))
+
+
+def spacing_notice(stack: Stack, spacing_zyx_mm: tuple[float, float, float]) -> Notice:
+    """Note that a spacing was given by the user."""
+    return Notice(
+        "given-spacing",
+        f"The spacing {in_mm(spacing_zyx_mm)} (slices, rows, columns) was taken, as was asked for; by their positions "
+        f"the slices are {stack.geometry.spacing_zyx_mm[0]:.4g} mm apart.",
+        "note",
+    )
+
+
+def _check_apart(frames: Sequence[Frame], normal: NDArray[np.float64]) -> None:
+    """Refuse a series whose slices all lie at one place; name the way out where SliceLocation or numbers help."""
+    if count_doubled(frames, normal) < len(frames) - 1:
+        return
+    way, helps = "Export the series again from the archive", False
+    with suppress(InputError):
+        assume_axial(frames)
+        way += ", or let its slices be taken for axial ones in the order of their heights or numbers"
+        helps = True
+    raise InputError(
+        f"Each slice must lie at its own place, but all {len(frames)} have the same ImagePositionPatient. {way}.",
+        hint="--assume-axial does that." if helps else "",
+    )
+
+
 def _check_count(count: int) -> None:
     if count < MIN_SLICES:
         raise InputError(
@@ -196,17 +238,37 @@ def _position(frame: Frame) -> NDArray[np.float64]:
     return np.asarray(frame.position_lps_mm, dtype=float)
 
 
+def _check_described(frames: Sequence[Frame]) -> None:
+    """Refuse slices without a place or a size; name the way out where there is one."""
+    count = len(frames)
+    unsized = sum(frame.spacing_yx_mm is None for frame in frames)
+    if unsized:
+        raise InputError(
+            f"Every slice must say how large its pixels are (PixelSpacing), but {unsized} of {count} slices do not. "
+            "Export the series again from the archive, or give the spacing.",
+            hint="The option is --spacing Z Y X.",
+        )
+    bare = sum(frame.position_lps_mm is None or frame.orientation_lps is None for frame in frames)
+    if not bare:
+        return
+    way, helps = "", False
+    with suppress(InputError):
+        assume_axial(frames)
+        way = "; if it is an axial one whose place was lost, let it be taken for axial"
+        helps = True
+    raise InputError(
+        f"Every slice must say where it lies (ImagePositionPatient, ImageOrientationPatient), but {bare} of {count} "
+        f"{'frames of one file' if len({frame.path for frame in frames}) == 1 else 'slices'} do not. Export the series "
+        f"again from the archive{way}.",
+        hint="--assume-axial does that." if helps else "",
+    )
+
+
 def _common_plane(
     frames: Sequence[Frame],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[float, float]]:
     """Check that all slices are parallel and of one size; give the directions of x and y, and the spacing (y, x)."""
-    bare = sum(f.position_lps_mm is None or f.orientation_lps is None or f.spacing_yx_mm is None for f in frames)
-    if bare:
-        raise InputError(
-            "Every slice must say where it lies (ImagePositionPatient, ImageOrientationPatient, PixelSpacing), but "
-            f"{bare} of {len(frames)} slices do not. Export the series again from the archive; if it is an axial one "
-            "whose place was lost, ask to take it for axial (--assume-axial)."
-        )
+    _check_described(frames)
     sizes = {(frame.rows, frame.columns) for frame in frames}
     if len(sizes) > 1:
         found = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(sizes))
@@ -235,7 +297,7 @@ def _common_plane(
     if not np.allclose(lengths, 1, atol=1e-2) or abs(float(np.dot(across, down))) > 1e-2:
         raise InputError(
             "ImageOrientationPatient must hold two perpendicular unit vectors, but it does not. Export the series "
-            "again; if it is an axial one, ask to take it for axial (--assume-axial)."
+            "again; if it is an axial one, the terminal program can be told to take it for axial."
         )
     across = across / lengths[0]
     down = down - np.dot(down, across) * across

@@ -5,17 +5,17 @@ gzip and zlib streams carry a checksum, which is verified by decompressing once 
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
 from CovidCTLib.errors import InputError
+from CovidCTLib.reading.gzip_layers import opened
 from CovidCTLib.reading.plausibility import check_size
 
 _CHUNK = 1 << 22
@@ -58,11 +58,8 @@ def check_complete(path: Path) -> None:
     """
     name = path.name.lower()
     try:
-        if name.endswith(".nii.gz"):
-            with gzip.open(path, "rb") as file:
-                _check_nifti(file)
-        elif name.endswith(".nii"):
-            with path.open("rb") as file:
+        if name.endswith((".nii.gz", ".nii")):
+            with opened(path) as file:
                 _check_nifti(file)
         elif name.endswith((".mha", ".mhd")):
             _check_meta_image(path)
@@ -84,7 +81,7 @@ def _check_length(claimed: int, found: int) -> None:
         )
 
 
-def _check_nifti(file: BinaryIO | gzip.GzipFile) -> None:
+def _check_nifti(file: IO[bytes]) -> None:
     """Read a NIfTI-1 file to its end (which verifies gzip's checksum), and compare it with its header."""
     start = file.read(_NIFTI_1_BYTES)
     sizes = {order: struct.unpack_from(f"{order}i", start)[0] for order in "<>"}
@@ -124,7 +121,7 @@ def _check_nifti(file: BinaryIO | gzip.GzipFile) -> None:
         )
 
 
-def _chunks(file: BinaryIO | gzip.GzipFile) -> Iterator[bytes]:
+def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     while chunk := file.read(_CHUNK):
         yield chunk
 

@@ -12,7 +12,7 @@ _PATTERN = re.compile(r"CovidCT photos; spacing (known|not known); (\d{1,6}) sli
 SPACING_UNKNOWN = Notice(
     "spacing-unknown",
     "The size of the pictures' pixels and the distance of the slices are not known: volumes, areas, mass and Corona "
-    "Score are not given; percentages are. Give the spacing to 'covidct photos' to get them.",
+    "Score are not given; percentages are. Give the spacing when the volume is made to get them.",
     "warn",
 )
 

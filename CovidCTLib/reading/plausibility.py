@@ -19,8 +19,18 @@ MAX_LABEL_VALUES = 32
 HIGHEST_8_BIT = 255
 """Largest value of an 8-bit picture."""
 
-LOST_OFFSET_HU = 1024
-"""Offset between 12-bit stored values and HU (the usual rescale intercept is -1024)."""
+OFFSETS_HU = (1000, 1024)
+"""Offsets in use between stored values and HU: density in mg/ml (public sets of breathing CTs), and 12-bit CT, whose
+usual rescale intercept is -1024."""
+
+LOWEST_OFFSET_HU = -250
+"""Where an offset was added, noise of air and streaks go down to here, in HU; all real HU go far lower."""
+
+STORED_TISSUE = (800, 1300)
+"""Soft tissue from fat to muscle lies here where an offset was added, and takes the share of `MIN_STORED_TISSUE` of the
+voxels at least; in HU these are values of bone, 1 % of them."""
+
+MIN_STORED_TISSUE = 0.03
 
 HIGHEST_STORED_12_BIT = 4095
 """Largest value of 12-bit CT before the offset is taken off."""
@@ -30,6 +40,8 @@ LARGEST_FACTOR = 10_000
 
 MIN_SPACING_MM, MAX_SPACING_MM = 0.05, 50.0
 """Smallest and largest distance of voxels, both inclusive: beyond them the header's unit is another than mm."""
+
+_HIGHEST_STORED_AIR, _AIR_SMOOTHING = 150, 9
 
 MAX_VOXELS = 2**31
 """Largest volume that is read (4 GiB as int16); 2000 x 2000 x 500, or 512 x 512 x 8000, fit in."""
@@ -95,13 +107,41 @@ def looks_like_hu(low: float, high: float) -> bool:
     return low <= HIGHEST_AIR_HU < high
 
 
-def check_range(low: float, high: float) -> None:
+def offset_of(values: NDArray[np.int16]) -> int | None:
+    """Tell which offset was added to HU, by where air lies; None where tissue is not where an offset brings it.
+
+    Parameters
+    ----------
+    values
+        Shape ``(z, y, x)``, none under `LOWEST_OFFSET_HU`.
+
+    Notes
+    -----
+    Air is the most frequent value under 150, the lowest one, which may be padding or cut-off noise, left out.
+    """
+    sample = values[:: max(1, len(values) // 64), ::2, ::2].ravel()
+    sample = sample[sample >= LOWEST_OFFSET_HU]
+    low, high = STORED_TISSUE
+    if np.count_nonzero((sample >= low) & (sample < high)) < MIN_STORED_TISSUE * sample.size:
+        return None
+    air = sample[(sample > sample.min()) & (sample < _HIGHEST_STORED_AIR)].astype(np.int64)
+    if not air.size:
+        return None
+    counts = np.bincount(air - LOWEST_OFFSET_HU, minlength=_HIGHEST_STORED_AIR - LOWEST_OFFSET_HU)
+    smooth = np.convolve(counts, np.ones(_AIR_SMOOTHING), "same")
+    found = int(np.argmax(smooth)) + LOWEST_OFFSET_HU
+    return min(OFFSETS_HU, key=lambda offset: abs(found - (AIR_HU + offset)))
+
+
+def check_range(low: float, high: float, values: NDArray[np.int16] | None = None) -> None:
     """Refuse a range of values that cannot be the HU of a chest CT.
 
     Parameters
     ----------
     low, high
         Lowest and highest value of the scan, padding left out.
+    values
+        The scan; tells which offset was added.
 
     Raises
     ------
@@ -117,11 +157,16 @@ def check_range(low: float, high: float) -> None:
             f"{expected}, like an 8-bit picture. Give the original CT, or calibrate the pictures first.",
             low,
         )
-    if low >= 0 and high <= HIGHEST_STORED_12_BIT:
+    offset = None if values is None or low < LOWEST_OFFSET_HU else offset_of(values)
+    if offset is not None or (low >= 0 and high <= HIGHEST_STORED_12_BIT):
+        likely, other = (offset or OFFSETS_HU[1]), next(one for one in OFFSETS_HU if one != (offset or OFFSETS_HU[1]))
+        why = "" if offset is None else f", as air lies near {AIR_HU + offset}"
         raise _refuse(
             "hu-offset-lost",
-            f"{expected}: the offset of {LOST_OFFSET_HU} may have been lost. If so, subtract {LOST_OFFSET_HU} from all "
-            "voxels, or export the CT again with its rescale intercept.",
+            f"{expected}: {likely} seems to have been added to all HU{why} (in use are {OFFSETS_HU[0]} and "
+            f"{OFFSETS_HU[1]}). Look where air lies: subtract {likely} from all voxels if it is near "
+            f"{AIR_HU + likely}, {other} if it is near {AIR_HU + other}; or export the CT again with its rescale "
+            "intercept.",
             low,
         )
     factor = AIR_HU / low if HIGHEST_AIR_HU / 2 < low < 0 else math.inf
@@ -159,7 +204,7 @@ def check_hu(hu: NDArray[np.int16]) -> None:
             )
             notice = Notice("looks-like-labels", text, "refuse", float(distinct), float(MAX_LABEL_VALUES), "values")
             raise InputError(text, notice=notice)
-    check_range(low, high)
+    check_range(low, high, hu)
 
 
 def _distinct_values(hu: NDArray[np.int16]) -> int | None:

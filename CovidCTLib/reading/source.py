@@ -5,20 +5,33 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
-from CovidCTLib.errors import InputError
+from CovidCTLib.errors import InputError, OptionsError
 from CovidCTLib.reading.archive import is_archive, unpacked
 from CovidCTLib.reading.dicom_axial import scan_as_axial
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, count_links_out, find_dicom_files, is_dicom_file
 from CovidCTLib.reading.dicom_headers import read_header
 from CovidCTLib.reading.dicom_series import DicomFolder, SeriesSummary, gather_series, read_series
+from CovidCTLib.reading.fill import without_fill
+from CovidCTLib.reading.given_grid import check_given_spacing
 from CovidCTLib.reading.identifiers import with_identifiers
+from CovidCTLib.reading.nifti_header import GEOMETRY_SOURCES, GeometrySource
 from CovidCTLib.reading.volume_files import FORMATS, format_of, read_volume_file
 from CovidCTLib.scan import Identifiers, Scan
 
 _LONGEST_SHOWN = 200
 """Characters of a path that a message shows; it is the end that tells files apart."""
+
+
+class _Wishes(TypedDict):
+    """What `gather_series` is asked for."""
+
+    axial: bool
+    acquisition: int | None
+    spacing: tuple[float, float, float] | None
 
 
 def read_scan(
@@ -29,6 +42,9 @@ def read_scan(
     with_study_date: bool = False,
     assume_axial: bool = False,
     identified: bool = False,
+    with_source: bool = False,
+    geometry: GeometrySource | None = None,
+    spacing_zyx_mm: tuple[float, float, float] | None = None,
 ) -> Scan:
     """Read a chest CT.
 
@@ -51,6 +67,14 @@ def read_scan(
         orientation a converter lost. A notice says so.
     identified
         Whether `Scan.identifiers` is filled from DICOM: patient data, which then go into the results. A notice says so.
+    with_source
+        Whether `Scan.source` is filled from DICOM: patient, study and UIDs, which DICOM results need
+        (`CovidCTLib.dicom_results`) and nothing else shows.
+    geometry
+        Which grid of a NIfTI header is taken, ``"sform"`` or ``"qform"``; None takes the sform where it is of the
+        scanner.
+    spacing_zyx_mm
+        Distance of slices, rows and columns in mm, in place of what the headers say. A notice says so.
 
     Returns
     -------
@@ -60,34 +84,79 @@ def read_scan(
     Raises
     ------
     InputError
-        If there is nothing at the path, it is of an unknown type, damaged, or no CT that can be used; or there is no
-        such acquisition.
+        If there is nothing at the path, it is of an unknown type, damaged, or no CT that can be used; there is no
+        such acquisition; or the source is asked for, and the file is no DICOM.
     SeriesChoiceError
         If the series asked for is not there or ambiguous.
+    OptionsError
+        If the spacing is none, or there is no such geometry.
     """
+    if spacing_zyx_mm is not None:
+        check_given_spacing(spacing_zyx_mm)
+    if geometry is not None and geometry not in GEOMETRY_SOURCES:
+        raise OptionsError(f"The geometry must be one of {', '.join(GEOMETRY_SOURCES)}, not {geometry!r}. Choose one.")
     place = _existing(path)
+    if geometry is not None and format_of(place) is None:
+        raise InputError("The geometry chooses between the two grids of a NIfTI file, but this is none. Leave it out.")
+    return without_fill(
+        _read(
+            place,
+            _Asked(
+                series, acquisition, with_study_date, assume_axial, identified, with_source, geometry, spacing_zyx_mm
+            ),
+        )
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `read_scan` was asked for."""
+
+    series: str | None
+    acquisition: int | None
+    with_study_date: bool
+    assume_axial: bool
+    identified: bool
+    with_source: bool
+    geometry: GeometrySource | None
+    spacing_zyx_mm: tuple[float, float, float] | None
+
+
+def _read(place: Path, asked: _Asked) -> Scan:
+    """Read what is at a path that exists."""
+    facts = {"with_study_date": asked.with_study_date, "identified": asked.identified, "with_source": asked.with_source}
+    wishes: _Wishes = {
+        "axial": asked.assume_axial,
+        "acquisition": asked.acquisition,
+        "spacing": asked.spacing_zyx_mm,
+    }
     if place.is_dir() or place.name.upper() == DIRECTORY_NAME or is_archive(place):
-        with _gathered(place, axial=assume_axial, acquisition=acquisition) as folder:
-            return read_series(folder, series, with_study_date=with_study_date, identified=identified)
+        with _gathered(place, **wishes) as folder:
+            return read_series(folder, asked.series, **facts)
     if format_of(place) is not None:
-        if series is not None:
+        if asked.series is not None:
             raise InputError(
                 "A series can only be chosen from a DICOM folder, but a single file was given. Leave it out."
             )
-        if acquisition is not None:
+        if asked.acquisition is not None:
             raise InputError(
                 "An acquisition can only be chosen from a DICOM folder, but a single file was given. Leave it out."
             )
-        scan = read_volume_file(place)
-        scan = scan_as_axial(scan) if assume_axial else scan
-        return with_identifiers(scan, Identifiers()) if identified else scan
+        if asked.with_source:
+            raise InputError(
+                "DICOM results need a CT that came as DICOM, but this is a volume file: it names no study to go into. "
+                "Give the folder of the DICOM files, or leave DICOM results out."
+            )
+        scan = read_volume_file(place, geometry=asked.geometry, spacing_zyx_mm=asked.spacing_zyx_mm)
+        scan = scan_as_axial(scan) if asked.assume_axial else scan
+        return with_identifiers(scan, Identifiers()) if asked.identified else scan
     if is_dicom_file(place):
         header = read_header(place)
         if header is None:
             raise InputError("A DICOM CT image was expected, but this DICOM file holds no image. Give the CT's folder.")
         beside = find_dicom_files(place.parent, nested=False)
-        folder = gather_series(beside, axial=assume_axial, acquisition=acquisition)
-        return read_series(folder, series or header.series, with_study_date=with_study_date, identified=identified)
+        folder = gather_series(beside, **wishes)
+        return read_series(folder, asked.series or header.series, **facts)
     raise InputError(
         f"A DICOM folder or file, a ZIP archive, or one of {', '.join(FORMATS)}, was expected, but the file is of "
         "another type. Export the CT in one of these."
@@ -129,17 +198,21 @@ def list_series(folder: str | os.PathLike[str], *, assume_axial: bool = False) -
 
 
 @contextmanager
-def _gathered(place: Path, *, axial: bool, acquisition: int | None = None) -> Iterator[DicomFolder]:
+def _gathered(
+    place: Path, *, axial: bool, acquisition: int | None = None, spacing: tuple[float, float, float] | None = None
+) -> Iterator[DicomFolder]:
     """Gather the series of a folder, a DICOMDIR's folder, or an archive that stays unpacked meanwhile."""
     if place.is_file() and place.name.upper() != DIRECTORY_NAME:
         with unpacked(place) as folder:
-            yield _gather(place, folder, axial, acquisition)
+            yield _gather(place, folder, axial, acquisition, spacing)
         return
-    yield _gather(place, place if place.is_dir() else place.parent, axial, acquisition)
+    yield _gather(place, place if place.is_dir() else place.parent, axial, acquisition, spacing)
 
 
-def _gather(place: Path, folder: Path, axial: bool, acquisition: int | None) -> DicomFolder:
-    found = gather_series(find_dicom_files(folder), axial=axial, acquisition=acquisition)
+def _gather(
+    place: Path, folder: Path, axial: bool, acquisition: int | None, spacing: tuple[float, float, float] | None
+) -> DicomFolder:
+    found = gather_series(find_dicom_files(folder), axial=axial, acquisition=acquisition, spacing=spacing)
     if not found.series and not found.damaged:
         raise InputError(_why_nothing(place))
     return found

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +14,18 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from CovidCTLib.errors import InputError
+from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.hu import LOWEST_HU
-from CovidCTLib.reading.header_grid import SPACING_ABSENT, check_header_grid
+from CovidCTLib.reading.given_grid import with_spacing
+from CovidCTLib.reading.header_grid import HeaderGrid, read_header_grid
 from CovidCTLib.reading.integrity import check_complete
+from CovidCTLib.reading.neutral_copy import has_other_name, neutral_text_header
+from CovidCTLib.reading.nifti_header import GeometrySource, neutral_nifti
 from CovidCTLib.reading.photo_origin import origin_from_description
 from CovidCTLib.reading.plausibility import check_hu, check_size, check_spacing
 from CovidCTLib.reading.quiet import quiet_itk
+from CovidCTLib.reading.stated_grid import StatedGrid, straightened
 from CovidCTLib.scan import Scan, ScanFacts
 
 FORMATS = {
@@ -34,6 +41,12 @@ FORMATS = {
 _IMAGE_IO = {"NIfTI": "NiftiImageIO", "NRRD": "NrrdImageIO", "MetaImage": "MetaImageIO"}
 _HIGHEST_INT16 = int(np.iinfo(np.int16).max)
 
+_ITK_SHEAR_DEG = 1e-3
+"""ITK refuses axes that are off a right angle by some thousandths of a degree."""
+
+_NOT_FOR_ITK = ("negative-spacing", "spacing-contradicts")
+"""Headers with these notices are refused by ITK in some formats."""
+
 
 def format_of(path: Path) -> str | None:
     """Name the format that a file's name stands for; None if it is none of `FORMATS`."""
@@ -41,13 +54,22 @@ def format_of(path: Path) -> str | None:
     return next((kind for ending, kind in FORMATS.items() if name.endswith(ending)), None)
 
 
-def read_volume_file(path: Path) -> Scan:
+def read_volume_file(
+    path: Path,
+    *,
+    geometry: GeometrySource | None = None,
+    spacing_zyx_mm: tuple[float, float, float] | None = None,
+) -> Scan:
     """Read a CT volume from a NIfTI, NRRD or MetaImage file.
 
     Parameters
     ----------
     path
         One of `FORMATS`. Values are HU; a 4D image of one time point counts as 3D.
+    geometry
+        Which of the two grids of a NIfTI header is taken; None chooses.
+    spacing_zyx_mm
+        Distance of slices, rows and columns of the file in mm, in place of the header's.
 
     Raises
     ------
@@ -62,9 +84,46 @@ def read_volume_file(path: Path) -> Scan:
             "Give the CT in one of them, or as a DICOM folder."
         )
     check_complete(path)
-    notices = check_header_grid(path, kind)
-    with quiet_itk():
-        reader = open_volume(path, kind)
+    header = read_header_grid(path, kind, geometry)
+    image, description = _read_image(path, kind, header)
+    hu = _as_int16(sitk.GetArrayViewFromImage(image))
+    notices = header.notices
+    read = Geometry.from_image(image)
+    if header.grid is None:
+        check_spacing(read.spacing_xyz_mm)
+        grid = read
+    else:
+        check_spacing(header.grid.spacing_xyz_mm)
+        grid, hu, notices = _on_stated_grid(hu, header.grid, notices)
+    facts = ScanFacts(
+        source_format=kind,
+        slice_count=grid.shape_zyx[0],
+        spacing_known=header.spacing_known,
+        grid_from=header.source,
+    )
+    origin = origin_from_description(description)
+    if origin is not None:
+        facts = replace(facts, source_format=f"{kind} from pictures", spacing_known=origin.spacing_known)
+        notices = (*(n for n in notices if n.code != "spacing-assumed"), *origin.notices)
+    scan = Scan.from_array(hu, grid, facts, notices)
+    check_hu(scan.hu)
+    return scan if spacing_zyx_mm is None else with_spacing(scan, spacing_zyx_mm)
+
+
+def _on_stated_grid(
+    hu: NDArray[np.int16] | NDArray[Any], stated: StatedGrid, notices: tuple[Notice, ...]
+) -> tuple[Geometry, NDArray[Any], tuple[Notice, ...]]:
+    """Lay voxels on the grid that the header states; those that are no finite numbers are for `Scan` to refuse."""
+    if hu.dtype != np.int16:
+        return Geometry((hu.shape[0], hu.shape[1], hu.shape[2])), hu, notices
+    moved, grid, told = straightened(hu, stated)
+    return grid, moved, (*notices, *told)
+
+
+def _read_image(path: Path, kind: str, header: HeaderGrid) -> tuple[sitk.Image, str]:
+    """Read the voxels; from a copy whose header ITK takes where it would not open the file by itself."""
+    with quiet_itk(), _openable(path, kind, header) as place:
+        reader = open_volume(place, kind)
         size = reader.GetSize()
         check_size(size)
         if reader.GetDimension() == 4:
@@ -72,7 +131,7 @@ def read_volume_file(path: Path) -> Scan:
         if reader.GetPixelID() == sitk.sitkFloat64:
             reader.SetOutputPixelType(sitk.sitkFloat32)
         try:
-            image = reader.Execute()
+            return reader.Execute(), _description(reader)
         except RuntimeError as error:
             raise _damaged(kind, str(error)) from None
         except MemoryError:
@@ -80,18 +139,20 @@ def read_volume_file(path: Path) -> Scan:
                 f"The image of {' x '.join(str(s) for s in size)} voxels does not fit into memory. Resample it to a "
                 "coarser grid, or use a machine with more memory."
             ) from None
-    geometry = Geometry.from_image(image)
-    check_spacing(geometry.spacing_xyz_mm)
-    hu = _as_int16(sitk.GetArrayViewFromImage(image))
-    known = SPACING_ABSENT not in notices
-    facts = ScanFacts(source_format=kind, slice_count=geometry.shape_zyx[0], spacing_known=known)
-    origin = origin_from_description(_description(reader))
-    if origin is not None:
-        facts = replace(facts, source_format=f"{kind} from pictures", spacing_known=origin.spacing_known)
-        notices = (*notices, *origin.notices)
-    scan = Scan.from_array(hu, geometry, facts, notices)
-    check_hu(scan.hu)
-    return scan
+
+
+@contextmanager
+def _openable(path: Path, kind: str, header: HeaderGrid) -> Iterator[Path]:
+    """Give the file itself, or a copy with another header where ITK would refuse the grid or the name."""
+    plain = header.grid is None or header.grid.shear_deg < _ITK_SHEAR_DEG
+    contradicts = any(notice.code in _NOT_FOR_ITK for notice in header.notices)
+    if plain and not contradicts and not (kind == "NIfTI" and has_other_name(path)):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="covidct-") as name:
+        copies = neutral_nifti if kind == "NIfTI" else neutral_text_header
+        with copies(path, Path(name)) as copy:
+            yield copy
 
 
 def _description(reader: sitk.ImageFileReader) -> str:

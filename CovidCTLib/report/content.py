@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 from CovidCTLib.analysis import Analysis, Measurement, ModelUsed, SliceMeasures
 from CovidCTLib.errors import Notice
 from CovidCTLib.hu import AerationBand
 from CovidCTLib.measures.definitions import MeasureDefinition
 from CovidCTLib.measures.regions import REGIONS, ZONES
+from CovidCTLib.units import pretty_unit
 
 NOT_AVAILABLE = "not available"
 
 _SEVERITY_ORDER = {"refuse": 0, "warn": 1, "note": 2}
 SEVERITY_WORDS = {"refuse": "Serious", "warn": "Warning", "note": "Note"}
 """What readers see for the severities of notices."""
-
-_UNIT_WORDS = {"cm3": "cm³", "mm3": "mm³", "mm2": "mm²", "cm2": "cm²"}
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,6 @@ class Pivot:
     columns: tuple[str, ...]
     rows: tuple[tuple[str, str, tuple[Cell, ...]], ...]
     footnotes: tuple[str, ...]
-
-
-def pretty_unit(unit: str) -> str:
-    """Write a unit with its exponent raised."""
-    return _UNIT_WORDS.get(unit, unit)
 
 
 def format_number(value: float | None) -> str:
@@ -86,7 +80,7 @@ def as_sentence(text: str | None) -> str:
 
 def notice_numbers(notice: Notice) -> str:
     """Say the value and the limit of a notice; empty where it has none."""
-    return replace(notice, unit=pretty_unit(notice.unit) if notice.unit else None).numbers
+    return notice.numbers
 
 
 def case_number(analysis: Analysis) -> KeyNumber:

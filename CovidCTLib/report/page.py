@@ -49,6 +49,8 @@ from CovidCTLib import __version__
 from CovidCTLib.errors import OutputError
 from CovidCTLib.report import content
 from CovidCTLib.report.canvas import heat_colours
+from CovidCTLib.units import pretty_unit
+from CovidCTLib.writing.files import replacing
 
 RESEARCH_USE = "CovidCT is research software, not a medical device. Every number below says how it was made."
 """Said once on every page, plainly."""
@@ -141,13 +143,9 @@ def write_file(content: bytes, target: Path) -> None:
     OutputError
         As `write_page`.
     """
-    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(target) as (part,):
+            part.write_bytes(content)
     except OSError as error:
         # The path may hold a patient's name, so the message leaves it out.
         raise OutputError(
@@ -175,7 +173,7 @@ def _environment(folder: Path | None) -> Environment:
         rows_kept=ROWS_KEPT,
         severity_words=content.SEVERITY_WORDS,
         notice_numbers=content.notice_numbers,
-        pretty_unit=content.pretty_unit,
+        pretty_unit=pretty_unit,
         format_number=content.format_number,
     )
     return environment

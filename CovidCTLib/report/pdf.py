@@ -25,8 +25,9 @@ def check_pdf_possible() -> None:
         import plutoprint  # noqa: F401
     except ImportError as error:
         raise CovidCTError(
-            "A PDF needs the package PlutoPrint, which is not there or does not load on this computer. Install it with "
-            "'pip install \"covidct[pdf]\"', or open the page in a browser and print it to a PDF."
+            "A PDF needs the package PlutoPrint, which is not there or does not load on this computer. Install it, "
+            "or open the page in a browser and print it to a PDF.",
+            hint="'pip install \"covidct[pdf]\"' installs it.",
         ) from error
 
 
@@ -69,7 +70,7 @@ def pdf_of(page: str) -> bytes:
         book.write_to_pdf_stream(stream)
     except (plutoprint.Error, MemoryError) as error:
         raise OutputError(
-            "The page could not be laid out as a PDF. Make it without --pdf, and print it to a PDF from a browser."
+            "The page could not be laid out as a PDF. Open it in a browser, and print it to a PDF there."
         ) from error
     return stream.getvalue()
 

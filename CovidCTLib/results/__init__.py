@@ -9,7 +9,6 @@ from pathlib import Path
 
 from CovidCTLib.analysis import Analysis, CancelCheck, Progress, ProgressCallback
 from CovidCTLib.errors import CancelledError, OptionsError
-from CovidCTLib.results.folder import check_output_folder, new_output_folder
 from CovidCTLib.results.names import (
     LABELMAP_FILE,
     LOCALIZATION_FILE,
@@ -27,6 +26,7 @@ from CovidCTLib.results.record import analysis_json, analysis_record, write_reco
 from CovidCTLib.results.segmentation_file import write_segmentation
 from CovidCTLib.results.stored_record import is_result_folder, read_stored_record
 from CovidCTLib.results.tables import write_measures, write_slices
+from CovidCTLib.writing.folder import check_output_folder, new_output_folder
 
 __all__ = [
     "LABELMAP_FILE",
@@ -62,6 +62,7 @@ def write_results(
     report: bool = True,
     pdf: bool = False,
     scan: bool = False,
+    also: Callable[[Path], None] | None = None,
     progress: ProgressCallback | None = None,
     cancelled: CancelCheck | None = None,
 ) -> tuple[Path, ...]:
@@ -79,6 +80,8 @@ def write_results(
         Whether the report is made as ``report.pdf`` too; it needs the package PlutoPrint.
     scan
         Whether the CT itself is written too, as ``ct.nii.gz`` (int16, HU).
+    also
+        Writes more into the folder before it appears, given its temporary path; what it raises ends the writing.
     progress
         Told about the stages ``"writing"`` and ``"report"``; fractions run from 0 to 1 over both.
     cancelled
@@ -109,6 +112,8 @@ def write_results(
         check_pdf_possible()
     with new_output_folder(folder) as temporary:
         _write_all(analysis, temporary, report, pdf, scan, _Teller(progress, cancelled))
+        if also is not None:
+            also(temporary)
         names = sorted(file.name for file in temporary.iterdir())
     return tuple(Path(folder) / name for name in names)
 

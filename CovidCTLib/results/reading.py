@@ -28,9 +28,9 @@ from CovidCTLib.hu import LOWEST_HU
 from CovidCTLib.measures.definitions import absent_columns
 from CovidCTLib.measures.region_table import EFFUSION_REASON
 from CovidCTLib.options import Options
-from CovidCTLib.results.names import LOCALIZATION_FILE, SCAN_FILE, SEGMENTATION_FILE
+from CovidCTLib.results.names import LABELMAP_FILE, LOCALIZATION_FILE, SCAN_FILE, SEGMENTATION_FILE
 from CovidCTLib.results.plain_values import PlainValueError, from_plain
-from CovidCTLib.results.stored_arrays import read_nifti, read_segmentation_layers
+from CovidCTLib.results.stored_arrays import check_grid, read_nifti, read_segmentation_layers
 from CovidCTLib.results.stored_record import damaged_record, read_stored_record
 from CovidCTLib.scan import Identifiers, Scan, ScanFacts
 
@@ -192,8 +192,8 @@ def _arrays(
     place: Path, geometry: Geometry, scan: Scan | None
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32], NDArray[np.int16] | None]:
     """Lungs, opacities, localization and HU, inflated side by side; HU are None where there are none."""
-    if scan is not None and not _same_grid(scan.geometry, geometry):
-        same = scan.geometry.shape_zyx == geometry.shape_zyx
+    same = scan is None or scan.geometry.shape_zyx == geometry.shape_zyx
+    if scan is not None and not (same and geometry.lies_on(scan.geometry.ijk_to_lps)):
         found = "has other voxel sizes or lies elsewhere" if same else f"has {_size(scan.geometry)} voxels"
         raise InputError(
             f"The CT of these results was expected, on a grid of {_size(geometry)} voxels, but the CT given {found}. "
@@ -206,21 +206,11 @@ def _arrays(
         ct = pool.submit(read_nifti, place / SCAN_FILE, geometry, np.int16) if stored else None
         lungs, opacities = layers.result()
         localization = heat.result()
+        check_grid(place / LABELMAP_FILE, geometry)
         hu = scan.hu if scan is not None else (None if ct is None else ct.result())
     if not (float(localization.min()) >= 0 and float(localization.max()) <= 1):
         raise InputError(f"{LOCALIZATION_FILE} must hold values from 0 to 1, but holds others. Analyze the CT again.")
     return lungs, opacities, localization, hu
-
-
-def _same_grid(one: Geometry, other: Geometry) -> bool:
-    """Whether two grids agree to a hundredth of a voxel at every corner."""
-    if one.shape_zyx != other.shape_zyx:
-        return False
-    size = np.asarray(one.shape_zyx[::-1]) - 1.0
-    corners = np.array(np.meshgrid(*[(0.0, s) for s in size], indexing="ij")).reshape(3, -1)
-    corners = np.vstack([corners, np.ones(8)])
-    apart = np.abs((one.ijk_to_lps - other.ijk_to_lps) @ corners).max()
-    return bool(apart <= 0.01 * min(one.spacing_xyz_mm))
 
 
 def _size(geometry: Geometry) -> str:

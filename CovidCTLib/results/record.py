@@ -61,7 +61,7 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
         "versions": dict(analysis.versions),
         "seconds": dict(analysis.seconds),
     }
-    plain: dict[str, Any] = _plain(record)
+    plain: dict[str, Any] = plain_json(record)
     return plain
 
 
@@ -102,12 +102,12 @@ def _definitions(definitions: Mapping[str, MeasureDefinition]) -> dict[str, Any]
     }
 
 
-def _plain(value: Any) -> Any:
+def plain_json(value: Any) -> Any:
     """Turn tuples into lists, numpy's numbers into Python's, and what is not finite into None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): plain_json(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
+        return [plain_json(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError
-from CovidCTLib.geometry import Geometry
+from CovidCTLib.geometry import GRID_TOLERANCE_VOXELS, Geometry
 from CovidCTLib.labels import LEFT, OPACITY_EFFUSION
 from CovidCTLib.results.nifti_file import DATA_OFFSET, HEADER_BYTES
 
@@ -28,6 +28,8 @@ _LONGEST_HEADER = 1 << 16
 
 _HEADER_READ_BYTES = 1 << 16
 """Compressed bytes in which a NIfTI header must lie; it takes 352 bytes inflated."""
+
+_LPS_FROM_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 _NIFTI_CODES = {"uint8": 2, "int16": 4, "float32": 16}
 """Codes of voxel types in nifti1.h."""
@@ -61,6 +63,7 @@ def read_segmentation_layers(path: Path, geometry: Geometry) -> tuple[NDArray[np
             raise _foreign(path)
         if tuple(int(size) for size in sizes[1].split()) != (2, *geometry.shape_zyx[::-1]):
             raise _other_grid(path)
+        _check_grid(_nrrd_grid(start[:end], path), path, geometry)
         file.seek(end + 2)
         both = np.empty((*geometry.shape_zyx, 2), np.uint8)
         _inflate(file, path, both)
@@ -102,6 +105,26 @@ def read_nifti(path: Path, geometry: Geometry, dtype: type[np.generic]) -> NDArr
     return voxels.astype(dtype, copy=False)
 
 
+def check_grid(path: Path, geometry: Geometry) -> None:
+    """Refuse a labelmap of another grid; only its header is read, and one that is not there is none.
+
+    Parameters
+    ----------
+    path
+        ``labelmap.nii.gz`` of a result folder. No reader needs it, so that it may be missing.
+    geometry
+        Grid that the record states.
+
+    Raises
+    ------
+    InputError
+        If the file is there and lies on another grid, or another program wrote it.
+    """
+    if path.exists():
+        with _opened(path) as file:
+            _check_header(_header_of(file), path, geometry, np.uint8)
+
+
 def _header_of(file: BinaryIO) -> bytes:
     """Inflate what should be a NIfTI header; what is no gzip stream gives nothing."""
     try:
@@ -121,6 +144,46 @@ def _check_header(content: bytes, path: Path, geometry: Geometry, dtype: type[np
         raise _other_grid(path)
     if struct.unpack_from("<h", content, 70)[0] != _NIFTI_CODES[np.dtype(dtype).name]:
         raise _foreign(path)
+    spacing_mm = np.array(struct.unpack_from("<3f", content, 80))
+    if np.abs(spacing_mm - geometry.spacing_xyz_mm).max() > GRID_TOLERANCE_VOXELS * min(geometry.spacing_xyz_mm):
+        raise _other_grid(path, f"its voxels are {_sizes(spacing_mm)} mm large instead of {_sizes(_of(geometry))} mm")
+    ijk_to_ras = np.eye(4)
+    ijk_to_ras[:3] = np.reshape(struct.unpack_from("<12f", content, 280), (3, 4))
+    _check_grid(_LPS_FROM_RAS @ ijk_to_ras, path, geometry)
+
+
+def _nrrd_grid(header: bytes, path: Path) -> NDArray[np.float64]:
+    """Read the matrix from the index (i, j, k, 1) to LPS in mm out of a header of `write_segmentation`."""
+    vector = rb"\(([^(),\s]+),([^(),\s]+),([^(),\s]+)\)"
+    steps = re.search(rb"^space directions: none " + rb" ".join([vector] * 3) + rb"$", header, re.MULTILINE)
+    origin = re.search(rb"^space origin: " + vector + rb"$", header, re.MULTILINE)
+    if steps is None or origin is None or b"\nspace: left-posterior-superior\n" not in header:
+        raise _foreign(path)
+    matrix = np.eye(4)
+    try:
+        matrix[:3, :3] = np.reshape([float(number) for number in steps.groups()], (3, 3)).T
+        matrix[:3, 3] = [float(number) for number in origin.groups()]
+    except ValueError as error:
+        raise _foreign(path) from error
+    return matrix
+
+
+def _check_grid(ijk_to_lps: NDArray[np.float64], path: Path, geometry: Geometry) -> None:
+    """Refuse a file whose spacing, origin or direction are not those of the record."""
+    if geometry.lies_on(ijk_to_lps):
+        return
+    spacing_mm = np.linalg.norm(ijk_to_lps[:3, :3], axis=0)
+    if np.abs(spacing_mm - _of(geometry)).max() > GRID_TOLERANCE_VOXELS * min(geometry.spacing_xyz_mm):
+        raise _other_grid(path, f"its voxels are {_sizes(spacing_mm)} mm large instead of {_sizes(_of(geometry))} mm")
+    raise _other_grid(path, f"it lies up to {geometry.distance_mm(ijk_to_lps):.3g} mm from it")
+
+
+def _of(geometry: Geometry) -> NDArray[np.float64]:
+    return np.array(geometry.spacing_xyz_mm)
+
+
+def _sizes(spacing_mm: NDArray[np.float64]) -> str:
+    return " x ".join(f"{size:.4g}" for size in spacing_mm)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -207,15 +270,16 @@ def _damaged(path: Path) -> InputError:
     )
 
 
-def _other_grid(path: Path) -> InputError:
+def _other_grid(path: Path, how: str = "") -> InputError:
     return InputError(
-        f"{path.name} must lie on the grid that analysis.json states, but lies on another: the folder's files are of "
-        "different analyses, or one was changed. Analyze the CT again."
+        f"{path.name} must lie on the grid that analysis.json states, but lies on another"
+        f"{f' ({how})' if how else ''}: the folder's files are of different analyses, or one was changed. Analyze the "
+        "CT again."
     )
 
 
 def _foreign(path: Path) -> InputError:
     return InputError(
-        f"{path.name} must be as covidct analyze wrote it, but another program wrote or changed it. Give the folder as "
+        f"{path.name} must be as CovidCT wrote it, but another program wrote or changed it. Give the folder as "
         "it was, or analyze the CT again."
     )

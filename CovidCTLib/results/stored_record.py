@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from CovidCTLib.errors import InputError
-from CovidCTLib.results.folder import TEMPORARY_PREFIX
 from CovidCTLib.results.names import LABELMAP_FILE, LOCALIZATION_FILE, RECORD_FILE, SEGMENTATION_FILE
 from CovidCTLib.results.record import SCHEMA_VERSION
+from CovidCTLib.writing.folder import TEMPORARY_PREFIX
 
 MADE_BY = "CovidCT "
 """How the record's field ``made_by`` begins."""
@@ -88,8 +88,8 @@ def parsed_record(content: bytes | str) -> dict[str, Any]:
         raise _no_json() from error
     if not isinstance(record, dict) or not str(record.get("made_by", "")).startswith(MADE_BY):
         raise InputError(
-            f"The record of covidct analyze was expected, but the folder's {RECORD_FILE} is of another program. Give "
-            "the folder that was named with -o."
+            f"The record of an analysis was expected, but the folder's {RECORD_FILE} is of another program. Give "
+            "the folder that the results were written to."
         )
     version = record.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
@@ -124,9 +124,7 @@ def damaged_record(field: str) -> InputError:
 def _no_record(place: Path) -> InputError:
     """Say what a place without a record is instead."""
     if not place.is_dir():
-        return InputError(
-            "A result folder of covidct analyze was expected, but there is no folder of that name. Check the path."
-        )
+        return InputError("A folder of results was expected, but there is no folder of that name. Check the path.")
     names = {entry.name for entry in place.iterdir()}
     own = {SEGMENTATION_FILE, LABELMAP_FILE, LOCALIZATION_FILE} & names
     if place.name.startswith(TEMPORARY_PREFIX) or own or any(name.startswith(TEMPORARY_PREFIX) for name in names):
@@ -135,13 +133,13 @@ def _no_record(place: Path) -> InputError:
             "files were removed. Analyze the CT again."
         )
     return InputError(
-        f"A result folder of covidct analyze was expected, but this folder holds no {RECORD_FILE}. Give the folder "
-        "that was named with -o."
+        f"A folder of results was expected, but this folder holds no {RECORD_FILE}. Give the folder "
+        "that the results were written to."
     )
 
 
 def _no_json() -> InputError:
     return InputError(
-        f"The record of covidct analyze was expected, but the folder's {RECORD_FILE} is damaged or no JSON. Analyze "
+        f"The record of an analysis was expected, but the folder's {RECORD_FILE} is damaged or no JSON. Analyze "
         "the CT again."
     )

@@ -70,7 +70,7 @@ class Strength:
 
 USUAL = Strength(strong_windows=0.4, gamma=0.15, faded=0.25, contrast_left=0.3)
 GENTLE = Strength(strong_windows=0.2, gamma=0.1, faded=0.15, contrast_left=0.45)
-"""What each gives on patients held out stands in ``Testing/benchmarks/README.md``."""
+"""What each gives on patients held out stands in ``Testing/benchmarks/DIARY.md``."""
 
 
 class RandLungNoised(Randomizable, MapTransform):  # type: ignore[misc]

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import CovidCTLib
-from CovidCTLib.training.arguments import add_data_arguments, read_folder
+from CovidCTLib.labelled_data.arguments import add_data_arguments, read_folder
 
 if TYPE_CHECKING:
     import torch
 
-    from CovidCTLib.training.layout import TrainingFolder
+    from CovidCTLib.labelled_data.layout import TrainingFolder
     from CovidCTLib.training.slices import LungFinder
     from CovidCTLib.training.tasks import Task
 
@@ -153,10 +153,10 @@ def _train(arguments: argparse.Namespace, task: Task, say: Callable[[str], None]
     """Train a network and write it with its card."""
     from dataclasses import asdict
 
+    from CovidCTLib.labelled_data.pictures import groups_notice
     from CovidCTLib.models.device import choose_device
     from CovidCTLib.models.weights import save_network
     from CovidCTLib.training.loop import TrainingOptions, train
-    from CovidCTLib.training.pictures import groups_notice
     from CovidCTLib.training.run_card import card_of, command_line, count, thresholds_of
     from CovidCTLib.training.slices import load_slices
     from CovidCTLib.training.splits import validation_mask

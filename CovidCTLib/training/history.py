@@ -6,6 +6,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from CovidCTLib.writing.files import replacing
+
 
 def write_history(run: Path, step: int, loss: float, figures: Mapping[str, float]) -> None:
     """Append a line to ``history.csv`` and draw ``history.png`` anew.
@@ -57,13 +59,8 @@ def _rows(table: Path) -> list[list[str]]:
 
 def _write(table: Path, rows: Sequence[Sequence[str]]) -> None:
     """Write the table under a temporary name and move it into place."""
-    part = table.with_suffix(".part")
-    try:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(rows)
-        part.replace(table)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(table) as (part,), part.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
 
 
 def _draw(rows: Sequence[Sequence[str]], picture: Path) -> None:
@@ -87,9 +84,5 @@ def _draw(rows: Sequence[Sequence[str]], picture: Path) -> None:
         lower.legend(fontsize="small")
     for axes in (upper, lower):
         axes.grid(alpha=0.3)
-    part = picture.with_suffix(".part.png")
-    try:
+    with replacing(picture) as (part,):
         chart.savefig(part, format="png", dpi=100)
-        part.replace(picture)
-    finally:
-        part.unlink(missing_ok=True)

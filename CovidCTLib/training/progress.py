@@ -11,6 +11,7 @@ import torch
 from CovidCTLib.errors import ModelError
 from CovidCTLib.models.weights import write_state
 from CovidCTLib.training.identity import differences
+from CovidCTLib.writing.files import replacing
 
 CHECKPOINT = "checkpoint.pt"
 """Name of the checkpoint in the folder of a run."""
@@ -60,16 +61,12 @@ class Progress:
 
     def save(self, *learning: Any) -> None:
         """Write the checkpoint under a temporary name and move it into place."""
-        part = self.path.with_suffix(".part")
         chance = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             chance["cuda"] = torch.cuda.get_rng_state(self.device)
         kept = {name: getattr(self, name) for name in _KEPT}
-        try:
+        with replacing(self.path) as (part,):
             write_state(part, {**kept, "chance": chance, "learning": [thing.state_dict() for thing in learning]})
-            part.replace(self.path)
-        finally:
-            part.unlink(missing_ok=True)
 
     def resume(self, *learning: Any) -> None:
         """Continue from a checkpoint if there is one.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-
-from filelock import FileLock, Timeout
 
 from CovidCTLib.errors import OutputError
 from CovidCTLib.models.bundle import WEIGHTS
 from CovidCTLib.training.progress import CHECKPOINT
+from CovidCTLib.writing.locks import HeldError, locked
 
 LOCK = ".lock"
 """A file that the system frees when the process that holds it ends, however it ends."""
@@ -36,7 +36,8 @@ class RunFolder:
                 "The run must be a folder, but a file is at its path or at part of it. Choose another folder with -o."
             )
         self.path = path
-        self._lock = FileLock(path / LOCK, timeout=0)
+        self._lock = ExitStack()
+        self._held = False
 
     def __enter__(self) -> RunFolder:
         return self
@@ -44,7 +45,8 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._lock.release()
+        self._held = False
+        self._lock.close()
 
     def check_unfinished(self, name: str) -> None:
         """Refuse a folder with a finished network and nothing to continue: it would be replaced.
@@ -73,11 +75,12 @@ class RunFolder:
         OutputError
             If another training is running in the folder.
         """
-        if not self._lock.is_locked:
+        if not self._held:
             self.path.mkdir(parents=True, exist_ok=True)
             try:
-                self._lock.acquire()
-            except Timeout as error:
+                self._lock.enter_context(locked(self.path / LOCK))
+                self._held = True
+            except HeldError as error:
                 raise OutputError(
                     "A run's folder is for one training at a time, but another one is running in it. Wait for its end, "
                     "or choose another folder with -o."

@@ -6,7 +6,6 @@ All networks are trained on axial slices, alone or with their neighbours, since 
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,11 +18,12 @@ from numpy.typing import NDArray
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.framing import Frame, body_frame, find_body, lung_frame
+from CovidCTLib.labelled_data.labelled import INFECTION, UNKNOWN, LabelledImage, read_images
+from CovidCTLib.labelled_data.layout import TrainingCase, TrainingFolder
 from CovidCTLib.models.card import count_of
 from CovidCTLib.scan import Scan
-from CovidCTLib.training.labelled import INFECTION, UNKNOWN, LabelledImage, read_images
-from CovidCTLib.training.layout import TrainingCase, TrainingFolder
 from CovidCTLib.training.slice_checksums import check_patients_differ, slice_checksums
+from CovidCTLib.writing.files import replacing
 
 __all__ = ["INFECTION", "SIDE", "UNKNOWN", "Framing", "LungFinder", "SliceSet", "load_slices", "whole_picture"]
 
@@ -113,7 +113,7 @@ def load_slices(
     Parameters
     ----------
     folder
-        What `CovidCTLib.training.layout.find_cases` found.
+        What `CovidCTLib.labelled_data.layout.find_cases` found.
     framing
         Frame around the body (lung network) or around the lungs (opacity network, classifier).
     find_lungs
@@ -172,12 +172,8 @@ def _write_cache(stored: Path, slices: SliceSet) -> None:
     """Keep slices under a temporary name, then move them into place."""
     stored.parent.mkdir(parents=True, exist_ok=True)
     # Runs that share a cache folder may write at once, each a file of its own.
-    temporary = stored.with_suffix(f".{os.getpid()}.part.npz")
-    try:
-        np.savez(temporary, **{name: getattr(slices, name) for name in SliceSet.__dataclass_fields__})
-        temporary.replace(stored)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(stored) as (part,):
+        np.savez(part, **{name: getattr(slices, name) for name in SliceSet.__dataclass_fields__})
 
 
 def _read_cache(stored: Path, report: Callable[[str], None]) -> SliceSet | None:

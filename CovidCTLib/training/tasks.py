@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from CovidCTLib.labelled_data.layout import says_normal, says_other_disease, says_other_pneumonia
 from CovidCTLib.models.card import ModelName
 from CovidCTLib.models.networks import (
     LUNG_ARCHITECTURE,
@@ -21,7 +22,6 @@ from CovidCTLib.models.networks import (
 )
 from CovidCTLib.slices.lung_crop import keep_lungs
 from CovidCTLib.training.augmentation import GENTLE, USUAL, Strength
-from CovidCTLib.training.layout import says_normal, says_other_disease, says_other_pneumonia
 from CovidCTLib.training.lesions import LABEL_EFFUSION, LABEL_LUNGS, LABEL_OPACITIES
 from CovidCTLib.training.losses import abnormal_loss, lung_loss, opacity_loss, spot_loss
 from CovidCTLib.training.sampling import balanced_weights

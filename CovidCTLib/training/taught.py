@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidCTLib.labelled_data.layout import says_other_disease, says_other_pneumonia
 from CovidCTLib.models.card import ModelName
-from CovidCTLib.training.layout import says_other_disease, says_other_pneumonia
 from CovidCTLib.training.slices import INFECTION, UNKNOWN, SliceSet
 
 

@@ -27,7 +27,20 @@ def make_modules(seen):
     pipeline = types.ModuleType("CovidCTLib.pipeline")
     phantom = types.ModuleType("CovidCTLib.phantom")
 
-    def read_scan(path, *, series=None, acquisition=None, with_study_date=False, assume_axial=False, identified=False):
+    def read_scan(
+        path,
+        *,
+        series=None,
+        acquisition=None,
+        with_study_date=False,
+        assume_axial=False,
+        identified=False,
+        with_source=False,
+        geometry=None,
+        spacing_zyx_mm=None,
+    ):
+        seen["with_source"] = with_source
+        seen["geometry"], seen["spacing_zyx_mm"] = geometry, spacing_zyx_mm
         seen["reading"] = (path, series, with_study_date)
         seen["acquisition"] = acquisition
         seen["assume_axial"] = assume_axial

@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 from analysis_maker import make_analysis, with_measures
@@ -15,6 +16,7 @@ from CovidCTLib.cli import analyze as command
 from CovidCTLib.cli.main import main
 from CovidCTLib.cli.progress import BarReporter, JsonReporter, SilentReporter, make_reporter, say
 from CovidCTLib.cli.summary import summary_lines
+from CovidCTLib.hu import bands_between
 from CovidCTLib.options import Options
 
 FILES = {
@@ -49,7 +51,7 @@ def test_results_appear_and_the_summary_says_what_came_out(seen, report, tmp_pat
     captured = capsys.readouterr()
     assert captured.out.splitlines() == [
         "Case decision: like COVID-19 (3 of 8 lung slices called so, 38 %; the limit is 20 %)",
-        "Corona Score:  1.5 cm3 (from the slice classifier's localization)",
+        "Corona Score:  1.5 cm³ (from the slice classifier's localization)",
         "Opacity:       6.5 % of both lungs, high opacity 0.5 %, volume 0 ml (from the opacity network)",
         "Note: Pleural effusion is not predicted yet.",
         f"Report:        {out / 'report.html'}",
@@ -60,11 +62,13 @@ def test_results_appear_and_the_summary_says_what_came_out(seen, report, tmp_pat
 def test_arguments_reach_reading_and_analysis(seen, tmp_path):
     line = f"analyze folder -o {tmp_path / 'out'} --series 2 --study-date --no-report --quiet --lungs contour"
     line += " --acquisition 4 --assume-axial --device cpu --threads 2 --slice-threshold 0.4 --case-threshold 0.1"
-    line += " --high-opacity -150 --vessel=-450"
+    line += " --high-opacity -150 --vessel=-450 --localization-threshold 0.35 --localization-sigma 0"
+    line += " --aeration-limits -960 -700 -300 50"
     assert main(line.split()) == 0
     assert seen["reading"] == ("folder", "2", True)
     assert seen["acquisition"] == 4
     assert seen["assume_axial"] is True
+    assert seen["with_source"] is False
     assert seen["options"] == Options(
         lungs="contour",
         device="cpu",
@@ -73,8 +77,25 @@ def test_arguments_reach_reading_and_analysis(seen, tmp_path):
         case_threshold=0.1,
         high_opacity_hu=-150,
         vessel_hu=-450,
+        localization_threshold=0.35,
+        localization_sigma_mm=0.0,
+        aeration_bands=bands_between([-960, -700, -300, 50]),
     )
     assert seen["cancelled"] is False
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--aeration-limits -700 -750 -400 0", "aeration band 'inflated' must end above its start, but goes from -700"),
+        ("--localization-threshold 1", "localization threshold must be at least 0 and under 1, not 1.0"),
+        ("--localization-sigma 21", "localization sigma must lie within 0 and 20 mm, not 21.0"),
+    ],
+)
+def test_limits_out_of_their_range_are_refused(seen, tmp_path, capsys, words, message):
+    assert main(["analyze", "folder", "-o", str(tmp_path / "out"), *words.split()]) == 2
+    assert message in capsys.readouterr().err
+    assert "options" not in seen
 
 
 def test_without_arguments_the_options_are_the_defaults(seen, tmp_path):
@@ -239,7 +260,24 @@ def test_a_terminal_that_cannot_show_a_letter_gets_a_question_mark():
     assert stream.buffer.getvalue() == b"Gr??e\n"
 
 
+def test_a_raised_exponent_stays_a_number_where_the_terminal_has_none():
+    import io
+
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="cp437")
+    say("1.5 cm³ and 2 cm², Größe", stream)
+    assert stream.buffer.getvalue().decode("cp437") == "1.5 cm3 and 2 cm2, Größe\n"
+
+
 def test_every_command_that_analyzes_goes_the_same_way():
     from CovidCTLib.cli import demo
 
     assert demo.analyze_and_write is command.analyze_and_write
+
+
+def test_dicom_results_need_a_ct_that_came_as_dicom(tmp_path, capsys):
+    pytest.importorskip("highdicom", reason="highdicom is not installed (pip install 'covidct[dicom]')")
+    ct, out = tmp_path / "ct.nii.gz", tmp_path / "out"
+    sitk.WriteImage(sitk.GetImageFromArray(np.zeros((20, 32, 32), np.int16)), str(ct))
+    assert main(["analyze", str(ct), "-o", str(out), "--dicom"]) == 1
+    assert "a CT that came as DICOM" in capsys.readouterr().err
+    assert not out.exists()

@@ -106,7 +106,7 @@ def test_one_bad_study_does_not_lose_the_others(stored, tmp_path, capsys):
     studies = [stored[0], str(tmp_path / "bad"), undated, stored[1]]
     assert main(["followup", *studies, "-o", str(tmp_path / "out"), *FAST]) == DONE
     said = capsys.readouterr().err
-    assert "Study 2 was left out: The record of covidct analyze was expected" in said
+    assert "Study 2 was left out: The record of an analysis was expected" in said
     assert "Study 3 was left out: The date of the study was expected" in said
     record = json.loads((tmp_path / "out" / "followup.json").read_text())
     assert [entry["study"] for entry in record["left_out"]] == [2, 3]

@@ -150,7 +150,10 @@ def test_an_unexpected_error_is_one_line_without_its_text_and_asks_to_report(fai
     failing(ValueError("/data/DOE^JANE/1970"))
     assert main(["analyze", "ct", "-o", str(tmp_path / "out")]) == 1
     captured = capsys.readouterr().err
-    assert captured.startswith("covidct: CovidCT made a mistake (ValueError) and stopped. Run the command again with")
+    assert captured.startswith(
+        "covidct: CovidCT made a mistake (ValueError) and stopped. Report it to the developers, without any patient's "
+        "name. Run the command again with --debug"
+    )
     assert captured.count("\n") == 1
     assert "DOE" not in captured
     assert list(tmp_path.iterdir()) == []
@@ -252,3 +255,12 @@ def test_signals_are_given_back_afterwards(capsys):
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     main(["--version"])
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_hint_for_the_terminal_is_said_there_alone(failing, tmp_path, capsys):
+    failing(CovidCTError("It cannot be.", hint="Give --other."))
+    words = ["analyze", "ct", "-o", str(tmp_path / "out")]
+    assert main(words) == 1
+    assert capsys.readouterr().err == "covidct: It cannot be. Give --other.\n"
+    assert main([*words, "--progress", "json"]) == 1
+    assert '{"error": "It cannot be."}' in capsys.readouterr().out.splitlines()

@@ -124,7 +124,7 @@ def test_file_names_are_told_on_request_only_and_in_one_line(folder, out, capsys
 def test_nothing_is_overwritten_unless_asked(folder, out, capsys):
     out.write_bytes(b"old")
     assert photos(folder, "-o", out, *NUMBERS) == 1
-    assert "Nothing was overwritten; choose another name with -o, or allow it with --overwrite." in error_of(capsys)
+    assert "Nothing was overwritten; choose another name. Or allow it with --overwrite." in error_of(capsys)
     assert out.read_bytes() == b"old"
 
 

@@ -9,20 +9,21 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cohort_stand_ins import RESULT_FILE, STAND_IN, make_source
 
 from CovidCTLib.cohort.local import measure_here
-from CovidCTLib.cohort.memory import free_gb, resident_gb, usable_processes
+from CovidCTLib.cohort.memory import free_gb, peak_resident_gb, resident_gb, usable_processes
 from CovidCTLib.cohort.process import ScanProcess
 from CovidCTLib.cohort.rows import SCANS_FOLDER, VOLATILE_COLUMNS, read_rows
 from CovidCTLib.cohort.run import EngineChoice, run_cohort
 from CovidCTLib.cohort.scans import CohortScan, Task
 from CovidCTLib.cohort.settings import CohortSettings, run_record
 from CovidCTLib.cohort.sources import find_scans
-from CovidCTLib.cohort.worker import Work
-from CovidCTLib.errors import CovidCTError, OptionsError, OutputError
+from CovidCTLib.cohort.worker import Work, measure_scan
+from CovidCTLib.errors import CovidCTError, InputError, OptionsError, OutputError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,6 +107,22 @@ def test_a_scan_that_hangs_is_given_up(work):
     (row,) = measure_here([Task(scan) for scan in find_scans(str(source))], hurried, 1)
     assert (row.status, row.vessel_ratio_percent) == ("timeout", None)
     assert "must be done in 0.5 s, but took longer. Allow more with --timeout." in row.reason
+    assert read_rows(work.out) == (row,)
+
+
+@pytest.mark.parametrize("where", ["in the analyzer", "in the fetching"])
+def test_no_reason_of_a_failure_holds_the_address(work, monkeypatch, where):
+    folder = make_source(work.out.parent / "Doe^Jane", ["measure"])
+    (scan,) = find_scans(str(folder))
+
+    def fails(*_, **__):
+        raise InputError(f"A chest CT was expected at\n{scan.address}, but it is a knee. Look at {scan.address}.")
+
+    if where == "in the fetching":
+        monkeypatch.setattr("CovidCTLib.cohort.worker.local_copy", fails)
+    row = measure_scan(Task(scan), work, fails)
+    assert row.status == "failed"
+    assert row.reason == "A chest CT was expected at the scan, but it is a knee. Look at the scan."
     assert read_rows(work.out) == (row,)
 
 
@@ -265,8 +282,25 @@ def test_the_number_of_processes_follows_the_memory(monkeypatch):
     assert usable_processes(1e6) == cores
 
 
-def test_memory_is_measured_where_the_system_tells():
-    own = resident_gb(os.getpid())
-    assert own is None or 0.02 < own < 10
-    assert free_gb() is None or free_gb() > 0
+def test_memory_is_measured():
+    assert 0.02 < resident_gb(os.getpid()) < 10
+    assert 0.02 < peak_resident_gb() < 10
+    assert free_gb() > 0
     assert resident_gb(2**22 + 1) is None
+
+
+def test_without_psutil_memory_is_not_known(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    assert resident_gb(os.getpid()) is None
+    assert free_gb() is None
+
+
+def test_windows_tells_the_peak_by_psutil(monkeypatch):
+    told = SimpleNamespace(
+        Process=lambda: SimpleNamespace(memory_info=lambda: SimpleNamespace(peak_wset=2_500_000_000))
+    )
+    monkeypatch.setitem(sys.modules, "psutil", told)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert peak_resident_gb() == 2.5
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    assert peak_resident_gb() is None

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawing_recorder import DrawingRecorder
 
 from CovidCTLib.cohort.population import SEARCH_STEP_MM, fast_measures, population_measures
 from CovidCTLib.cohort.representative import (
@@ -162,6 +163,25 @@ def test_a_picture_shows_lungs_and_vessels_without_exceeding_its_size():
     assert picture.height <= PICTURE_PX[1]
     colours = np.asarray(picture).astype(int)
     assert np.count_nonzero((colours[..., 0] - colours[..., 2]) > 100) > 500, "orange vessels"
+
+
+def test_the_picture_has_its_sides_and_scale_and_the_vessels_where_they_are(monkeypatch):
+    recorder = DrawingRecorder(monkeypatch)
+    lungs = np.zeros((60, 80), np.uint8)
+    lungs[10:50, 10:30], lungs[5:55, 45:75] = 1, 2
+    vessels = np.zeros(lungs.shape, bool)
+    vessels[12:18, 14:18] = True
+    hu = np.full(lungs.shape, -1350, np.int16)
+    shown = RepresentativeSlice(3, hu, lungs, None, vessels, (2.0, 1.5))
+    colours = np.asarray(representative_picture(shown)).astype(int)
+    (drawn,) = recorder.pictures
+    assert drawn.sides() == ("R", "L")
+    length_mm, length_px = drawn.scale_bar()
+    px_per_mm = length_px / length_mm
+    y, x = np.nonzero(colours[..., 0] - colours[..., 2] > 100)
+    # The picture begins 12 mm beside the lungs, which is at the first row, and 8 columns before the tenth.
+    assert y.mean() == pytest.approx(15 * 2.0 * px_per_mm, abs=2)
+    assert x.mean() == pytest.approx((16 - 2) * 1.5 * px_per_mm, abs=2)
 
 
 def test_a_slice_comes_back_from_its_folder_as_it_was(tmp_path):

@@ -20,7 +20,7 @@ from CovidCTLib.cohort.storage import (
 )
 from CovidCTLib.cohort.storage_errors import plain_errors
 from CovidCTLib.errors import CovidCTError, InputError, OutputError
-from CovidCTLib.results.folder import TEMPORARY_PREFIX
+from CovidCTLib.writing.folder import TEMPORARY_PREFIX
 
 SECRET = "wJalrXUtnFEMI-not-to-be-seen"
 PIECE = os.urandom(100_000)
@@ -172,7 +172,7 @@ def test_what_a_killed_process_left_is_removed(server, home):
 
 def iter_name(home):
     """Name of a temporary folder of a process that no longer runs."""
-    from CovidCTLib.results.folder import temporary_name
+    from CovidCTLib.writing.folder import temporary_name
 
     parts = temporary_name().removeprefix(TEMPORARY_PREFIX).split("-")
     yield f"{TEMPORARY_PREFIX}{parts[0]}-{2**22 + 1}-{parts[2]}"

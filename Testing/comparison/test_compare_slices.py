@@ -9,11 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from drawing_recorder import DrawingRecorder, box_of
 from PIL import Image
 
 from CovidCTLib.comparison import compare_slices, find_lung_mask, match_slices, take_slice
+from CovidCTLib.comparison.keypoints import KeypointMatches
 from CovidCTLib.comparison.output import comparison_record, write_comparison
 from CovidCTLib.comparison.pictures import STRIP_WINDOWS, keypoint_picture, match_picture, window_strip
+from CovidCTLib.comparison.slices import SlicePair
 from CovidCTLib.errors import InputError, OptionsError, OutputError, QualityError
 from CovidCTLib.hu import READING_WINDOW, WINDOWS, apply_window
 from CovidCTLib.options import Options
@@ -168,3 +171,30 @@ def test_a_folder_with_content_is_not_written_to(pair, tmp_path):
     (tmp_path / "a").write_text("x")
     with pytest.raises(OutputError, match=r"must be empty"):
         write_comparison(pair, tmp_path)
+
+
+ONE_KEYPOINT = KeypointMatches(np.array([[5.5, 8.5]]), np.zeros((0, 2)), np.zeros((0, 2), np.int64), np.zeros(0), 0)
+"""In the middle of the block."""
+
+
+def test_slices_beside_each_other_keep_their_sides_and_their_scale(phantom, monkeypatch):
+    recorder = DrawingRecorder(monkeypatch)
+    # Unequal pixels, and a white block near the front on the right.
+    hu = np.full((40, 60), -1350, np.int16)
+    hu[4:8, 6:12] = 150
+    entry = replace(take_slice(phantom.scan, index=7), hu=hu, pixel_mm=(3.0, 2.0))
+    strip = window_strip(entry, [READING_WINDOW])
+    keypoints = keypoint_picture(SlicePair(entry, entry, ONE_KEYPOINT))
+    tile, first, second = recorder.pictures[:3]
+    for drawn in (tile, first, second):
+        assert drawn.sides() == ("R", "L")
+        assert drawn.image.size[0] == drawn.image.size[1]
+        length_mm, length_px = drawn.scale_bar()
+        assert length_px / length_mm == pytest.approx(drawn.image.width / 120)
+    scale = strip.height / 120
+    middle = round(18 * scale), round(18 * scale)
+    found = box_of(np.asarray(strip).min(axis=2) > 128, middle)
+    np.testing.assert_allclose(found, np.array([12, 24, 12, 24]) * scale - (0, 1, 0, 1), atol=2)
+    orange = np.asarray(keypoints).astype(int)
+    dots = np.argwhere(np.abs(orange - (230, 159, 0)).max(axis=2) < 5)
+    np.testing.assert_allclose(dots.mean(axis=0), np.array([18, 18]) * first.image.width / 120, atol=1)

@@ -30,6 +30,12 @@ REQUIRED = {"$schema", "category", "scm_url"}
 TIERS = (1, 3, 5)
 
 SLICER = """
+# As SlicerConfig.cmake asks it of every extension, on a computer of 64 bits.
+if(NOT "8" EQUAL CMAKE_SIZEOF_VOID_P)
+  message(FATAL_ERROR "Mismatch between bitness: 8 and '${CMAKE_SIZEOF_VOID_P}'")
+endif()
+set(Slicer_INSTALL_SHARE_DIR "share/Slicer-5.12")
+set(Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR "lib/Slicer-5.12/qt-scripted-modules")
 set(Slicer_USE_FILE "${CMAKE_CURRENT_LIST_DIR}/use.cmake")
 set(Slicer_EXTENSION_GENERATE_CONFIG "${CMAKE_CURRENT_LIST_DIR}/generate.cmake")
 set(Slicer_EXTENSION_CPACK "${CMAKE_CURRENT_LIST_DIR}/cpack.cmake")
@@ -47,6 +53,30 @@ function(slicerMacroBuildScriptedModule)
     endif()
     message(STATUS "ships ${M_NAME}/${file}")
   endforeach()
+  # Slicer copies everything into one folder, compiles it there, and installs the folder as it is.
+  set(built "${CMAKE_BINARY_DIR}/modules")
+  set(into "${built}")
+  if(M_WITH_SUBDIR)
+    get_filename_component(name ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+    set(into "${built}/${name}")
+  endif()
+  foreach(file IN LISTS M_SCRIPTS M_RESOURCES)
+    get_filename_component(folder "${into}/${file}" DIRECTORY)
+    file(COPY "${CMAKE_CURRENT_SOURCE_DIR}/${file}" DESTINATION "${folder}")
+    get_filename_component(stem "${file}" NAME_WE)
+    if(file MATCHES "\\.py$")
+      # Beside the script, as CTK's ctk_compile_python_scripts does, and where Python itself would put it.
+      file(WRITE "${folder}/${stem}.pyc" "compiled")
+      file(WRITE "${folder}/__pycache__/${stem}.cpython-312.pyc" "compiled")
+    endif()
+  endforeach()
+  if(M_WITH_SUBDIR)
+    set(installed "${into}")
+  else()
+    set(installed "${built}/")
+  endif()
+  install(DIRECTORY "${installed}" DESTINATION "${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR}"
+    COMPONENT RuntimeLibraries USE_SOURCE_PERMISSIONS)
 endfunction()
 function(slicer_add_python_unittest)
   cmake_parse_arguments(T "" "SCRIPT" "" ${ARGN})
@@ -62,11 +92,13 @@ endforeach()
 
 
 @pytest.fixture(scope="module")
-def configured(tmp_path_factory):
-    """What CMake says of the extension, with a Slicer that only tells what it was given."""
+def build(tmp_path_factory):
+    """What CMake says of the extension, with a Slicer that only tells what it was given; and the build folder."""
     cmake = shutil.which("cmake")
     if cmake is None:
         pytest.skip("CMake is not installed")
+    if shutil.which("c++") is None:
+        pytest.skip("there is no C++ compiler, without which Slicer configures no extension")
     folder = tmp_path_factory.mktemp("slicer")
     for name, text in {
         "SlicerConfig.cmake": SLICER,
@@ -82,7 +114,27 @@ def configured(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return done.stdout, folder / "build"
+
+
+@pytest.fixture(scope="module")
+def configured(build):
+    return build[0]
+
+
+def test_terms_of_use_are_installed_and_compiled_files_are_not(build, tmp_path):
+    subprocess.run(["cmake", "--install", str(build[1]), "--prefix", str(tmp_path)], check=True, capture_output=True)
+    installed = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    modules = "lib/Slicer-5.12/qt-scripted-modules"
+    assert {"share/Slicer-5.12/CovidCT/LICENSE", "share/Slicer-5.12/CovidCT/NOTICE"} <= installed
+    assert {f"{modules}/CovidCT.py", f"{modules}/CovidCTLib/__init__.py"} <= installed
+    for network in ("lungs", "opacities", "slices"):
+        assert f"{modules}/CovidCTLib/models/files/{network}/LICENSE" in installed
+    assert not [name for name in installed if name.endswith(".pyc")]
+    scripts = {
+        f"{modules}/{name}" for name in re.findall(r"ships (?:CovidCT/(?=CovidCT|Res)|(?=CovidCTLib/))(\S+)", build[0])
+    }
+    assert scripts <= installed, "removing compiled files must take nothing else along"
 
 
 def test_cmake_ships_every_file_of_module_and_library(configured):

@@ -7,11 +7,15 @@ import json
 import re
 import runpy
 import shlex
+import subprocess
+import sys
 
 import pytest
-from repository import LIBRARY, MODULE, ROOT, files_under, place, scripts_under, syntax_of
+from pydicom.uid import JPEGLosslessSV1
+from repository import LIBRARY, MODULE, ROOT, files_under, imports_of, place, scripts_under, syntax_of
 
 from CovidCTLib.cli.main import build_parser
+from CovidCTLib.followup.result import CHANGE_LABELS
 from CovidCTLib.labels import LABELS
 from CovidCTLib.results.segmentation_file import TERMINOLOGY_CONTEXT
 
@@ -19,14 +23,14 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 NOT_NEEDED_IN_SLICER = {
     "Pillow": "photos",
-    "filelock": "comes with torch, and training needs it alone",
-    "pyjpegls": "Slicer reads DICOM itself",
-    "pylibjpeg": "Slicer reads DICOM itself",
-    "pylibjpeg-libjpeg": "Slicer reads DICOM itself",
-    "pylibjpeg-openjpeg": "Slicer reads DICOM itself",
+    "filelock": "comes with torch; without it, nothing is locked",
     "rich": "terminal",
 }
-SHIPPED_BY_SLICER = {"SimpleITK", "numpy", "pydicom", "scipy"}
+SHIPPED_BY_SLICER = {"SimpleITK", "numpy", "pydicom", "pyjpegls", "scipy"}
+"""What an official Slicer 5.12 has of the dependencies."""
+
+IMPORT_NAMES = {"pyjpegls": "jpeg_ls", "scikit-image": "skimage", "Jinja2": "jinja2", "Pillow": "PIL"}
+"""Name to import of a package that is called otherwise."""
 
 
 def coded(entry):
@@ -55,7 +59,7 @@ def test_the_terminology_file_holds_exactly_the_librarys_labels():
             expected(label.modifier) if label.modifier else None,
             label.colour,
         )
-        for label in LABELS
+        for label in (*LABELS, *CHANGE_LABELS.values())
     }
 
 
@@ -168,6 +172,72 @@ def test_the_panel_installs_what_the_analysis_needs_and_slicer_lacks():
     elsewhere = SHIPPED_BY_SLICER | set(NOT_NEEDED_IN_SLICER)
     needed = [entry for entry in dependencies if re.split(r"[<>=!~ ]", entry)[0] not in elsewhere]
     assert sorted(installed) == sorted(needed)
+
+
+def in_slicer():
+    """Names to import of what an official Slicer has, or has once the panel has installed what it asks for."""
+    panel = runpy.run_path(str(MODULE / "CovidCTPanel" / "requirements.py"))
+    return {*panel["REQUIREMENTS"], "torch", *(IMPORT_NAMES.get(name, name) for name in SHIPPED_BY_SLICER)}
+
+
+ANALYSIS = ("batch", "checks", "explanation", "followup", "lungs", "measures", "models", "opacities", "reading")
+ANALYSIS += ("report", "results", "slices", "pipeline.py")
+"""Parts of the library that work in Slicer."""
+
+OPTIONAL = {"lime": "an explanation goes without", "plutoprint": "a PDF is asked for, and then installed"}
+"""Packages that these parts import where they are there."""
+
+
+def test_what_reads_and_analyzes_imports_only_what_slicer_has_then():
+    allowed = in_slicer() | set(OPTIONAL) | set(sys.stdlib_module_names) | {"CovidCTLib", "PIL"}
+    paths = [path for path in scripts_under(LIBRARY) if path.relative_to(LIBRARY).parts[0] in ANALYSIS]
+    assert len(paths) > len(ANALYSIS)
+    wrong = [
+        f"{place(path, line)} imports {name}"
+        for path in paths
+        for name, line in imports_of(syntax_of(path))
+        if name.split(".")[0] not in allowed
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+DECODABLE = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ABSENT:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+from pydicom.pixels import get_decoder
+from pydicom.uid import AllTransferSyntaxes
+for syntax in AllTransferSyntaxes:
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError:
+        continue
+    if decoder.is_available:
+        print(syntax)
+"""
+"""Prints every transfer syntax that pydicom can decode without some packages."""
+
+
+def decodable(absent):
+    """Transfer syntaxes that can be decoded without some packages."""
+    program = f"ABSENT = {sorted(absent)!r}\n{DECODABLE}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+def test_what_the_panel_installs_decodes_every_dicom_that_the_terminal_does():
+    plugins = {"gdcm", "jpeg_ls", "libjpeg", "openjpeg", "pylibjpeg", "rle"}
+    everything = decodable(set())
+    assert JPEGLosslessSV1 in everything
+    assert decodable(plugins - in_slicer()) == everything
+    official = decodable(plugins - {IMPORT_NAMES["pyjpegls"]})
+    assert JPEGLosslessSV1 not in official, "an official Slicer alone cannot"
 
 
 def test_the_panel_asks_only_for_what_is_missing():

@@ -10,17 +10,20 @@ import pytest
 from repository import LIBRARY, MODULE, ROOT, imports_at_file_scope, imports_of, place, scripts_under, syntax_of
 
 LAYERS = (
+    {"units"},
     {"errors"},
-    {"geometry", "hu", "labels"},
+    {"geometry", "hu", "labels", "writing"},
     {"framing", "options", "phantom_tissues", "scan"},
     {"analysis", "phantom_anatomy"},
     {"checks", "phantom"},
     {"models"},
     {"lungs", "measures", "opacities", "photos", "reading", "slices"},
+    {"labelled_data"},
     {"pipeline", "report", "training"},
     {"results"},
-    {"comparison", "evaluation", "explanation", "followup"},
-    {"cohort"},
+    {"comparison", "dicom_results", "evaluation", "explanation", "followup"},
+    {"archive", "cohort"},
+    {"batch"},
     {"cli"},
     {"__main__"},
 )

@@ -13,7 +13,7 @@ from training_folder import chest, write_pictures, write_volume
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.evaluation.evaluate import NAMES_NOTICE, SLICES_NOTICE, evaluate
 from CovidCTLib.evaluation.figures import TaskName
-from CovidCTLib.training.layout import find_cases
+from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.training.slice_checksums import slice_checksums
 
 

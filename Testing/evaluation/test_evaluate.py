@@ -15,8 +15,8 @@ from CovidCTLib.evaluation.decisions import case_figures, check_thresholds
 from CovidCTLib.evaluation.evaluate import Evaluation, evaluate
 from CovidCTLib.evaluation.figures import Row
 from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
-from CovidCTLib.training.labelled import patients_of, read_images
-from CovidCTLib.training.layout import TrainingFolder, find_cases
+from CovidCTLib.labelled_data.labelled import patients_of, read_images
+from CovidCTLib.labelled_data.layout import TrainingFolder, find_cases
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawing_recorder import DrawingRecorder
 from stand_ins import StandInStore, make_judge, write_judged_folder
 
 from CovidCTLib.cli.main import main
@@ -18,15 +19,23 @@ from CovidCTLib.evaluation import judges as judges_module
 from CovidCTLib.evaluation.command import terminal_tables
 from CovidCTLib.evaluation.definitions import QUANTITIES, quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation, evaluate
-from CovidCTLib.evaluation.examples import Contours, Example, WorstExamples, draw_example, slice_with_most
+from CovidCTLib.evaluation.examples import (
+    FOUND_COLOUR,
+    TRUTH_COLOUR,
+    Contours,
+    Example,
+    WorstExamples,
+    draw_example,
+    slice_with_most,
+)
 from CovidCTLib.evaluation.figures import Figure, Row
 from CovidCTLib.evaluation.output import evaluation_record, write_evaluation
 from CovidCTLib.evaluation.page import ROWS_ON_PAGE, figure_row, format_value, render_page
 from CovidCTLib.evaluation.plots import draw_curves
 from CovidCTLib.evaluation.published import PUBLISHED, compare
 from CovidCTLib.evaluation.statistics import EXACT, Estimate
-from CovidCTLib.training.arguments import same_patient_pairs
-from CovidCTLib.training.layout import find_cases
+from CovidCTLib.labelled_data.arguments import same_patient_pairs
+from CovidCTLib.labelled_data.layout import find_cases
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +220,25 @@ def test_pictures_keep_their_proportions_and_show_what_is_drawn() -> None:
     assert nominal.source != picture.source
     bare = draw_example(replace(an_example(0.5), contours=Contours(), photograph=True))
     assert bare.alt == "Axial slice, case 0.5: words."
+
+
+def test_an_example_has_its_sides_scale_and_contours_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = DrawingRecorder(monkeypatch)
+    draw_example(an_example(0.5))
+    (drawn,) = recorder.pictures
+    assert drawn.sides() == ("R", "L")
+    # Rows 5 to 35 of 2 mm and columns 10 to 50 of 1 mm are shown, 480 pixels high.
+    length_mm, length_px = drawn.scale_bar() or (0, 0)
+    assert length_px / length_mm == pytest.approx(8)
+    truth = next(np.array(points) for points, colour in drawn.lines if colour == TRUTH_COLOUR)
+    np.testing.assert_allclose(truth.min(axis=0), ((20 - 10) * 8, (10 - 5) * 16), atol=8)
+    np.testing.assert_allclose(truth.max(axis=0), ((30 - 10) * 8, (20 - 5) * 16), atol=8)
+    found = np.concatenate([np.array(points) for points, colour in drawn.lines if colour == FOUND_COLOUR])
+    assert found[:, 0].min() == pytest.approx((23 - 10) * 8, abs=8)
+    recorder.pictures.clear()
+    draw_example(replace(an_example(0.5), photograph=True))
+    assert recorder.pictures[0].sides() == ()
+    assert recorder.pictures[0].scale_bar() is None
 
 
 def test_curves_are_drawn_the_same_each_time(slices: Evaluation) -> None:

@@ -10,7 +10,7 @@ from stand_ins import StandInStore, make_card, make_judge
 from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.evaluation import judges as module
 from CovidCTLib.evaluation.judges import choose_judge, has_seen, load_judges
-from CovidCTLib.training.layout import Kind, TrainingCase, TrainingFolder
+from CovidCTLib.labelled_data.layout import Kind, TrainingCase, TrainingFolder
 
 
 def a_case(name: str, kind: Kind = "volume", patient: str = "") -> TrainingCase:

@@ -18,9 +18,9 @@ from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.evaluation.evaluate import Evaluation, evaluate
 from CovidCTLib.evaluation.judges import Judge
 from CovidCTLib.evaluation.page import render_page
+from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.models.card import ModelCard, ModelName
 from CovidCTLib.models.store import LoadedNetwork
-from CovidCTLib.training.layout import find_cases
 
 VOXEL_ML = 4 * 4 * 5 / 1000
 FLUID_HU = 150

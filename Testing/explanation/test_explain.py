@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from drawing_recorder import DrawingRecorder
 from explained_slices import (
     GAIN,
     MIDDLE,
@@ -32,8 +33,10 @@ from CovidCTLib.explanation.explain import check_numbers, choose_slices
 from CovidCTLib.explanation.found import METHODS
 from CovidCTLib.explanation.hiding import probability_of
 from CovidCTLib.explanation.output import picture_file
+from CovidCTLib.explanation.picture import make_panels
 from CovidCTLib.explanation.words import hiding_sentence, probability_words, slice_sentence
 from CovidCTLib.hu import scale_for_network
+from CovidCTLib.results import write_results
 from CovidCTLib.results.reading import CT_NOT_STORED
 
 
@@ -303,6 +306,28 @@ def test_the_page_holds_all_pictures_with_words(a_folder, an_explanation) -> Non
         assert hiding_sentence(test) in html
 
 
+def test_every_panel_of_a_slice_has_right_and_left_and_the_named_region_on_its_side(
+    an_analysis, an_explanation, monkeypatch
+) -> None:
+    recorder = DrawingRecorder(monkeypatch)
+    (found,) = an_explanation.slices
+    panels = {panel.title: panel for panel in make_panels(an_analysis, found)}
+    pictures = [drawn for drawn in recorder.pictures if drawn.sides()]
+    assert [drawn.sides() for drawn in pictures] == [("R", "L")] * (len(panels) - 1)
+    # The chart of the hiding tests is no picture of the patient.
+    assert "Probability after hiding" in panels
+    for drawn in pictures:
+        assert drawn.scale_bar() is not None
+    # The ball of opacity lies in the right lung, behind the middle: what names it is outlined on the picture's left.
+    for title in (METHODS["grad_cam_28"], "Opacities of the U-Net"):
+        shown = np.asarray(panels[title].image).astype(int)
+        bare = np.asarray(panels["CT"].image).astype(int)
+        changed = np.abs(shown - bare).max(axis=2) > 60
+        # Beside the colour bar at the right edge.
+        changed[:, -60:] = False
+        assert changed[:, : shown.shape[1] // 2].sum() > 1.3 * changed[:, shown.shape[1] // 2 :].sum()
+
+
 def test_the_picture_holds_every_panel(a_folder) -> None:
     with Image.open(a_folder / picture_file(SLICE)) as image:
         assert image.width > 1500
@@ -348,6 +373,25 @@ def test_the_command_writes_and_says_what_it_found(stand_ins, tmp_path, capsys) 
     assert lines[-1] == f"Page: {out / 'explanation.html'}"
 
 
+def test_the_command_takes_finished_results(stand_ins, monkeypatch, an_analysis, tmp_path, capsys) -> None:
+    import CovidCTLib.pipeline as pipeline
+
+    def never(*_given, **_named):
+        raise AssertionError("the networks of lungs and opacities ran again")
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["explain", "ct", "-o", str(first), "--slices", "16", "--samples", "60"]) == 0
+    write_results(an_analysis, tmp_path / "done", report=False)
+    monkeypatch.setattr(pipeline, "analyze", never)
+    words = ["--slices", "16", "--samples", "60", "--results", str(tmp_path / "done")]
+    assert main(["explain", "ct", "-o", str(second), *words]) == 0
+    told = [json.loads((folder / "explanation.json").read_text())["slices"] for folder in (first, second)]
+    assert told[0] == told[1]
+    capsys.readouterr()
+    assert main(["explain", "ct", "-o", str(tmp_path / "third"), "--results", str(tmp_path / "none")]) == 1
+    assert "A result folder of covidct analyze was expected" in capsys.readouterr().err
+
+
 def test_the_command_puts_the_page_on_paper_too(stand_ins, tmp_path, capsys) -> None:
     pytest.importorskip("plutoprint", reason="PlutoPrint is not installed (pip install -e '.[pdf]')")
     out = tmp_path / "why"
@@ -360,7 +404,7 @@ def test_the_command_puts_the_page_on_paper_too(stand_ins, tmp_path, capsys) -> 
     ("words", "code", "message"),
     [
         (["--slices", "99"], 2, "99 is outside the scan"),
-        (["--seed", "-3"], 2, "not -3. Correct --seed"),
+        (["--seed", "-3"], 2, "not -3. Correct it"),
         (["--slices", "0"], 2, "Slices with lung were expected"),
         (["--slices", "1", "--worst", "2"], 2, "not allowed with"),
     ],

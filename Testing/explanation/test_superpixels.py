@@ -79,5 +79,6 @@ def test_without_weights_no_region_is_named() -> None:
 
 def test_a_missing_lime_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lime", None)
-    with pytest.raises(CovidCTError, match=r"LIME needs the package 'lime'.*pip install 'covidct\[explain\]'"):
+    with pytest.raises(CovidCTError, match=r"LIME needs the package 'lime'.*Install it") as refused:
         check_lime()
+    assert "pip install 'covidct[explain]'" in refused.value.hint

@@ -73,6 +73,37 @@ def demo_into_a_full_folder(folder: Path) -> list[str]:
     return ["-o", "out"]
 
 
+def batch(name: str, what: str, make: Callable[[Path], object], *options: str, out: str = "out") -> BadInput:
+    """A folder, a place or an option that ``covidct batch`` cannot use."""
+
+    def given(folder: Path) -> list[str]:
+        make(folder)
+        return ["in", "-o", out, *options]
+
+    return BadInput(name, "covidct batch", what, given)
+
+
+def _cts(folder: Path) -> None:
+    (folder / "in").mkdir()
+    broken.volume(folder / "in" / "ct.nii.gz")
+
+
+def _other_table(folder: Path) -> None:
+    _cts(folder)
+    (folder / "out").mkdir()
+    (folder / "out" / "cases.csv").write_text("name,size\nct.nii.gz,3\n")
+
+
+COMMAND_BATCHES = (
+    batch("batch-command-nowhere", "a folder that is not there", lambda f: None),
+    batch("batch-command-empty", "an empty folder", lambda f: (f / "in").mkdir()),
+    batch("batch-command-into-itself", "the same folder for CTs and results", _cts, out="in"),
+    batch("batch-command-onto-a-file", "an output that is a file", lambda f: (_cts(f), (f / "out").write_text("x"))),
+    batch("batch-command-other-table", "an output folder with another program's table", _other_table),
+    batch("batch-command-device", "a graphics card that is not there", _cts, "--device", "cuda:99"),
+    batch("batch-command-models", "a folder of own networks that is not there", _cts, "--models", "nothing"),
+)
+
 OUTPUTS = (
     output("output-with-content", "an output folder with content", _filled),
     output("output-is-a-file", "an output that is a file", lambda f: (f / "out").write_text("mine")),
@@ -374,4 +405,4 @@ EVALUATE = (
     evaluate("evaluate-lungs-of-lungs", "--lungs where lungs are judged", _good, "--lungs", "runs"),
 )
 
-ROWS = (*ARGUMENTS, *OUTPUTS, *MODELS, *PHOTOS, *TRAIN, *EVALUATE)
+ROWS = (*ARGUMENTS, *OUTPUTS, *COMMAND_BATCHES, *MODELS, *PHOTOS, *TRAIN, *EVALUATE)

@@ -115,6 +115,18 @@ def source(series, tmp_path):
     return home
 
 
+@pytest.mark.parametrize("options", [("--debug",), ("--progress", "json", "--no-report")])
+def test_a_batch_of_marked_scans_names_them_in_its_table_alone(program, source, tmp_path, options):
+    out = tmp_path / "out"
+    done = program("batch", source, "-o", out, *options)
+    assert done.code == 1, done.err
+    assert len(list(out.glob("case_*"))) == 2
+    assert TYPED not in done.out + done.err.replace(str(out), "")
+    assert leaks((out / "cases.csv").read_bytes()) == {MARK}
+    (out / "cases.csv").unlink()
+    assert_clean(out)
+
+
 def _holds(out, done):
     """Hold a finished cohort against the marks, one scan of which failed."""
     assert done.code == 0, done.err

@@ -237,6 +237,17 @@ def test_opacity_beyond_the_lungs_joins_the_nearer_lung():
     assert np.all(extended[28:32, 78:82, 104:115] == 2)
 
 
+@pytest.mark.parametrize(
+    ("last_of_right", "first_of_left", "first_given_to_left"), [(9, 20, 15), (9, 21, 15), (4, 31, 18)]
+)
+def test_lungs_are_parted_half_way_between_their_nearest_columns(last_of_right, first_of_left, first_given_to_left):
+    sides = np.zeros((1, 4, 40), np.uint8)
+    sides[0, :, 2 : last_of_right + 1], sides[0, :, first_of_left:38] = 1, 2
+    extended = extend_sides(sides, np.ones(sides.shape, bool))
+    expected = np.where(np.arange(40) < first_given_to_left, 1, 2)
+    np.testing.assert_array_equal(extended[0], np.broadcast_to(expected, (4, 40)))
+
+
 def test_opacity_joins_the_nearer_lung_where_lungs_overlap_in_a_column():
     sides = np.zeros((1, 40, 40), np.uint8)
     sides[0, 2:12, 2:30], sides[0, 25:38, 20:38] = 1, 2

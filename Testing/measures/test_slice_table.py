@@ -46,11 +46,42 @@ def test_the_position_is_that_of_the_slice_centre_in_a_tilted_grid():
     assert [row.position_mm for row in rows] == pytest.approx([100 + 10 * sine + 4 * cosine * k for k in range(3)])
 
 
+def test_the_position_is_that_of_the_slice_centre_where_columns_rise_too():
+    angle = np.radians(8)
+    cosine, sine = float(np.cos(angle)), float(np.sin(angle))
+    direction = (cosine, 0.0, -sine, 0.0, 1.0, 0.0, sine, 0.0, cosine)
+    geometry = Geometry((3, 11, 5), (1.0, 2.0, 4.0), (7.0, -30.0, 100.0), direction)
+    axial = make_axial(-800, np.ones((3, 11, 5)), geometry=geometry)
+    rows = measure_slices(axial, unread(axial), Options())
+    # Two columns of 1 mm from the corner to the middle.
+    assert [row.position_mm for row in rows] == pytest.approx([100 + 2 * sine + 4 * cosine * k for k in range(3)])
+
+
 def test_lung_areas_are_exact(boxes):
     rows = measure_slices(boxes, unread(boxes), Options())
     expected = [0] + [RIGHT_PIXELS] * 3 + [RIGHT_PIXELS + LEFT_PIXELS] * 6 + [LEFT_PIXELS] * 3 + [0]
     assert [row.lung_area_mm2 for row in rows] == pytest.approx([pixels * PIXEL_MM2 for pixels in expected])
     assert [row.index for row in rows if row.representative] == [4]
+
+
+@pytest.mark.parametrize(
+    ("spacing_xyz", "pixel_mm2"), [((0.5, 3.0, 4.0), 1.5), ((3.0, 0.5, 7.0), 1.5), ((0.5, 0.5, 4.0), 0.25)]
+)
+def test_every_area_counts_both_spacings_of_the_slice_and_no_other(spacing_xyz, pixel_mm2):
+    lungs = np.zeros((2, 6, 10), np.uint8)
+    lungs[0, :5, :8] = 1
+    opacities, localization = np.zeros(lungs.shape), np.zeros(lungs.shape)
+    opacities[0, 0, :6], opacities[0, 1, :4] = OPACITY_GGO, OPACITY_CONSOLIDATION
+    localization[0, 2, :3] = 0.9
+    hu = np.full(lungs.shape, LUNG_HU)
+    hu[0, 3, :2] = 40
+    axial = make_axial(hu, lungs, opacities, localization, Geometry(lungs.shape, spacing_xyz))
+    row = measure_slices(axial, unread(axial), Options())[0]
+    areas = (
+        row.lung_area_mm2, row.ggo_area_mm2, row.consolidation_area_mm2, row.localization_area_mm2, row.vessel_area_mm2,
+    )  # fmt: skip
+    assert areas == pytest.approx([pixels * pixel_mm2 for pixels in (40, 6, 4, 3, 2)])
+    assert (row.opacity_percent, row.vessel_ratio_percent) == pytest.approx((25.0, 5.0))
 
 
 def test_vessels_are_lung_pixels_at_or_above_the_limit(boxes):

@@ -244,7 +244,7 @@ def test_a_stop_between_old_and_new_brings_the_old_one_back(
         return rename(self, target)
 
     # As on a system that cannot swap two folders in one step.
-    monkeypatch.setattr(bundles, "exchange", lambda *_: False)
+    monkeypatch.setattr("CovidCTLib.writing.folder.exchange", lambda *_: False)
     monkeypatch.setattr(Path, "rename", stop)
     with pytest.raises(KeyboardInterrupt):
         save_network(build_network(TINY), card, written.parent)

@@ -72,7 +72,10 @@ def change(bundle: Path, section: dict[str, Any], **metadata: Any) -> None:
         ),
         ({"window_hu": [150, -1024]}, "window_hu of the bundle lungs must be [low, high] in HU, not [150, -1024]."),
         ({"value_range": [1, 1]}, "value_range of the bundle lungs must be [low, high], what its window becomes for"),
-        ({"value_range": [-1, 1]}, "value_range of the bundle lungs must be [0, 1], which networks of covidct train"),
+        (
+            {"value_range": [-1, 1]},
+            "value_range of the bundle lungs must be [0, 1], which networks of CovidCT's training",
+        ),
         ({"value_range": [0, float("inf")]}, "(value_range.1 must be a finite number, not NaN or"),
     ],
 )

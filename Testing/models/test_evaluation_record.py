@@ -58,7 +58,7 @@ def test_the_cards_own_weights_among_others_are_no_cross_validation(own, tmp_pat
         assert main(["models", "mine", "--models", str(own), "--add-validation", str(evaluation)]) == 1
         error = capsys.readouterr().err
         assert "'evaluation.json' judges the weights of mine together with others, so its figures" in error
-        assert "on this model alone, or on the runs of the cross-validation alone.\n" in error
+        assert "Evaluate this model alone, or the runs of the cross-validation alone.\n" in error
         assert error.count("\n") == 1
     assert read_card(own / "mine").validation == {}
 

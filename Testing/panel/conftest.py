@@ -21,19 +21,25 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 @pytest.fixture
 def application(monkeypatch, tmp_path):
-    """Slicer's application around slicer-core, with a temporary folder of its own."""
+    """Slicer's application around slicer-core, with a temporary folder and a user's folder of its own."""
     pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
     pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
+    from PySide6 import QtCore
     from slicer_application import Application
 
-    place = tmp_path / "temporary"
+    place, home = tmp_path / "temporary", tmp_path / "home"
+    documents = home / "Documents"
     place.mkdir()
+    documents.mkdir(parents=True)
     monkeypatch.setattr(tempfile, "tempdir", str(place))
+    monkeypatch.setattr(QtCore.QDir, "homePath", lambda: str(home))
+    monkeypatch.setattr(QtCore.QStandardPaths, "writableLocation", lambda kind: str(documents))
     made = Application(monkeypatch)
-    made.temporary = place
+    made.temporary, made.home, made.documents = place, home, documents
     yield made
     made.close()
-    assert list(place.iterdir()) == [], "something stays behind in the temporary folder"
+    for folder, left in ((place, []), (home, [documents]), (documents, [])):
+        assert list(folder.iterdir()) == left, f"something stays behind in the folder {folder.name}"
 
 
 @pytest.fixture(scope="session")

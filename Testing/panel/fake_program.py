@@ -1,4 +1,5 @@
-"""A program that speaks like ``covidct analyze --progress json``, for what the real one is too slow or too good for.
+"""A program that speaks like ``covidct analyze`` and ``batch`` with ``--progress json``, for what the real one is too
+slow or too good for.
 
 It is told by environment variables how to behave (COVIDCT_FAKE) and which finished results to give
 (COVIDCT_FAKE_RESULTS). Each call is noted in the file COVIDCT_FAKE_CALLS.
@@ -45,6 +46,8 @@ def main(arguments):
     }
     with Path(os.environ["COVIDCT_FAKE_CALLS"]).open("a") as file:
         file.write(json.dumps(note) + "\n")
+    if arguments[2] == "batch":
+        return batch(scan, out, behaviour, arguments)
     if behaviour == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for number, stage in enumerate(STAGES):
@@ -78,6 +81,44 @@ def main(arguments):
     (out / "explanation.html").write_text("<p>explained</p>")
     tell(done=True, out=str(out))
     return 0
+
+
+def batch(source, out, behaviour, arguments):
+    if behaviour == "refuse":
+        tell(error="The networks are damaged. Install them again.")
+        return 1
+    names = sorted(path.name for path in source.iterdir() if path.suffix != ".txt")
+    skip = int(arguments[arguments.index("--skip") + 1]) if "--skip" in arguments else 0
+    failed = False
+    for number, name in enumerate(names[skip:], start=skip + 1):
+        folder = f"case_{number:04d}"
+
+        def case(event, reason="", number=number, folder=folder):
+            tell(case=number, cases=len(names), event=event, folder=folder, reason=reason)
+
+        if skip == number - 1 and skip:
+            # As the real one notes what it finds in the table.
+            tell(case=skip, cases=len(names), event="failed", folder="case", reason="It ended.")
+        if (out / folder).exists():
+            case("kept")
+            continue
+        case("begun")
+        tell(stage="lungs", fraction=(number - 0.5) / len(names))
+        if behaviour == "lungs":
+            wait()
+        if "crash" in name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "full" in name:
+            tell(error="The disk is full.")
+            return 1
+        if "bad" in name:
+            failed = True
+            case("failed", "The file is damaged. Copy it again.")
+            continue
+        shutil.copytree(os.environ["COVIDCT_FAKE_RESULTS"], out / folder)
+        case("done")
+    tell(done=True, out=str(out))
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -19,14 +19,32 @@ class MRMLWidget(Manners, QtWidgets.QWidget):
         self.mrmlSceneChanged.emit(scene)
 
 
+class SortFilterProxyModel(Manners, QtCore.QObject):
+    """qMRMLSortFilterProxyModel: which nodes a combo box leaves out."""
+
+    def __init__(self, owner):
+        super().__init__(owner)
+        self._hidden = []
+
+    def _set_hidden(self, identifiers):
+        self._hidden = list(identifiers)
+        QtCore.QObject.parent(self)._refresh()
+
+    hiddenNodeIDs = QtCore.Property("QStringList", lambda self: self._hidden, _set_hidden)
+
+
 class NodeComboBox(Manners, QtWidgets.QWidget):
-    """qMRMLNodeComboBox: the nodes of some classes in the scene, hidden ones left out."""
+    """qMRMLNodeComboBox: the nodes of some classes in the scene, hidden ones left out.
+
+    Where the chosen node goes, the one behind it in the list takes its place, as in Slicer.
+    """
 
     SIGNATURES = ("currentNodeChanged(vtkMRMLNode*)", "currentNodeChanged(bool)")
     currentNodeChanged = QtCore.Signal(object)
 
     def __init__(self, parent=None):
         super().__init__(parent)
+        self._filter = SortFilterProxyModel(self)
         self._values = {"nodeTypes": [], "showChildNodeTypes": True, "noneEnabled": False}
         self._scene = None
         self._node = None
@@ -52,6 +70,9 @@ class NodeComboBox(Manners, QtWidgets.QWidget):
             ]
         self._refresh()
 
+    def sortFilterProxyModel(self):
+        return self._filter
+
     def currentNode(self):
         return self._node
 
@@ -72,13 +93,16 @@ class NodeComboBox(Manners, QtWidgets.QWidget):
             node = self._scene.GetNthNode(index)
             for kind in self._values["nodeTypes"]:
                 fits = node.IsA(kind) if self._values["showChildNodeTypes"] else node.GetClassName() == kind
-                if fits and not node.GetHideFromEditors():
+                if fits and not node.GetHideFromEditors() and node.GetID() not in self._filter._hidden:
                     found.append(node)
         return found
 
     def _on_removed(self, node):
         if node is self._node:
-            self._choose(None)
+            shown = [self._box.itemData(index) for index in range(self._box.count())]
+            place = shown.index(node.GetID())
+            behind = [identifier for identifier in shown[place + 1 :] if self._scene.GetNodeByID(identifier)]
+            self._choose(behind[0] if behind else None)
         self._refresh()
 
     def _refresh(self):

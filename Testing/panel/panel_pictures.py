@@ -29,7 +29,7 @@ def running(application, widget):
     """The panel in the middle of a run."""
     panel = widget.controller._panel
     panel.startWork()
-    panel.showProgress("opacities", 0.62, 40.0)
+    panel.showProgress("opacities", 0.62, 25.0)
     application.picture(widget, "panel-running")
     panel.endWork()
 

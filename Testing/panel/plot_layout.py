@@ -11,6 +11,7 @@ import vtk
 from PySide6 import QtCore, QtWidgets
 from pythonqt import Manners
 from table_layout import Tables
+from vtk.util.numpy_support import vtk_to_numpy
 
 SIZE_PX = (400, 300)
 
@@ -44,7 +45,40 @@ class PlotView(Manners, QtWidgets.QWidget):
         for node in self._series:
             plot = self._chart.AddPlot(vtk.vtkChart.LINE)
             plot.SetInputData(node.GetTableNode().GetTable(), node.GetXColumnName(), node.GetYColumnName())
+            # As qMRMLPlotView::updatePlotFromPlotSeriesNode and updateWidgetFromMRML.
+            plot.SetLabel(node.GetName())
+            plot.SetColorF(*node.GetColor())
+            plot.SetWidth(node.GetLineWidth())
+            plot.SetMarkerStyle(node.GetMarkerStyle())
+            plot.SetMarkerSize(node.GetMarkerSize())
+        self._chart.SetTitle(chartNode.GetTitle())
+        self._chart.SetShowLegend(chartNode.GetLegendVisibility())
+        self._chart.GetLegend().GetLabelProperties().SetFontSize(chartNode.GetLegendFontSize())
+        self._chart.GetAxis(vtk.vtkAxis.BOTTOM).SetTitle(chartNode.GetXAxisTitle())
+        self._chart.GetAxis(vtk.vtkAxis.LEFT).SetTitle(chartNode.GetYAxisTitle())
         self._view.GetRenderWindow().Render()
+
+    def _legend(self):
+        """Left, lower, right and upper edge of the legend, and of the area of the plots, in pixels."""
+        rect = self._chart.GetLegend().GetBoundingRect(self._painter())
+        legend = (rect.GetX(), rect.GetY(), rect.GetX() + rect.GetWidth(), rect.GetY() + rect.GetHeight())
+        (left, low), (right, high) = self._chart.GetPoint1(), self._chart.GetPoint2()
+        return legend, (left, low, right, high)
+
+    def _painter(self):
+        return self._view.GetContext()
+
+    def _pixels(self):
+        """What is drawn: rows, columns, red, green and blue."""
+        window = self._view.GetRenderWindow()
+        window.Render()
+        grab = vtk.vtkWindowToImageFilter()
+        grab.SetInput(window)
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        columns, rows, _ = grab.GetOutput().GetDimensions()
+        values = vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars()).reshape(rows, columns, -1)
+        return values[::-1, :, :3].copy()
 
     def _emit(self):
         series, selections = vtk.vtkStringArray(), vtk.vtkCollection()

@@ -1,9 +1,11 @@
 """Qt as PythonQt gives it to Slicer's Python, made of PySide6: the modules ``qt`` and ``ctk``.
 
-PythonQt's manners that are imitated: properties are attributes, and their setters exist too; an attribute that the
-class has not got cannot be set; ``name`` is ``objectName``; signals connect by their signature and by attribute; a
-timer holds what it calls; enums are flat (PySide6 allows that itself). A signature that the class has not got is an
-error here, where Slicer only prints one.
+PythonQt's manners that are imitated: what is a property of Qt's meta-object is a value and no method, also of objects
+that Qt itself made; the setters of properties exist too; an attribute that the class has not got cannot be set;
+``name`` is ``objectName``; signals connect by their signature and by attribute; an object of Qt holds what is connected
+to its signals until it is deleted, which Python's garbage collector cannot see; ``QTimer.singleShot`` is Slicer's own,
+whose timer lives as long as the application; enums are flat (PySide6 allows that itself). A signature that the class
+has not got is an error here, where Slicer only prints one. docs/slicer_stand_in.md lists every difference.
 """
 
 # Names are Qt's and Slicer's.
@@ -11,10 +13,13 @@ error here, where Slicer only prints one.
 from __future__ import annotations
 
 import functools
-from types import ModuleType
+import inspect
+import re
+from types import BuiltinMethodType, ModuleType
 from typing import ClassVar
 from xml.etree import ElementTree
 
+import shiboken6
 from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
 
 TWO_FORMS_IN_QT_5 = {("QProcess", "finished"), ("QProcess", "error")}
@@ -38,7 +43,8 @@ class Manners:
                 return QtCore.QObject.property(self, name)
             if (type(self).__name__, name) in TWO_FORMS_IN_QT_5:
                 raise AttributeError(f"{name} of {type(self).__name__} has two forms in Qt 5; connect by the signature")
-        return super().__getattribute__(name)
+        found = super().__getattribute__(name)
+        return found if name.startswith("_") else with_manners(self, found)
 
     def __setattr__(self, name, value):
         if name in properties_of(type(self)):
@@ -53,10 +59,10 @@ class Manners:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}, and none can be made")
 
     def _connect(self, signature, function):
-        return self._signal(signature).connect(function)
+        return HeldSignal(self, self._signal(signature), signature).connect(function)
 
     def _disconnect(self, signature, function):
-        return self._signal(signature).disconnect(function)
+        return HeldSignal(self, self._signal(signature)).disconnect(function)
 
     def _signal(self, signature):
         name = signature.split("(")[0]
@@ -76,6 +82,106 @@ def properties_of(cls):
     """Names of a class's properties, those of its parents included."""
     meta = cls.staticMetaObject
     return frozenset(meta.property(index).name() for index in range(meta.propertyCount()))
+
+
+def with_manners(owner, found):
+    """Give signals that hold what they are connected to, and methods whose results have PythonQt's manners."""
+    if isinstance(found, QtCore.SignalInstance):
+        return HeldSignal(owner, found)
+    if not isinstance(found, BuiltinMethodType):
+        return found
+
+    @functools.wraps(found)
+    def called(*given, **named):
+        result = found(*map(bare, given), **{name: bare(value) for name, value in named.items()})
+        return Viewed(result) if isinstance(result, QtCore.QObject) and not isinstance(result, Manners) else result
+
+    return called
+
+
+def bare(value):
+    """Give Qt's own object where PythonQt's view of one is given."""
+    return value._object if isinstance(value, Viewed) else value
+
+
+class Viewed:
+    """An object that Qt itself made, such as the selection model of a table, as PythonQt shows it."""
+
+    def __init__(self, found):
+        self.__dict__["_object"] = found
+
+    def __getattr__(self, name):
+        found = self._object
+        if name in ("connect", "disconnect"):
+            return lambda signature, function: getattr(getattr(found, signature.split("(")[0]), name)(function)
+        if name in properties_of(type(found)):
+            return found.property(name)
+        return with_manners(found, getattr(found, name))
+
+    def __setattr__(self, name, value):
+        if name not in properties_of(type(self._object)):
+            raise AttributeError(f"{type(self._object).__name__} has no property {name!r}, and none can be made")
+        self._object.setProperty(name, value)
+
+    def __eq__(self, other):
+        return self._object is bare(other)
+
+    def __hash__(self):
+        return hash(self._object)
+
+
+_connections: dict[int, list[tuple[object, object]]] = {}
+"""By the address of a living object of Qt: what its signals are connected to, and what Qt calls for it."""
+
+
+class HeldSignal:
+    """A signal that holds what it is connected to until its object is deleted, and passes on as much as that takes."""
+
+    def __init__(self, owner, signal, signature=None):
+        self._signature = signature or str(signal)
+        self._address = shiboken6.getCppPointer(owner)[0]
+        self._signal = signal
+        if self._address not in _connections:
+            _connections[self._address] = []
+            address = self._address
+            QtCore.QObject.destroyed.__get__(owner).connect(lambda *_: _connections.pop(address, None))
+
+    def connect(self, function):
+        # PySide6 passes on as many values as the code of a function has parameters.
+        forms = {0: lambda: function(), 1: lambda one: function(one), 2: lambda one, two: function(one, two)}
+        accepted, sent = accepted_arguments(function), sent_arguments(self._signature)
+        count = accepted if accepted is None else min(accepted, sent)
+        call = forms.get(count, lambda *values: function(*values))
+        _connections[self._address].append((function, call))
+        return self._signal.connect(call)
+
+    def disconnect(self, function=None):
+        for entry in list(_connections[self._address]):
+            if entry[0] == function:
+                _connections[self._address].remove(entry)
+                return self._signal.disconnect(entry[1])
+        raise ValueError("it is not connected")
+
+    def emit(self, *values):
+        self._signal.emit(*values)
+
+
+def sent_arguments(signature):
+    """Number of values that a signal sends."""
+    inside = re.search(r"\((.*)\)", signature).group(1)
+    return len(inside.split(",")) if inside else 0
+
+
+def accepted_arguments(function):
+    """Number of positional arguments that a function takes; None where there is no limit."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        return None
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(parameter.kind in positional for parameter in parameters)
 
 
 @functools.cache
@@ -195,24 +301,6 @@ class UiLoader(QtUiTools.QUiLoader):
         return layout
 
 
-class HeldSignal:
-    """A signal that holds what it is connected to as strongly as PythonQt's, where PySide6 forgets a method's owner."""
-
-    def __init__(self, signal):
-        self._signal = signal
-
-    def connect(self, function):
-        return self._signal.connect(lambda: function())
-
-
-class Timer(mannered(QtCore.QTimer)):
-    """QTimer, which keeps whatever it calls."""
-
-    def __getattribute__(self, name):
-        found = super().__getattribute__(name)
-        return HeldSignal(found) if name == "timeout" else found
-
-
 class FileDialog(mannered(QtWidgets.QFileDialog)):
     """QFileDialog, whose static functions give PythonQt's users the path alone."""
 
@@ -221,12 +309,33 @@ class FileDialog(mannered(QtWidgets.QFileDialog)):
         return QtWidgets.QFileDialog.getSaveFileName(*given)[0]
 
 
+class Timer(mannered(QtCore.QTimer)):
+    """QTimer, whose static function is Slicer's own."""
+
+
+_single_shots = []
+"""Timers and what they call, as long as the application lives."""
+
+
+def _single_shot(milliseconds, function):
+    timer = Timer(QtCore.QCoreApplication.instance())
+    timer.setSingleShot(True)
+    timer.connect("timeout()", function)
+    timer.start(milliseconds)
+    _single_shots.append((timer, function))
+
+
 class QtModule(ModuleType):
     """The module ``qt``: every class of Qt, flat."""
 
     QUiLoader = UiLoader
     QFileDialog = FileDialog
     QTimer = Timer
+
+    def __init__(self, name):
+        super().__init__(name)
+        # As Slicer does when it starts (Base/Python/slicerqt.py): its timers are never deleted.
+        self.QTimer.singleShot = staticmethod(_single_shot)
 
     def __getattr__(self, name):
         for module in (QtWidgets, QtCore, QtGui):

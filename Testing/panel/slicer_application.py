@@ -7,6 +7,7 @@ What it stands in for, all in this folder:
 - `mrml_widgets`: qMRMLWidget and qMRMLNodeComboBox, on a real scene;
 - `parameter_nodes`: ``slicer.parameterNodeWrapper`` with connectGui, on a real vtkMRMLScriptedModuleNode;
 - `plot_layout`, `table_layout`: the layout manager with a plot view on VTK's real chart, and a table view on Qt's;
+- `module_panel`: qSlicerModulePanel, which scrolls a module and takes it out while another is open;
 - here: ``slicer.mrmlScene``, ``slicer.modules.terminologies``, ``slicer.app``, ``slicer.ScriptedLoadableModule``,
   ``slicer.i18n``, ``slicer.packaging``, and of ``slicer.util`` the question to the user and ``pip_install``.
 
@@ -110,7 +111,8 @@ class ModuleParent(MRMLWidget):
     def __init__(self):
         super().__init__()
         self._entered = True
-        mannered(QtWidgets.QVBoxLayout)(self)
+        # qSlicerModulePanel takes the margins away when it shows a module.
+        mannered(QtWidgets.QVBoxLayout)(self).setContentsMargins(0, 0, 0, 0)
 
     @property
     def isEntered(self):
@@ -137,6 +139,8 @@ class Application:
         self.opened_pages = []
         self.startup = []
         self.widgets = []
+        self.windows = []
+        self.widgets_of_modules = []
         self.answer = True
         self.layout = None
         self.mistakes = []
@@ -163,8 +167,10 @@ class Application:
             connect=lambda signal, function: self.startup.append((signal, function)),
             processEvents=self.turn,
             applicationName="Slicer",
+            launcherExecutableFilePath="",
             testingEnabled=lambda: False,
             layoutManager=lambda: self.layout,
+            topLevelWidgets=lambda: self.windows,
             applicationLogic=lambda: self.layout.application_logic(self.scene),
         )
         return {
@@ -194,6 +200,29 @@ class Application:
         monkeypatch.setattr(slicer.modules, "tables", self.layout.tablesModule(), raising=False)
         return self.layout
 
+    def with_window(self):
+        """Make it a Slicer with a main window, which has a status bar; give the window."""
+        window = mannered(QtWidgets.QMainWindow)()
+        window.setObjectName("qSlicerMainWindow")
+        self.windows.append(window)
+        return window
+
+    def with_modules(self, monkeypatch, *names):
+        """Make it a Slicer with some of its modules; gives the names of those that are opened."""
+        chosen = []
+        for name in names:
+            widget = SimpleNamespace(segmentationSelector=NodeComboBox(), scalarSelector=NodeComboBox())
+            for selector, kind in (("segmentationSelector", "Segmentation"), ("scalarSelector", "ScalarVolume")):
+                getattr(widget, selector).nodeTypes = [f"vtkMRML{kind}Node"]
+                getattr(widget, selector).setMRMLScene(self.scene)
+            self.widgets_of_modules.append(widget)
+            module = SimpleNamespace(
+                widgetRepresentation=lambda widget=widget: SimpleNamespace(self=lambda: widget), name=name
+            )
+            monkeypatch.setattr(slicer.modules, name, module, raising=False)
+        monkeypatch.setattr(slicer.util, "selectModule", chosen.append, raising=False)
+        return chosen
+
     def with_packaging(self, monkeypatch):
         """Make it Slicer 5.12, which has ``slicer.packaging``."""
 
@@ -209,7 +238,9 @@ class Application:
         ):
             assert not prompt_install
             assert all(isinstance(entry, Requirement) for entry in requirements), "5.12 takes no texts"
-            self.installed.append(([str(entry) for entry in requirements], list(skip_packages), requester))
+            assert skip_packages is None, "discouraged by Slicer"
+            pins = Path(constraints).read_text().splitlines()
+            self.installed.append(([str(entry) for entry in requirements], pins, requester))
             self.pip(requirements)
 
         self._module(monkeypatch, "packaging", {"pip_ensure": pip_ensure})
@@ -249,10 +280,10 @@ class Application:
         self.rest()
         return widget
 
-    def turn(self):
+    def turn(self, flags=QtCore.QEventLoop.AllEvents):
         """Let the events that are due now happen."""
         # The application's own processEvents loses a reference to None each time, until Python aborts (PySide6 6.12).
-        QtCore.QEventLoop().processEvents()
+        QtCore.QEventLoop().processEvents(flags)
 
     def rest(self):
         """Let events that are due happen, and those that follow from them."""
@@ -290,6 +321,9 @@ class Application:
         for widget in self.widgets:
             widget.cleanup()
             QtWidgets.QWidget.close(widget.parent)
+        for widget in self.widgets_of_modules:
+            widget.segmentationSelector.setMRMLScene(None)
+            widget.scalarSelector.setMRMLScene(None)
         self.rest()
         if self.layout is not None:
             self.layout.close()

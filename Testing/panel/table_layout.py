@@ -44,11 +44,23 @@ class TableView(Manners, QtWidgets.QTableView):
             rows.append([table.GetValue(row, column).ToString() for column in range(len(names))])
         self._rows.setRowCount(len(rows))
         self._rows.setColumnCount(len(names))
-        self._rows.setHorizontalHeaderLabels(names if named else [str(column) for column in range(len(names))])
+        headings = [self._heading(node, name) for name in names]
+        self._rows.setHorizontalHeaderLabels(headings if named else [str(column) for column in range(len(names))])
         for row, texts in enumerate(rows):
             for column, text in enumerate(texts):
                 self._rows.setItem(row, column, QtGui.QStandardItem(text))
         self._cells.emit()
+
+    @staticmethod
+    def _heading(node, name):
+        """As Slicer 5.12: the title of the column, or its name, with its unit in brackets."""
+        unit = node.GetColumnUnitLabel(name)
+        return (node.GetColumnTitle(name) or name) + (f" [{unit}]" if unit else "")
+
+    def _headings(self):
+        """What the header shows."""
+        columns = range(self._rows.columnCount())
+        return [self._rows.headerData(column, QtCore.Qt.Horizontal) for column in columns]
 
     def _click(self, row, column=0):
         """Press the left button on a cell as it is shown."""

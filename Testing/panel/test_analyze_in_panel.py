@@ -99,10 +99,10 @@ def test_one_press_puts_the_results_into_the_scene_and_shows_them(application, p
     assert "arXiv:2003.05037" in meaning
     assert "Percentage of opacity: " in meaning
     assert max(map(len, panel.ui.scoresLabel.toolTip.splitlines())) <= 90
-    assert "Corona Score: 0.07 cm3" in panel.ui.scoresLabel.text
+    assert "Corona Score: 0.07 cm³" in panel.ui.scoresLabel.text
     assert "Percentage of opacity: not available. There is no lung." in panel.ui.scoresLabel.text
     assert panel.ui.warningsLabel.text == "Slices are 4 mm apart. (found 4 mm, limit 3 mm)"
-    assert "thick-slices: Slices are 4 mm apart." in panel.ui.decisionLabel.toolTip
+    assert "thick-slices: Slices are 4 mm apart." in panel.ui.decisionLabel.toolTip.replace("\n", " ")
     assert panel.ui.analyzeButton.text == "Analyze"
     assert panel.ui.analyzeButton.enabled
     assert not panel.ui.progressBar.visible
@@ -147,7 +147,7 @@ def test_the_per_lung_table_gives_values_units_and_definitions(application, pane
     wait(application, panel)
     table = panel.ui.lungTable
     rows = {table.item(row, 0).text(): table.item(row, 3).text() for row in range(table.rowCount)}
-    assert rows["Corona Score (cm3)"] == "0.07"
+    assert rows["Corona Score (cm³)"] == "0.07"
     assert rows["Percentage of opacity (%)"] == "-"
     assert table.item(0, 0).toolTip()
     absent = [table.item(row, 3) for row in range(table.rowCount) if table.item(row, 3).text() == "-"]
@@ -210,6 +210,9 @@ def test_the_buttons_of_the_windows_set_level_and_width(application, panel, volu
         display = volume.GetDisplayNode()
         assert (display.GetLevel(), display.GetWindow()) == (level, width)
         assert f"level {level}, width {width} HU" in button.toolTip
+        assert button.text.endswith(f" (W {width} L {level})")
+    texts = [panel.ui.lungsButton.text, panel.ui.readingButton.text]
+    assert texts == ["Lungs (W 2000 L -200)", "Lung reading (W 1500 L -600)"]
 
 
 def test_a_window_without_a_ct_is_told(application, program):
@@ -218,10 +221,13 @@ def test_a_window_without_a_ct_is_told(application, program):
     assert "no volume is selected" in message(widget)
 
 
-def test_the_buttons_of_the_results_do_what_they_say(application, panel, volume, monkeypatch, tmp_path):
+def test_the_buttons_of_the_results_do_what_they_say(application, panel, program, volume, monkeypatch, tmp_path):
     view = application.scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     start(application, panel)
     wait(application, panel)
+    assert not panel.ui.heatMapButton.checked
+    application.click(panel.ui.heatMapButton)
+    assert view.GetForegroundVolumeID()
     assert panel.ui.heatMapButton.checked
     application.click(panel.ui.heatMapButton)
     assert not view.GetForegroundVolumeID()
@@ -249,9 +255,12 @@ def test_the_buttons_of_the_results_do_what_they_say(application, panel, volume,
     chosen = tmp_path / "exported"
     go_on = threading.Event()
 
-    def slow_writing(analysis, folder):
+    kinds = []
+
+    def slow_writing(analysis, folder, report=True):
         go_on.wait(60)
         folder.mkdir()
+        kinds.append(report)
 
     monkeypatch.setattr(application.panels.result_files, "chooseFolder", lambda *_: str(chosen))
     monkeypatch.setattr(application.panels.result_files, "_writeResults", slow_writing)
@@ -269,6 +278,9 @@ def test_the_buttons_of_the_results_do_what_they_say(application, panel, volume,
     wait(application, panel)
     assert application.opened_pages[1].name == "explanation.html"
     assert application.opened_pages[1].exists()
+    given = program.calls[-1]["arguments"]
+    assert given[given.index("--results") + 1].endswith("results"), "no network runs again but the one explained"
+    assert kinds == [True, True, False]
     panel.controller.removeKept()
 
 
@@ -301,18 +313,16 @@ def test_a_record_that_was_spoiled_is_not_shown(application, panel):
 
 
 def test_stages_have_names_and_the_time_left_is_told(application):
-    from CovidCTPanel.progress_text import HANDING_OVER, progressText, secondsLeft, stageName
+    from CovidCTPanel.progress_text import HANDING_OVER, progressText, stageName
 
     from CovidCTLib.cli.progress import STAGE_NAMES
 
     assert {stage: stageName(stage) for stage in STAGE_NAMES} == dict(STAGE_NAMES)
     assert stageName("something new") == "something new"
-    assert secondsLeft(0.5, 60) == 60
-    assert secondsLeft(0.01, 60) is None
-    assert secondsLeft(0.5, 1) is None
-    assert progressText(HANDING_OVER, 0.0, 0.1) == "Handing over the CT..."
-    assert progressText("lungs", 0.5, 180) == "Finding the lungs, about 3 min left"
-    assert progressText("lungs", 0.9, 100) == "Finding the lungs, about 10 s left"
+    assert progressText(HANDING_OVER, None) == "Handing over the CT..."
+    assert progressText("lungs", 180) == "Finding the lungs, about 3 min left"
+    assert progressText("lungs", 11.1) == "Finding the lungs, about 10 s left"
+    assert progressText("lungs", 0.5) == "Finding the lungs, about 5 s left"
 
 
 def test_the_panel_is_usable_with_a_large_font(application, program, volume):
@@ -322,6 +332,8 @@ def test_the_panel_is_usable_with_a_large_font(application, program, volume):
     widget.controller.showState()
     for section in (widget.ui.followUpSection, widget.ui.batchSection, widget.ui.settingsSection):
         section.collapsed = False
+    # The list of studies, once it is there, empties the table of changes.
+    application.until(lambda: widget.controller._loading is None)
     change = (("Both lungs", (("Consolidation (ml)", 191.2, 0.54, -190.6),)),)
     widget.controller._followUpSection.showResult(application.panels.summary.changeTable(change))
     application.picture(widget, "9-large-font")

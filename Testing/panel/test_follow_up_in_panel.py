@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import time
+import zipfile
+
+import numpy as np
 import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
-from panel_case import ANALYSIS, GEOMETRY, panel_qt  # noqa: E402
+from panel_case import ANALYSIS, GEOMETRY, contents, panel_qt  # noqa: E402
 from scene_maker import added_volume  # noqa: E402
+from scene_views import keep, require_rendering  # noqa: E402
+
+from CovidCTLib.errors import CancelledError, InputError  # noqa: E402
+from CovidCTLib.followup import change_map as change_file  # noqa: E402
+from CovidCTLib.followup.change_map import ChangeMap  # noqa: E402
 
 
 def test_without_studies_there_is_nothing_to_compare(application, panel):
@@ -72,7 +82,7 @@ def test_three_studies_give_their_course(application, panel, volume):
     assert result.visible
     rows = [[result.item(row, column).text() for column in range(4)] for row in range(result.rowCount)]
     at = rows.index(["Both lungs", "", "", ""])
-    assert ["Corona Score (cm3)", "0.07", "0.07", "+0.00"] in rows[at:]
+    assert ["Corona Score (cm³)", "0.07", "0.07", "+0.00"] in rows[at:]
     application.picture(panel, "7-follow-up")
     table.item(0, 0).setCheckState(panel_qt().Qt.Unchecked)
     table.item(1, 0).setCheckState(panel_qt().Qt.Unchecked)
@@ -125,6 +135,128 @@ def test_a_tick_that_was_taken_away_stays_away_when_the_module_is_left(applicati
     panel.enter()
     assert ticks(table) == [True, False, False]
     assert panel.ui.followUpTable.visible
+
+
+def test_the_course_comes_back_with_a_scene_that_was_saved(application, panel, course, tmp_path):
+    before = course_of(panel)
+    assert any("did not change" in line for line in before[0])
+    assert application.scene.WriteToMRB(str(tmp_path / "course.mrb"))
+    with zipfile.ZipFile(tmp_path / "course.mrb") as archive:
+        archive.extractall(tmp_path)
+    application.scene.Clear(0)
+    application.rest()
+    assert course_of(panel) == ([], [])
+    application.scene.SetURL(str(next(tmp_path.glob("*/*.mrml"))))
+    assert application.scene.Connect()
+    application.rest()
+    names = {node.GetName(): node for node in application.scene.GetNodesByClass("vtkMRMLScalarVolumeNode")}
+    panel.ui.inputVolumeSelector.setCurrentNode(names["chest"])
+    assert course_of(panel) == before
+    panel.ui.inputVolumeSelector.setCurrentNode(names["other"])
+    assert course_of(panel) == ([], []), "the CT of another patient"
+
+
+def course_of(widget):
+    """The sentences and the table of a follow-up that the panel shows."""
+    label, table = widget.ui.followUpMessageLabel, widget.ui.followUpTable
+    sentences = label.text.splitlines() if label.visible else []
+    rows = range(table.rowCount) if table.visible else ()
+    return sentences, [[table.item(row, column).text() for column in range(4)] for row in rows]
+
+
+def test_the_legend_of_the_chart_covers_no_line(application, program, volume, monkeypatch):
+    require_rendering()
+    layout = application.with_plots(monkeypatch)
+    widget = application.opened()
+    other = added_volume(application.scene, ANALYSIS.scan.hu, GEOMETRY, "b")
+    for node in (volume, other):
+        widget.controller._actions.add(node.GetID(), ANALYSIS)
+    chosen = [(volume.GetID(), "2020-03-01"), (other.GetID(), "2020-03-08")]
+    widget.controller._actions.followUp(chosen)
+    (left, _low, _right, _high), (plotLeft, _plotLow, plotRight, _plotHigh) = layout.view._legend()
+    keep("legend-follow-up", layout.view._pixels())
+    assert left >= plotRight
+    assert plotRight - plotLeft > 0.4 * 400, "the lines keep the larger part of a small view"
+    names = [node.GetName() for node in layout.view._series]
+    assert names == ["Corona Score", "opacity", "ground glass", "consolidation"]
+    widget.controller._actions.showChart(volume.GetID())
+    (left, *_rest), (_left, _low, plotRight, _high) = layout.view._legend()
+    keep("legend-slices", layout.view._pixels())
+    assert left >= plotRight
+
+
+def test_what_changed_is_shown_and_hidden_by_a_button_and_can_be_cancelled(application, panel, course, monkeypatch):
+    button = panel.ui.followUpChangesButton
+    panel.ui.inputVolumeSelector.setCurrentNode(course[1])
+    assert button.visible
+    assert button.text == "Show what changed"
+    going = threading.Event()
+
+    def slow(first, later, *, cancelled):
+        going.set()
+        while not cancelled():
+            time.sleep(0.01)
+        raise CancelledError("The follow-up was cancelled; nothing was changed.")
+
+    def found(first, later, *, cancelled):
+        return ChangeMap(np.where(later.opacities > 0, 1, 0).astype(np.uint8), None)
+
+    monkeypatch.setattr(change_file, "change_map", slow)
+    before = contents(application.scene)
+    sentences = course_of(panel)
+    application.click(button)
+    assert "Cancel" in button.text
+    application.until(going.is_set)
+    application.click(button)
+    application.until(lambda: not panel.controller._changes.running)
+    assert contents(application.scene) == before
+    assert button.text == "Show what changed"
+    assert not button.checked
+    assert course_of(panel) == sentences
+    monkeypatch.setattr(change_file, "change_map", found)
+    application.click(button)
+    application.until(lambda: not panel.controller._changes.running)
+    assert button.checked
+    application.picture(panel, "8-what-changed")
+    (node,) = (n for n in application.scene.GetNodesByClass("vtkMRMLSegmentationNode") if "change since" in n.GetName())
+    assert node.GetDisplayNode().GetVisibility()
+    application.click(button)
+    assert not button.checked
+    assert not node.GetDisplayNode().GetVisibility()
+    application.click(button)
+    assert button.checked, "at once, for the map is there"
+    assert not panel.controller._changes.running
+    panel.ui.inputVolumeSelector.setCurrentNode(course[2])
+    assert not button.visible
+
+
+def test_studies_that_cannot_be_laid_on_each_other_are_told_in_the_panel(application, panel, course, monkeypatch):
+    def refused(first, later, *, cancelled):
+        raise InputError("The lungs of both studies must lie on each other.")
+
+    monkeypatch.setattr(change_file, "change_map", refused)
+    application.click(panel.ui.followUpChangesButton)
+    application.until(lambda: not panel.controller._changes.running)
+    assert panel.ui.followUpMessageLabel.text == "The lungs of both studies must lie on each other."
+    assert not panel.ui.followUpChangesButton.checked
+
+
+def test_a_map_in_the_making_ends_with_the_scene(application, panel, course, monkeypatch):
+    going = threading.Event()
+
+    def slow(first, later, *, cancelled):
+        going.set()
+        while not cancelled():
+            time.sleep(0.01)
+        raise CancelledError("The follow-up was cancelled; nothing was changed.")
+
+    monkeypatch.setattr(change_file, "change_map", slow)
+    application.click(panel.ui.followUpChangesButton)
+    application.until(going.is_set)
+    application.scene.Clear(0)
+    application.rest()
+    assert not panel.controller._changes.running
+    assert not panel.ui.followUpChangesButton.visible
 
 
 def test_a_follow_up_without_its_packages_is_told(application, panel, monkeypatch):

@@ -14,7 +14,7 @@ pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
 from packaging.requirements import Requirement
-from panel_case import ANALYSIS, without
+from panel_case import ANALYSIS, message, panel_qt, without
 
 from CovidCTLib.errors import CovidCTError
 
@@ -55,22 +55,30 @@ def test_with_consent_slicer_5_10_installs_with_its_own_versions_pinned(applicat
     assert widget.ui.resultsWidget.visible
 
 
-def test_with_consent_slicer_5_12_installs_and_skips_what_it_ships(application, volume, program, monkeypatch):
+def test_with_consent_slicer_5_12_installs_and_keeps_what_it_ships(application, volume, program, monkeypatch):
     gone = without(monkeypatch, "monai", "skimage")
     application.with_packaging(monkeypatch)
     application.pip = lambda requirements: gone.clear()
     widget = application.opened()
     application.click(widget.ui.analyzeButton)
     application.until(lambda: not widget.controller.busy)
-    ((requirements, skipped, requester),) = application.installed
+    ((requirements, pins, requester),) = application.installed
     assert requirements == ["monai>=1.4", "scikit-image>=0.22"]
-    assert {"numpy", "SimpleITK", "pydicom"} <= set(skipped)
+    assert {"numpy", "SimpleITK", "pydicom"} <= {pin.split("==")[0] for pin in pins}
+    assert list(application.temporary.iterdir()) == []
     assert requester == "CovidCT"
     assert widget.ui.resultsWidget.visible
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("declined"), OSError("no network"), subprocess.CalledProcessError(1, [])]
+    "error",
+    [
+        RuntimeError("declined"),
+        OSError("no network"),
+        subprocess.CalledProcessError(1, []),
+        ValueError("skip_packages"),
+        TypeError("another version of Slicer"),
+    ],
 )
 def test_an_installation_that_fails_is_told_and_the_panel_stays(application, volume, program, monkeypatch, error):
     def fail(requirements):
@@ -83,6 +91,36 @@ def test_an_installation_that_fails_is_told_and_the_panel_stays(application, vol
     assert "could not be installed: monai>=1.4. Connect the computer" in widget.ui.messageLabel.text
     assert widget.ui.analyzeButton.enabled
     assert program.calls == []
+
+
+def test_while_it_installs_a_line_and_a_wait_cursor_are_shown(application, volume, program, monkeypatch):
+    seen = []
+    gone = without(monkeypatch, "monai", "slicer.packaging")
+    widget = application.opened()
+
+    def look(requirements):
+        cursor = panel_qt().QApplication.overrideCursor()
+        seen.append((message(widget), cursor.shape() == panel_qt().Qt.WaitCursor))
+        gone.discard("monai")
+
+    application.pip = look
+    application.click(widget.ui.analyzeButton)
+    assert seen == [("Installing monai>=1.4. This takes some minutes, in which Slicer waits.", True)]
+    assert panel_qt().QApplication.overrideCursor() is None
+    application.until(lambda: not widget.controller.busy)
+    assert message(widget) == ""
+
+
+def test_all_that_is_missing_is_told_before_anything_is_agreed_to(application, volume, program, monkeypatch):
+    without(monkeypatch, "torch", "monai", "PyTorchUtils", "slicer.packaging")
+    widget = application.opened()
+    application.click(widget.ui.analyzeButton)
+    assert application.questions == []
+    assert application.installed == []
+    assert program.calls == []
+    assert "CovidCT needs torch>=2.3, monai>=1.4." in message(widget)
+    assert "choose View, Extensions Manager, install PyTorch, restart Slicer" in message(widget)
+    assert widget.ui.analyzeButton.enabled
 
 
 def test_an_installation_without_effect_is_told(application, monkeypatch):
@@ -141,6 +179,7 @@ def test_torch_comes_through_the_pytorch_extension(application, monkeypatch, tor
         ImportError("no module named torch"),
         OSError("no network"),
         RuntimeError("refused"),
+        ValueError("no such backend"),
     ],
 )
 def test_torch_that_cannot_be_installed_is_told_and_the_panel_stays(application, volume, program, monkeypatch, error):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import runpy
+import logging
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -15,16 +14,14 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
-from panel_case import ANALYSIS, GEOMETRY, without  # noqa: E402
-from slicer_application import module_parent, parameter_names  # noqa: E402
+from panel_case import ANALYSIS, GEOMETRY, panel_qt, without  # noqa: E402
+from slicer_application import MODULE_FOLDER, module_parent, parameter_names  # noqa: E402
 
 from CovidCTLib.analysis import Progress  # noqa: E402
-from CovidCTLib.errors import CancelledError, CovidCTError, InputError, QualityError  # noqa: E402
+from CovidCTLib.errors import CancelledError, InputError, QualityError  # noqa: E402
 from CovidCTLib.labels import LABELS  # noqa: E402
 from CovidCTLib.options import Options  # noqa: E402
 from CovidCTLib.results.segmentation_file import terminology_entry  # noqa: E402
-
-BATCH_SCRIPT = Path(__file__).resolve().parents[2] / "docs" / "slicer_batch.py"
 
 
 @pytest.fixture
@@ -84,73 +81,52 @@ def test_a_sequence_given_by_a_script_is_refused(application, pipeline):
         application.module.CovidCTLogic().analyze(node)
 
 
-def test_a_folder_is_analyzed_with_one_line_a_case(application, tmp_path, monkeypatch):
-    module = importlib.import_module("CovidCTPanel.folder_analysis")
-    store = ModuleType("CovidCTLib.models.store")
-    store.ModelStore = lambda device: None
-    monkeypatch.setitem(sys.modules, "CovidCTLib.models.store", store)
+def test_a_folder_is_analyzed_with_one_line_a_case(application, pipeline, tmp_path, monkeypatch):
+    import CovidCTLib.reading
+    import CovidCTLib.results
+
+    def read(path, *, assume_axial):
+        if path.name == "b.nii":
+            raise InputError("The file is empty.")
+        return ANALYSIS.scan
+
+    asked = []
+    monkeypatch.setattr(CovidCTLib.reading, "read_scan", read)
+    monkeypatch.setattr(CovidCTLib.results, "write_results", lambda analysis, folder, **others: folder.mkdir())
     source = tmp_path / "in"
     source.mkdir()
     for name in ("a.nii", "b.nii", "c.nii"):
-        (source / name).touch()
-
-    def analyze_case(path, output, options, models):
-        if path.name == "b.nii":
-            raise InputError("The file is empty.")
-        output.mkdir(parents=True)
-
-    monkeypatch.setattr(module, "_analyzeCase", analyze_case)
+        (source / name).write_text(name)
     lines = []
-    failures = application.module.CovidCTLogic().analyzeFolder(source, tmp_path / "out", tell=lines.append)
+    failures = application.module.CovidCTLogic().analyzeFolder(
+        source, tmp_path / "out", Options(device="cpu"), lines.append, lambda: asked.append(1)
+    )
     assert failures == (None, "The file is empty.", None)
     assert lines == [
         "Case 1 of 3: done, case_0001",
         "Case 2 of 3: failed. The file is empty.",
         "Case 3 of 3: done, case_0003",
+        "2 of 3 CTs analyzed. cases.csv says which file is which case.",
     ]
+    assert asked
+    assert (tmp_path / "out" / "cases.csv").is_file()
 
 
-def test_a_case_is_read_analyzed_and_written(application, pipeline, finished_results, tmp_path, monkeypatch):
-    import CovidCTLib.reading
-    import CovidCTLib.results
+def test_a_script_shows_how_far_it_is_in_the_status_bar(application, volume, pipeline):
+    window = application.with_window()
+    seen = []
 
-    module = importlib.import_module("CovidCTPanel.folder_analysis")
-    monkeypatch.setattr(CovidCTLib.reading, "read_scan", lambda path: ANALYSIS.scan)
-    monkeypatch.setattr(CovidCTLib.results, "write_results", lambda analysis, folder: folder.mkdir())
-    module._analyzeCase(tmp_path / "a.nii", tmp_path / "out", Options(), None)
-    assert (tmp_path / "out").is_dir()
+    def look(progress):
+        cursor = panel_qt().QApplication.overrideCursor()
+        seen.append((window.statusBar().currentMessage(), cursor.shape() == panel_qt().Qt.WaitCursor))
 
-
-def test_a_mistake_in_one_case_is_told_by_its_kind_alone(application, pipeline, tmp_path, monkeypatch):
-    import CovidCTLib.reading
-
-    def mistake(path):
-        raise ZeroDivisionError("Jane Doe")
-
-    module = importlib.import_module("CovidCTPanel.folder_analysis")
-    monkeypatch.setattr(CovidCTLib.reading, "read_scan", mistake)
-    with pytest.raises(CovidCTError, match=r"made a mistake with this CT \(ZeroDivisionError\)") as caught:
-        module._analyzeCase(tmp_path / "a.nii", tmp_path / "out", Options(), None)
-    assert "Jane" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "failures", "code"), [(["in", "out"], (None,), 0), (["in", "out"], (None, "no"), 1), (["in"], (), 1)]
-)
-def test_the_example_script_ends_with_its_exit_code(application, monkeypatch, capsys, arguments, failures, code):
-    calls = []
-
-    def analyze_folder(self, *given):
-        calls.append(given)
-        return failures
-
-    monkeypatch.setattr(application.module.CovidCTLogic, "analyzeFolder", analyze_folder)
-    ended = []
-    monkeypatch.setattr(slicer.util, "exit", ended.append)
-    monkeypatch.setattr(sys, "argv", ["slicer_batch.py", *arguments])
-    runpy.run_path(str(BATCH_SCRIPT))
-    assert ended == [code]
-    assert calls == ([tuple(arguments)] if len(arguments) == 2 else [])
+    application.module.CovidCTLogic().analyze(volume, progress=look)
+    assert seen[0] == ("CovidCT: Finding the lungs, 25 %", True)
+    assert seen[-1] == ("CovidCT: Finding the lungs, 100 %", True)
+    assert window.statusBar().currentMessage() == ""
+    assert panel_qt().QApplication.overrideCursor() is None
+    application.module.CovidCTLogic().analyze(volume)
+    assert window.statusBar().currentMessage() == ""
 
 
 def test_slicers_own_test_of_the_module_passes(application, pipeline, monkeypatch):
@@ -258,3 +234,50 @@ def test_a_ct_that_is_gone_is_told(application, program, volume):
         actions.show3D(volume.GetID(), True)
     with pytest.raises(InputError, match="one was removed"):
         actions.followUp([(volume.GetID(), "2020-01-01")])
+
+
+START = """
+import logging, os, runpy, sys
+sys.path[:0] = [{scene!r}, {panel!r}, {module!r}]
+import pytest
+from slicer_application import Application
+with pytest.MonkeyPatch.context() as patch:
+    application = Application(patch)
+    application.module.CovidCT(__import__("slicer_application").module_parent())
+    application.startup[0][1]()
+    sys.stderr.write(" ".join(sorted({{name.split(".")[0] for name in sys.modules}})))
+    application.close()
+"""
+"""Starts a Slicer with the module, and tells which packages it has loaded then."""
+
+
+def test_the_start_of_slicer_loads_nothing_that_is_large():
+    testing = MODULE_FOLDER.parent / "Testing"
+    program = START.format(scene=str(testing / "scene"), panel=str(testing / "panel"), module=str(MODULE_FOLDER))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert "CovidCTScene" in loaded
+    assert not loaded & {"SimpleITK", "jinja2", "matplotlib", "monai", "pydicom", "skimage", "torch"}
+
+
+def test_slicers_log_takes_no_small_talk_of_libraries(application, monkeypatch):
+    root, lines = logging.getLogger(), []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.name)
+    for name in ("matplotlib", "PIL"):
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
+    monkeypatch.setattr(root, "level", logging.DEBUG)
+    monkeypatch.setattr(root, "handlers", [handler])
+    logging.getLogger("matplotlib.font_manager").debug("a font")
+    assert lines == ["matplotlib.font_manager"]
+    application.module.CovidCTLogic()
+    # What a logger takes is kept, and is asked again once a level has changed.
+    logging.getLogger("matplotlib.font_manager").debug("a font")
+    logging.getLogger("PIL.PngImagePlugin").debug("STREAM")
+    logging.getLogger("matplotlib").warning("no such font")
+    assert lines == ["matplotlib.font_manager", "matplotlib"]
+    logging.getLogger("matplotlib").setLevel(logging.DEBUG)
+    application.module.CovidCTLogic()
+    assert logging.getLogger("matplotlib").level == logging.DEBUG, "somebody asked for it"
+    logging.getLogger("matplotlib").setLevel(logging.NOTSET)

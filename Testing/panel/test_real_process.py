@@ -158,6 +158,28 @@ def test_three_studies_of_which_one_is_analyzed_twice_give_their_course(applicat
     assert change == pytest.approx(last - first, abs=1)
 
 
+def test_a_batch_of_small_chests_goes_through_one_process_and_is_known_again(application, monkeypatch, tmp_path):
+    sitk = pytest.importorskip("SimpleITK")
+    phantom = make_chest_phantom((40, 80, 80), (7.5, 4.5, 4.5))
+    hu = phantom.scan.hu[MIDDLE]
+    (tmp_path / "in").mkdir()
+    image = replace(phantom.scan.geometry, shape_zyx=hu.shape).to_image(hu)
+    sitk.WriteImage(image, str(tmp_path / "in" / "Jane Doe.nii.gz"))
+    (tmp_path / "in" / "none.nii.gz").write_text("no CT")
+    widget = opened_panel(application, monkeypatch)
+    ui = widget.ui
+    ui.batchInputEdit.text, ui.batchOutputEdit.text = str(tmp_path / "in"), str(tmp_path / "out")
+    for first in ("Case 1 of 2: done, case_0001", "Case 1 of 2: finished before, case_0001"):
+        application.click(ui.batchButton)
+        application.until(lambda: not widget.controller.busy, 2 * LONGEST_S)
+        lines = ui.batchLog.toPlainText().splitlines()
+        assert lines[0] == first
+        assert lines[1].startswith("Case 2 of 2: failed. ")
+        assert lines[2].startswith("1 of 2 CTs analyzed.")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["case_0001", "cases.csv"]
+    assert (tmp_path / "out" / "case_0001" / "report.html").is_file()
+
+
 def contents(scene):
     """Identifier and name of every node."""
     nodes = (scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes()))

@@ -89,3 +89,24 @@ def test_a_row_that_stays_selected_while_tables_change_moves_nothing(application
     assert height(view) == 1.0, "the row was chosen in another table"
     layout.tables.views[0]._click(3)
     assert height(view) == pytest.approx(3 * 4.0)
+
+
+def test_the_header_of_the_table_says_position_in_mm_once(application, program, volume, monkeypatch):
+    layout, _widget, _view = shown_table(application, volume, monkeypatch)
+    assert layout.tables.views[0]._headings()[:5] == [
+        "slice",
+        "position (mm)",
+        "positive (1 yes, 0 no)",
+        "probability (%)",
+        "opacity (%)",
+    ]
+
+
+def test_long_definitions_wrap_in_the_tooltips_of_the_panel(application, program, volume):
+    widget = application.opened()
+    widget.controller._actions.add(volume.GetID(), ANALYSIS)
+    widget.controller.showState()
+    table = widget.ui.lungTable
+    tips = [table.item(row, 0).toolTip() for row in range(table.rowCount)]
+    assert any(len(tip) > 120 for tip in tips)
+    assert all(len(line) <= 90 for tip in tips for line in tip.splitlines())

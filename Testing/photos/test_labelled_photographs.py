@@ -5,7 +5,7 @@ import pytest
 from picture_maker import as_grey, chest_hu
 
 from CovidCTLib.hu import NETWORK_HIGH_HU, NETWORK_LOW_HU
-from CovidCTLib.training.labelled import photograph_hu
+from CovidCTLib.labelled_data.labelled import photograph_hu
 
 
 @pytest.mark.parametrize("window", [(-1200.0, 300.0), (-1350.0, 150.0), (-1100.0, 400.0)])

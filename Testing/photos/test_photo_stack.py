@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from picture_maker import as_grey, chest_hu, write_pictures
+from picture_maker import as_grey, chest_hu, true_values, write_pictures
 from PIL import Image, ImageDraw
 
 from CovidCTLib.errors import InputError
-from CovidCTLib.photos import read_stack, stack
+from CovidCTLib.photos import calibrate, read_stack, stack
+from CovidCTLib.photos.references import References
 
 
 def test_slices_come_in_natural_order_from_the_feet_to_the_head(tmp_path):
@@ -69,6 +70,20 @@ def test_letters_at_the_rim_are_found_and_the_chest_is_not(tmp_path):
     assert found.text[0, 8:20, 8:80].mean() > 0.5
     assert not found.text[0, 40:].any()
     assert found.sources[0].notes == ("letters at its rim were replaced by air",)
+
+
+def test_letters_become_air_in_the_volume(tmp_path):
+    for name in ("a", "b"):
+        image = Image.fromarray(as_grey(chest_hu(512)))
+        ImageDraw.Draw(image).text((8, 8), "W 1500 L -600", fill=255)
+        image.save(tmp_path / f"{name}.png")
+    stack = read_stack(tmp_path)
+    volume = calibrate(stack, [References(*true_values(), "numbers")] * 2)
+    written = stack.text[0, 8:20, 8:80]
+    assert written.sum() > 300
+    assert (volume.hu[:, 8:20, 8:80][:, written] == -1000).all()
+    # Beside the letters the air is as noisy as it was.
+    assert len(np.unique(volume.hu[0, 8:20, 200:280])) > 5
 
 
 def test_vessels_at_the_side_of_a_cropped_picture_are_no_letters(tmp_path):

@@ -78,16 +78,16 @@ def test_a_zip_is_known_by_its_content_not_its_name(study, temporary):
 
 def test_the_temporary_folder_is_private_and_its_names_are_numbers(study, temporary):
     with archive.unpacked(study) as folder:
-        assert folder.parent == temporary
+        assert folder.parent.parent == temporary
         if os.name == "posix":
-            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
         names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
         assert len(names) == 19
         assert all(
             name.replace("/", "").replace("\\", "").replace(".dcm", "").replace("DICOMDIR", "").isdigit()
             for name in names
         )
-    assert not folder.exists()
+    assert not folder.parent.exists()
 
 
 def test_the_temporary_folder_is_removed_when_reading_fails(tmp_path, temporary):

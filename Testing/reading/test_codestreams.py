@@ -9,6 +9,7 @@ import pydicom
 import pytest
 from dicom_maker import chest_like, compress_series, jpeg_lossless, write_series
 from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels.decoders.base import Decoder
 from pydicom.uid import JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
 
 from CovidCTLib.errors import InputError
@@ -95,3 +96,26 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded(tmp_pa
     dataset.save_as(path)
     with pytest.raises(InputError, match=r"must be readable, but 1 of 4 are damaged"):
         read_scan(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("syntax", "package"),
+    [
+        (JPEGLosslessSV1, "pylibjpeg-libjpeg"),
+        (JPEGLSLossless, "pylibjpeg-libjpeg"),
+        (JPEG2000Lossless, "pylibjpeg-openjpeg"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_a_decoder_that_is_missing_is_named_and_the_files_are_not_called_damaged(
+    tmp_path, monkeypatch, syntax, package
+):
+    write_series(tmp_path, chest_like((4, *SHAPE)))
+    compress_series(tmp_path, syntax)
+    monkeypatch.setattr(Decoder, "is_available", property(lambda self: False))
+    # SimpleITK's own decoder is not in every build of it.
+    monkeypatch.setattr("CovidCTLib.reading.dicom_encoding.is_plain_lossless_jpeg", lambda *_: False)
+    with pytest.raises(InputError, match=rf"which the Python packages pylibjpeg and {package} decode, but") as refused:
+        read_scan(tmp_path)
+    assert syntax.name in str(refused.value)
+    assert "damaged" not in str(refused.value)

@@ -114,10 +114,12 @@ def test_localizers_derived_and_dose_images_of_a_series_are_left_out(tmp_path):
         ({"image_type": ("ORIGINAL", "PRIMARY", "LOCALIZER")}, r"holds only localizers \(scout views\)"),
         ({"sop_class": "1.2.840.10008.5.1.4.1.1.4", "modality": "MR"}, "holds only MR images, not CT slices"),
         (
-            {"sop_class": "1.2.840.10008.5.1.4.1.1.7", "modality": "CT"},
-            "holds only images of another kind than CT slices .* although they call themselves CT",
+            {"sop_class": "1.2.840.10008.5.1.4.1.1.7", "modality": "CT", "PixelSpacing": None},
+            r"another storage class than CT \(such as Secondary Capture\) .* although they call themselves CT",
         ),
         ({"SamplesPerPixel": 3}, "holds only colour pictures"),
+        ({"RescaleType": "MGML"}, "holds only a map of a material or density"),
+        ({"image_type": ("DERIVED", "PRIMARY", "AXIAL", "MAT_SPECIFIC")}, "holds only a map of a material or density"),
     ],
 )
 def test_a_series_that_is_no_ct_stack_is_refused_with_its_reason(tmp_path, keywords, message):
@@ -234,3 +236,95 @@ def test_values_that_break_the_standard_are_read_in_silence(tmp_path, caplog, ca
     assert caplog.text == ""
     assert capfd.readouterr() == ("", "")
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("modality", ["CT", "OT"])
+def test_secondary_captures_with_all_that_a_ct_slice_has_are_read_and_said(tmp_path, modality):
+    write_series(tmp_path, sop_class="1.2.840.10008.5.1.4.1.1.7", modality=modality)
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    assert [notice.code for notice in scan.notices] == ["modality-contradicts"]
+
+
+def test_images_with_a_series_uid_of_their_own_each_are_put_together_and_said(tmp_path):
+    write_series(tmp_path)
+    for path in tmp_path.iterdir():
+        edit(path, SeriesInstanceUID=generate_uid())
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    assert [(notice.code, notice.value) for notice in scan.notices] == [("series-put-together", 12)]
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("KVP", b"120kV "), ("SliceThickness", b"n/a "), ("SeriesNumber", b"ANON"), ("SliceLocation", b"none")],
+)
+def test_an_unreadable_value_that_no_volume_needs_costs_a_note(tmp_path, keyword, value):
+    write_series(tmp_path)
+    for path in tmp_path.iterdir():
+        set_raw(path, keyword, value)
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    (notice,) = scan.notices
+    assert (notice.code, notice.severity) == ("unreadable-values", "note")
+    assert keyword in notice.text
+    assert value.decode().strip() not in notice.text
+
+
+def test_decimal_commas_are_read(tmp_path):
+    write_series(tmp_path)
+    for path in tmp_path.iterdir():
+        set_raw(path, "PixelSpacing", b"0,8\\0,7 ")
+    assert read_scan(tmp_path).geometry.spacing_zyx_mm[1:] == (0.8, 0.7)
+
+
+def set_raw(path, keyword, value):
+    """Put a value into a file as it stands, unchecked."""
+    dataset = pydicom.dcmread(path)
+    tag = pydicom.tag.Tag(keyword)
+    kind = pydicom.datadict.dictionary_VR(tag)
+    dataset[tag] = pydicom.dataelem.RawDataElement(tag, kind, len(value), value, 0, False, True)
+    dataset.save_as(path)
+
+
+def test_phases_of_one_series_are_reached_by_the_acquisition(tmp_path):
+    series = write_series(tmp_path, NominalPercentageOfCardiacPhase=40)
+    write_series(tmp_path, chest_like() + 5, series=series, prefix="b", NominalPercentageOfCardiacPhase=70)
+    np.testing.assert_array_equal(read_scan(tmp_path, acquisition=1).hu, chest_like())
+    np.testing.assert_array_equal(read_scan(tmp_path, acquisition=2).hu, chest_like() + 5)
+
+
+def test_a_doubled_slice_with_other_pixels_is_left_out_and_said(tmp_path):
+    series = write_series(tmp_path)
+    hu = chest_like()
+    extra = slice_dataset((hu[4] + 1024 + 9).astype(np.uint16), (-10, -20, 5 + 2.5 * 4), series=series)
+    first = pydicom.dcmread(sorted(tmp_path.iterdir())[4])
+    extra.ImagePositionPatient = first.ImagePositionPatient
+    save(extra, tmp_path / "extra.dcm")
+    scan = read_scan(tmp_path)
+    assert scan.hu.shape == hu.shape
+    assert [(notice.code, notice.severity) for notice in scan.notices] == [("doubled-slices-differ", "warn")]
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("float", "hold floating-point pixels"),
+        ("none", "hold no pixels"),
+        ("private", "compression of the maker's own"),
+    ],
+)
+def test_pixels_elsewhere_are_named(tmp_path, where, message):
+    write_series(tmp_path)
+    for path in tmp_path.iterdir():
+        dataset = pydicom.dcmread(path)
+        pixels = dataset.pixel_array.astype("<f4")
+        del dataset.PixelData
+        if where == "float":
+            dataset.FloatPixelData, dataset.BitsAllocated = pixels.tobytes(), 32
+        if where == "private":
+            dataset.add(pydicom.dataelem.DataElement(0x07A10010, "LO", "ELSCINT1"))
+            dataset.add(pydicom.dataelem.DataElement(0x07A1100A, "OB", bytes(500)))
+        dataset.save_as(path)
+    with pytest.raises(InputError, match=message):
+        read_scan(tmp_path)

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from dicom_maker import chest_like, write_series
+from dicom_maker import chest_like, edit, write_series
 from pydicom.uid import generate_uid
 
 from CovidCTLib.errors import InputError
@@ -164,6 +164,34 @@ def test_a_tilted_gantry_is_straightened_and_said(tmp_path):
     eroded[:, [0, -1]] = False
     assert eroded.mean() > 0.6
     assert np.abs(scan.hu - expected)[eroded].max() <= 1.5
+
+
+@pytest.mark.parametrize("drift", [(0, 1), (1, 0), (0, -1), (-1, 0), (1, -1), (0.5, 0), (0, -0.25)])
+def test_slices_that_drift_along_columns_or_rows_lie_where_they_were(tmp_path, drift):
+    # A white block that stays in its pixels while each slice lies further on, by whole or part pixels of y and x.
+    rows_px, columns_px = drift
+    stored = np.full((6, 20, 24), -1000, np.int16)
+    stored[:, 8:12, 10:16] = 100
+    write_series(
+        tmp_path,
+        stored,
+        positions=[(-10.0 + 0.7 * columns_px * k, -20.0 + 0.8 * rows_px * k, -300.0 + 2.5 * k) for k in range(6)],
+        spacing_yx=(0.8, 0.7),
+    )
+    scan = read_scan(tmp_path)
+    assert codes(scan) == ["gantry-tilt"]
+    angle = np.degrees(np.arctan(np.hypot(0.8 * rows_px, 0.7 * columns_px) / 2.5))
+    assert scan.notices[0].value == pytest.approx(angle, abs=0.01)
+    grown = (6, 20 + int(np.ceil(5 * abs(rows_px))), 24 + int(np.ceil(5 * abs(columns_px))))
+    assert scan.hu.shape == grown
+    for k, plane in enumerate(scan.hu):
+        weight = (plane.astype(float) + 1024).clip(0)
+        weight[plane < -900] = 0
+        y, x = (float((weight * index).sum() / weight.sum()) for index in np.indices(plane.shape))
+        lps = scan.geometry.ijk_to_lps @ (x, y, k, 1)
+        # Middle of the block: row 9.5 and column 12.5 of its own slice.
+        expected = (-10 + 0.7 * (12.5 + columns_px * k), -20 + 0.8 * (9.5 + rows_px * k), -300 + 2.5 * k)
+        np.testing.assert_allclose(lps[:3], expected, atol=0.05)
 
 
 def test_a_drift_under_half_a_pixel_is_no_tilt(tmp_path):
@@ -351,11 +379,36 @@ def test_many_images_of_another_kind_are_told_apart_by_their_acquisition(tmp_pat
     assert "2 acquisitions (sizes, spacings or orientations)" in scan.notices[0].text
 
 
-@pytest.mark.parametrize("element", ["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"])
-def test_slices_without_a_place_are_refused(tmp_path, element):
-    write_series(tmp_path, **{element: None})
-    with pytest.raises(InputError, match=r"must say where it lies .* but 12 of 12 slices do not.*--assume-axial"):
+@pytest.mark.parametrize(
+    ("lost", "message"),
+    [
+        # Nothing else tells where the slices lie, so there is no way out to name.
+        (("ImagePositionPatient",), r"must say where it lies .* but 12 of 12 slices do not\. [^-]*$"),
+        (("ImageOrientationPatient",), r"must say where it lies .* but 12 of 12 slices do not.*taken for axial"),
+        (("PixelSpacing",), r"how large its pixels are .* but 12 of 12 slices do not.*give the spacing"),
+    ],
+)
+def test_slices_without_a_place_are_refused_with_the_way_out_that_works(tmp_path, lost, message):
+    write_series(tmp_path, **dict.fromkeys(lost))
+    with pytest.raises(InputError, match=message):
         read_scan(tmp_path)
+
+
+def test_slices_without_a_pixel_spacing_are_read_with_a_given_one(tmp_path):
+    write_series(tmp_path, PixelSpacing=None)
+    scan = read_scan(tmp_path, spacing_zyx_mm=(2.5, 0.8, 0.7))
+    assert scan.geometry.spacing_zyx_mm == (2.5, 0.8, 0.7)
+    assert [notice.code for notice in scan.notices] == ["given-spacing"]
+
+
+def test_slices_at_one_place_are_refused_with_the_way_out(tmp_path):
+    write_series(tmp_path)
+    for k, path in enumerate(sorted(tmp_path.iterdir())):
+        edit(path, ImagePositionPatient=[0, 0, 0], SliceLocation=2.5 * k)
+    with pytest.raises(InputError, match=r"all 12 have the same ImagePositionPatient") as refused:
+        read_scan(tmp_path)
+    assert "--assume-axial" in refused.value.hint
+    assert read_scan(tmp_path, assume_axial=True).hu.shape == (12, 20, 24)
 
 
 def test_a_pixel_spacing_of_zero_is_refused(tmp_path):
@@ -366,7 +419,7 @@ def test_a_pixel_spacing_of_zero_is_refused(tmp_path):
 
 def test_directions_that_are_not_perpendicular_are_refused(tmp_path):
     write_series(tmp_path, orientation=(1, 0, 0, 0.3, 0.95, 0))
-    with pytest.raises(InputError, match=r"must hold two perpendicular unit vectors.*--assume-axial"):
+    with pytest.raises(InputError, match=r"must hold two perpendicular unit vectors.*take it for axial"):
         read_scan(tmp_path)
 
 

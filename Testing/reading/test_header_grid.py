@@ -66,7 +66,7 @@ def test_lengths_in_mm_and_without_a_unit_are_read(tmp_path, image, unit):
 def test_a_nrrd_header_without_spacing_makes_it_unknown(tmp_path, image, line):
     path = changed_nrrd(tmp_path, image, ("space", "kinds"), line)
     scan = read_scan(path)
-    assert codes(scan) == ["spacing-unknown"]
+    assert codes(scan) == ["orientation-unknown", "spacing-unknown"]
     assert not scan.facts.spacing_known
 
 
@@ -74,7 +74,7 @@ def test_a_nrrd_header_with_plain_spacings_is_read(tmp_path, image):
     scan = read_scan(changed_nrrd(tmp_path, image, ("space", "kinds"), ["spacings: 0.7 0.8 2.5"]))
     assert scan.geometry.spacing_xyz_mm == pytest.approx((0.7, 0.8, 2.5))
     assert scan.facts.spacing_known
-    assert scan.notices == ()
+    assert codes(scan) == ["orientation-unknown"]
 
 
 def test_a_meta_image_header_without_spacing_makes_it_unknown(tmp_path, image):

@@ -122,7 +122,7 @@ def test_a_labelmap_is_refused(tmp_path):
     ("low", "high", "message"),
     [
         (0, 255, "run from 0 to 255, like an 8-bit picture"),
-        (24, 2000, "run from 24 to 2000: the offset of 1024 may have been lost. If so, subtract 1024"),
+        (24, 2000, "run from 24 to 2000: 1024 seems to have been added to all HU"),
         (0, 30000, "run from 0 to 30000. Give the original CT in HU, not normalized"),
         (-400, 300, "run from -400 to 300. Give the original CT in HU"),
     ],
@@ -341,14 +341,44 @@ def test_an_image_that_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch
         read_scan(path)
 
 
-def test_sheared_axes_are_refused(tmp_path):
-    path = write(tmp_path / "ct.nii", chest_like())
+def sheared(path, shear):
+    write(path, chest_like())
     content = bytearray(path.read_bytes())
     struct.pack_into("<2h", content, 252, 0, 1)
-    struct.pack_into("<12f", content, 280, 1, 0.5, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0)
+    struct.pack_into("<4f", content, 76, 1, 1, 1, float(np.hypot(1, shear)))
+    struct.pack_into("<12f", content, 280, 1, 0, 0, 0, 0, 1, shear, 0, 0, 0, 1, 5)
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"axes of this NIfTI file are sheared"):
-        read_scan(path)
+    return path
+
+
+def test_a_shear_by_rounding_is_read(tmp_path):
+    scan = read_scan(sheared(tmp_path / "ct.nii", 2e-4))
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    assert scan.notices == ()
+
+
+def test_a_small_shear_is_straightened_and_noted(tmp_path):
+    scan = read_scan(sheared(tmp_path / "ct.nii", 0.006))
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    assert [(notice.code, notice.severity) for notice in scan.notices] == [("axes-straightened", "note")]
+
+
+def test_a_real_shear_is_resampled_as_a_gantry_tilt(tmp_path):
+    scan = read_scan(sheared(tmp_path / "ct.nii", 0.2))
+    hu = chest_like()
+    assert [notice.code for notice in scan.notices] == ["gantry-tilt"]
+    assert scan.notices[0].value == pytest.approx(np.degrees(np.arctan(0.2)), abs=0.01)
+    # Slice 10 was shifted by two rows against the first.
+    origin = np.asarray(scan.geometry.origin_lps_mm)
+    for k, row, column in ((0, 7, 9), (5, 8, 4), (10, 11, 20)):
+        lps = np.array([-column, -(row + 0.2 * k), 5 + k])
+        index = np.rint((lps - origin) @ scan.geometry.direction_matrix / scan.geometry.spacing_xyz_mm).astype(int)
+        assert abs(int(scan.hu[tuple(index[::-1])]) - int(hu[k, row, column])) <= 1
+
+
+def test_axes_that_are_sheared_beyond_a_gantry_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"sheared by at most 45 degrees .* has axes 56 degrees off"):
+        read_scan(sheared(tmp_path / "ct.nii", 1.5))
 
 
 def test_a_name_of_another_type_is_refused(tmp_path):
@@ -395,3 +425,30 @@ def test_a_compressed_nifti_that_goes_on_without_end_is_given_up(tmp_path, monke
     monkeypatch.setattr("CovidCTLib.reading.integrity.MAX_EXCESS_BYTES", 1 << 20)
     with pytest.raises(InputError, match=r"A NIfTI file of 11872 bytes was expected .* goes on for more than 1 MiB"):
         read_scan(tmp_path / "ct.nii.gz")
+
+
+def stored_chest(offset, lowest):
+    """HU of air with noise, lung, fat and muscle, with an offset added and cut off below."""
+    hu = np.random.default_rng(1).normal(0, 8, (12, 40, 40))
+    hu += np.repeat([-1000, -850, -100, 50, 50], 8)
+    return np.maximum(np.rint(hu) + offset, lowest).astype(np.int16)
+
+
+@pytest.mark.parametrize("offset", [1000, 1024])
+@pytest.mark.parametrize("lowest", [-24, 0])
+def test_both_offsets_in_use_are_named_and_told_apart_by_air(tmp_path, offset, lowest):
+    path = write(tmp_path / "ct.nii.gz", stored_chest(offset, lowest))
+    air, other = offset - 1000, 2024 - offset
+    with pytest.raises(InputError, match=rf"{offset} seems to have been added .*, as air lies near {air} .*{other}"):
+        read_scan(path)
+
+
+def test_gzip_is_known_by_content_and_not_by_name(tmp_path):
+    plain = write(tmp_path / "ct.nii", chest_like()).read_bytes()
+    for name, content in (
+        ("plain.nii.gz", plain),
+        ("compressed.nii", gzip.compress(plain)),
+        ("twice.nii.gz", gzip.compress(gzip.compress(plain))),
+    ):
+        (tmp_path / name).write_bytes(content)
+        np.testing.assert_array_equal(read_scan(tmp_path / name).hu, chest_like())

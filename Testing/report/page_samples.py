@@ -32,7 +32,7 @@ def evaluation_page(folder: Path) -> str:
 
     from CovidCTLib.evaluation.evaluate import evaluate
     from CovidCTLib.evaluation.page import render_page
-    from CovidCTLib.training.layout import find_cases
+    from CovidCTLib.labelled_data.layout import find_cases
 
     judge = make_judge("opacities", {"patients": ["case_0"], "cases": ["case_0"]})
     return render_page(evaluate("opacities", find_cases(write_judged_folder(folder / "data")), [judge]))

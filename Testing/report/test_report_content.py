@@ -18,9 +18,9 @@ from CovidCTLib.report.content import (
     notice_numbers,
     option_facts,
     pivots,
-    pretty_unit,
     slice_rows,
 )
+from CovidCTLib.units import pretty_unit
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import struct
 from dataclasses import replace
 
 import numpy as np
@@ -164,7 +165,7 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
 
 def test_a_foreign_folder_is_said(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(InputError, match=r"this folder holds no analysis.json. Give the folder that was named with -o"):
+    with pytest.raises(InputError, match=r"this folder holds no analysis.json. Give the folder that the results"):
         read_stored_record(tmp_path)
 
 
@@ -271,7 +272,7 @@ def test_a_truncated_file_is_named(folder, name, kept):
     path = folder / name
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
-    with pytest.raises(InputError, match=rf"{name} of the result folder must be complete|{name} must be as covidct"):
+    with pytest.raises(InputError, match=rf"{name} of the result folder must be complete|{name} must be as CovidCT"):
         read_analysis(folder)
 
 
@@ -287,6 +288,82 @@ def test_files_of_another_analysis_are_told_by_their_grid(folder, tmp_path, name
     write_results(make_analysis(), tmp_path / "other", report=False)
     shutil.copy(tmp_path / "other" / name, folder / name)
     with pytest.raises(InputError, match=rf"{name} must lie on the grid that analysis.json states"):
+        read_analysis(folder)
+
+
+STORED = ("segmentation.seg.nrrd", "localization.nii.gz", "labelmap.nii.gz", "ct.nii.gz")
+
+
+def moved_copy(analysis, folder, name, **changes):
+    """Put a file of the same analysis on another grid of the same size in the place of a file of the folder."""
+    geometry = replace(analysis.scan.geometry, **changes)
+    other = folder.parent / "other"
+    write_results(replace(analysis, scan=replace(analysis.scan, geometry=geometry)), other, report=False, scan=True)
+    shutil.copy(other / name, folder / name)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_files_of_another_spacing_origin_or_direction_are_refused(folder, analysis, name, tmp_path):
+    own = analysis.scan.geometry
+    doubled = tuple(2 * step for step in own.spacing_xyz_mm)
+    flipped = tuple(
+        -value if column == 0 else value for value, column in zip(own.direction_lps, 3 * (0, 1, 2), strict=True)
+    )
+    further = (own.origin_lps_mm[0], own.origin_lps_mm[1] + 3.0, own.origin_lps_mm[2])
+    width_mm = 2 * (own.shape_zyx[2] - 1) * own.spacing_xyz_mm[0]
+    for changes, found in (
+        ({"spacing_xyz_mm": doubled}, r"its voxels are [0-9. x]+ mm large instead of [0-9. x]+ mm"),
+        ({"origin_lps_mm": further}, r"it lies up to 3 mm from it"),
+        ({"direction_lps": flipped}, rf"it lies up to {width_mm:.3g} mm from it"),
+    ):
+        shutil.rmtree(tmp_path / "other", ignore_errors=True)
+        moved_copy(analysis, folder, name, **changes)
+        with pytest.raises(
+            InputError, match=rf"{name} must lie on the grid that analysis.json states, but lies on another \({found}\)"
+        ):
+            read_analysis(folder)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_a_hundredth_of_a_voxel_is_rounding_and_more_is_another_grid(folder, analysis, name, tmp_path):
+    own = analysis.scan.geometry
+    for share, refused in ((0.009, False), (0.011, True)):
+        shutil.rmtree(tmp_path / "other", ignore_errors=True)
+        first = own.origin_lps_mm[0] + share * min(own.spacing_xyz_mm)
+        moved_copy(analysis, folder, name, origin_lps_mm=(first, *own.origin_lps_mm[1:]))
+        if refused:
+            with pytest.raises(InputError, match="but lies on another"):
+                read_analysis(folder)
+        else:
+            assert read_analysis(folder).scan.geometry == own
+
+
+def test_a_spacing_that_contradicts_its_own_matrix_is_refused(folder):
+    path = folder / "localization.nii.gz"
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[80:84] = struct.pack("<f", 9.0)
+    path.write_bytes(gzip.compress(bytes(content)))
+    with pytest.raises(InputError, match=r"localization.nii.gz must lie on the grid .*its voxels are 9 x "):
+        read_analysis(folder)
+
+
+def test_a_labelmap_may_be_missing(folder, analysis):
+    (folder / "labelmap.nii.gz").unlink()
+    assert_same_arrays(read_analysis(folder), analysis)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"space: left-posterior-superior", b"space: right-anterior-superior"),
+        (b"space origin: (", b"space origin: (x"),
+        (b"space directions: none", b"space directions: ????"),
+    ],
+)
+def test_a_segmentation_that_does_not_say_where_it_lies_is_of_another_program(folder, before, after):
+    path = folder / "segmentation.seg.nrrd"
+    path.write_bytes(path.read_bytes().replace(before, after, 1))
+    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as covidct analyze wrote it"):
         read_analysis(folder)
 
 
@@ -308,7 +385,7 @@ def test_files_of_other_programs_are_said(folder):
     good = gzip.decompress(path.read_bytes())
     for at, byte in ((344, b"x"), (70, b"\x08")):
         path.write_bytes(gzip.compress(good[:at] + byte + good[at + 1 :]))
-        with pytest.raises(InputError, match=r"localization.nii.gz must be as covidct analyze wrote it"):
+        with pytest.raises(InputError, match=r"localization.nii.gz must be as CovidCT wrote it"):
             read_analysis(folder)
     path.write_bytes(gzip.compress(good))
     segmentation = folder / "segmentation.seg.nrrd"
@@ -316,10 +393,10 @@ def test_files_of_other_programs_are_said(folder):
     voxels = bytearray(gzip.decompress(content))
     voxels[0] = 3
     segmentation.write_bytes(header + b"\n\n" + gzip.compress(bytes(voxels)))
-    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as covidct analyze wrote it"):
+    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as CovidCT wrote it"):
         read_analysis(folder)
     segmentation.write_bytes(b"PNG")
-    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as covidct analyze wrote it"):
+    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as CovidCT wrote it"):
         read_analysis(folder)
 
 

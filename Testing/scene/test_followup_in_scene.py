@@ -65,6 +65,11 @@ def under_patient(scene, number, days, analysis, shares=SHARES, name="study"):
     return patient, volumes
 
 
+def folder_of(hierarchy, node):
+    """Item in the subject hierarchy under which a node lies."""
+    return hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
+
+
 def ids_of(scene):
     """Identifiers of all nodes."""
     return {scene.GetNthNode(index).GetID() for index in range(scene.GetNumberOfNodes())}
@@ -126,7 +131,7 @@ def test_the_table_tells_every_measure_and_its_change_from_the_first_study(scene
         assert len(table.GetValueByName(row, "definition").ToString()) > 20
     for region in ("both lungs", "right lung", "left lung"):
         assert (region, "Corona Score") in seen
-    assert nodes.table.GetColumnUnitLabel("days") == "d"
+    assert nodes.table.GetColumnTitle("days") == "time (days)"
     assert len(followUp.sentences) == 2
 
 
@@ -169,8 +174,9 @@ def test_a_second_follow_up_replaces_the_first_and_nothing_else(scene, course, p
     assert followUpNodesOf(scene, volumes[2]) == again
     assert followUpNodesOf(scene, others[0]) == foreign
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    for name in vars(again):
-        assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(getattr(again, name))) == patient
+    folders = {folder_of(hierarchy, node) for node in vars(again).values()}
+    assert len(folders) == 1
+    assert hierarchy.GetItemParent(folders.pop()) == patient
     assert volumes[0].GetName() in again.table.GetName()
 
 
@@ -185,7 +191,9 @@ def test_studies_chosen_by_hand_take_a_date_and_a_warning_where_patients_differ(
     assert "P1" not in told
     assert "P2" not in told
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(nodes.table)) == hierarchy.GetSceneItemID()
+    folder = folder_of(hierarchy, nodes.table)
+    assert hierarchy.GetItemParent(folder) == hierarchy.GetSceneItemID()
+    assert hierarchy.GetItemName(folder) == "Follow-up 2020-02-01 to 2020-03-02"
 
 
 def test_studies_that_cannot_be_used_are_refused_and_the_scene_stays(scene, course, phantom):

@@ -47,6 +47,7 @@ def axial(shown, axial_view):
     """The axial slice view with CT, segments and heat map, and without crosshair."""
     logics, volume, nodes, _analysis = shown
     showAnalysis(logics.scene, volume, nodes)
+    showHeatMap(logics.scene, volume, nodes, True)
     nodes.segmentation.GetDisplayNode().SetVisibility2D(True)
     hide_crosshair(logics.scene)
     axial_view.fit()

@@ -11,7 +11,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 
 import vtk
-from CovidCTScene import addAnalysisToScene, resultNodesOf, showAnalysis
+from CovidCTScene import addAnalysisToScene, resultNodesOf, showAnalysis, showHeatMap
 from CovidCTScene import results as results_file
 from scene_analysis import NO_LUNG, made_analysis
 from scene_maker import SceneWithLogics, added_volume
@@ -141,15 +141,16 @@ def test_the_measure_table_holds_values_units_definitions_and_reasons(nodes, ana
     assert table.GetValueByName(0, "region").ToString() == "both lungs"
     assert table.GetValueByName(0, "value").ToDouble() == analysis.measures[0].value
     assert table.GetValueByName(1, "measure").ToString() == "Corona Score"
-    assert table.GetValueByName(1, "unit").ToString() == "cm3"
+    assert table.GetValueByName(1, "unit").ToString() == "cm³"
+    assert table.GetValueByName(1, "measure_id").ToString() == "corona_score_cm3"
     for row in range(5):
         assert len(table.GetValueByName(row, "definition").ToString()) > 20
         assert table.GetValueByName(row, "source").ToString()
 
 
-def test_an_absent_measure_is_no_number_and_says_why(nodes):
+def test_an_absent_measure_is_an_empty_cell_and_says_why(nodes):
     table = nodes.measures.GetTable()
-    assert np.isnan(table.GetValueByName(4, "value").ToDouble())
+    assert table.GetValueByName(4, "value").ToString() == ""
     assert table.GetValueByName(4, "reason").ToString() == NO_LUNG
 
 
@@ -160,12 +161,12 @@ def test_the_slice_table_holds_every_field_of_every_slice(nodes, analysis):
         for name, expected in vars(entry).items():
             cell = table.GetValueByName(row, name)
             if expected is None:
-                assert np.isnan(cell.ToDouble())
+                assert cell.ToString() == ""
             elif isinstance(expected, str):
                 assert cell.ToString() == expected
             else:
                 assert cell.ToDouble() == pytest.approx(float(expected))
-    assert nodes.slices.GetColumnUnitLabel("position_mm") == "mm"
+    assert nodes.slices.GetColumnTitle("position_mm") == "position (mm)"
     assert "Lung pixels" in nodes.slices.GetColumnDescription("lung_area_mm2")
 
 
@@ -221,15 +222,23 @@ def test_results_lie_beside_the_ct_in_the_subject_hierarchy(scene, volume_node, 
     study = hierarchy.CreateStudyItem(patient, "B")
     hierarchy.CreateItem(study, volume_node)
     nodes = addAnalysisToScene(scene, volume_node, analysis)
-    for name, node in vars(nodes).items():
-        assert hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) == study, name
+    folders = {
+        hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node))
+        for node in vars(nodes).values()
+        if not node.GetHideFromEditors()
+    }
+    assert len(folders) == 1
+    assert hierarchy.GetItemParent(folders.pop()) == study
 
 
-def test_showing_puts_the_localization_over_the_ct_in_every_slice_view(scene, volume_node, nodes):
+def test_showing_puts_the_ct_into_every_slice_view_and_the_heat_map_over_it_when_asked(scene, volume_node, nodes):
     views = [scene.AddNewNodeByClass("vtkMRMLSliceCompositeNode") for _ in range(3)]
     showAnalysis(scene, volume_node, nodes)
     for view in views:
         assert view.GetBackgroundVolumeID() == volume_node.GetID()
+        assert view.GetForegroundVolumeID() is None
+    showHeatMap(scene, volume_node, nodes, True)
+    for view in views:
         assert view.GetForegroundVolumeID() == nodes.localization.GetID()
         assert 0 < view.GetForegroundOpacity() < 1
 
@@ -265,10 +274,11 @@ def test_a_scene_file_brings_everything_back(tmp_path, scene, volume_node, analy
     assert back.localization.GetDisplayNode().GetColorNodeID() == back.colours.GetID()
     assert back.measures.GetTable().GetValueByName(1, "value").ToDouble() == pytest.approx(0.0675)
     assert back.slices.GetTable().GetNumberOfRows() == 3
-    assert back.slices.GetColumnUnitLabel("position_mm") == "mm"
+    assert back.slices.GetColumnTitle("position_mm") == "position (mm)"
     assert "Lung pixels" in back.slices.GetColumnDescription("lung_area_mm2")
     assert back.chart.GetNthPlotSeriesNode(0) is back.probabilitySeries
-    assert back.areaSeries.GetTableNode() is back.slices
+    assert back.areaSeries.GetTableNode() is back.chartValues
+    assert back.chartValues.GetTable().GetNumberOfRows() == 3
     assert back.areaSeries.GetYColumnName() == "opacity_area_cm2"
     assert json.loads(back.record.GetText()) == json.loads(analysis_json(analysis))
     fresh.close()

@@ -24,6 +24,30 @@ def test_a_volume_node_gives_the_scan_that_it_was_made_from(volume_node, analysi
     assert scan.facts.slice_count == 9
 
 
+def ramp(geometry):
+    """Voxels that may be HU."""
+    return np.linspace(-1000, 400, int(np.prod(geometry.shape_zyx))).astype(np.int16).reshape(geometry.shape_zyx)
+
+
+@pytest.mark.parametrize("spacing", [6.0, 0.7, 0.7421879768371582, 1 / 3, 5.0000001])
+def test_the_spacing_is_recorded_as_it_was_written(scene, spacing):
+    turned = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
+    geometry = Geometry((17, 18, 19), (spacing, 0.7, 2.5), (0.0, 0.0, 0.0), tuple(turned.ravel()))
+    node = added_volume(scene, ramp(geometry), geometry)
+    found = scanFromVolumeNode(node).geometry.spacing_xyz_mm
+    assert found[1:] == (0.7, 2.5)
+    assert found[0] == pytest.approx(spacing, rel=1e-15)
+    node.SetSpacing(spacing, 0.7, 2.5)
+    assert scanFromVolumeNode(node).geometry.spacing_xyz_mm == (spacing, 0.7, 2.5)
+
+
+def test_six_mm_stay_six_where_the_matrix_says_a_little_less(scene):
+    geometry = Geometry((17, 18, 19), (0.84, 0.84, 6.0))
+    node = added_volume(scene, ramp(geometry), geometry)
+    node.SetSpacing(0.84, 0.84, 5.999999999999999)
+    assert scanFromVolumeNode(node).geometry.spacing_xyz_mm == (0.84, 0.84, 6.0)
+
+
 @pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, 1), (1, -1, 1), (1, 1, -1), (-1, -1, -1)])
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 0, 2)])
 def test_any_flip_and_axis_order_keeps_its_place_in_space(scene, flips, order):

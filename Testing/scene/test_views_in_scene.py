@@ -20,9 +20,11 @@ from CovidCTScene import (
     rasOfSlice,
     show3D,
     showAnalysis,
+    showCt,
     showHeatMap,
     sliceOfRow,
 )
+from CovidCTScene.layout import fit3DViews
 from CovidCTScene.scan import geometryOfVolumeNode
 from scene_maker import added_volume
 
@@ -59,6 +61,8 @@ def crosshair(scene):
 
 def test_the_heat_map_can_be_taken_away_and_laid_on_again(scene, volume_node, nodes, composites):
     showAnalysis(scene, volume_node, nodes)
+    assert not isHeatMapShown(scene, nodes), "its colours are those of the segments until it is asked for"
+    showHeatMap(scene, volume_node, nodes, True)
     assert isHeatMapShown(scene, nodes)
     showHeatMap(scene, volume_node, nodes, False)
     assert not isHeatMapShown(scene, nodes)
@@ -143,8 +147,10 @@ def test_a_row_of_the_table_leads_to_its_slice(scene, volume_node, nodes, slice_
 
 
 def test_the_crosshair_keeps_its_place_within_the_slice(scene, volume_node, nodes, slice_node, crosshair):
+    crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.ShowBasic)
+    crosshair.SetCrosshairRAS(5000.0, 0.0, 0.0)
     start = jumpToSlice(scene, volume_node, 2)
-    assert crosshair.GetCrosshairMode() != slicer.vtkMRMLCrosshairNode.NoCrosshair
+    assert crosshair.GetCrosshairMode() == slicer.vtkMRMLCrosshairNode.ShowBasic
     np.testing.assert_allclose(crosshair.GetCrosshairRAS(), start)
     aside = start + np.array([4.0, -3.0, 0.0])
     crosshair.SetCrosshairRAS(*aside)
@@ -152,6 +158,13 @@ def test_the_crosshair_keeps_its_place_within_the_slice(scene, volume_node, node
     np.testing.assert_allclose(place[:2], aside[:2], atol=1e-9)
     crosshair.SetCrosshairRAS(5000.0, 0.0, 0.0)
     np.testing.assert_allclose(jumpToSlice(scene, volume_node, 5), rasOfSlice(volume_node, 5))
+
+
+def test_a_hidden_crosshair_stays_hidden(scene, volume_node, nodes, slice_node, crosshair):
+    crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.NoCrosshair)
+    place = jumpToSlice(scene, volume_node, 2)
+    assert crosshair.GetCrosshairMode() == slicer.vtkMRMLCrosshairNode.NoCrosshair
+    np.testing.assert_allclose(place, rasOfSlice(volume_node, 2))
 
 
 def test_slices_and_rows_that_are_not_there_are_refused(scene, volume_node, nodes):
@@ -196,3 +209,53 @@ def test_every_column_of_both_tables_says_what_it_holds(nodes):
         for index in range(table.GetNumberOfColumns()):
             name = table.GetColumnName(index)
             assert len(node.GetColumnDescription(name)) > 10, name
+
+
+def test_a_chosen_ct_is_shown_without_what_belongs_to_another(scene, volume_node, nodes, composites, analysis):
+    other = added_volume(scene, analysis.scan.hu, analysis.scan.geometry, "other")
+    showAnalysis(scene, volume_node, nodes)
+    showHeatMap(scene, volume_node, nodes, True)
+    display = nodes.segmentation.GetDisplayNode()
+    showCt(scene, other, None)
+    assert {view.GetBackgroundVolumeID() for view in composites} == {other.GetID()}
+    assert {view.GetForegroundVolumeID() for view in composites} == {None}
+    assert not display.GetVisibility()
+    showCt(scene, volume_node, nodes)
+    assert {view.GetBackgroundVolumeID() for view in composites} == {volume_node.GetID()}
+    assert display.GetVisibility()
+
+
+def test_a_chosen_ct_keeps_its_own_heat_map_and_what_the_user_laid_over_it(
+    scene, volume_node, nodes, composites, analysis
+):
+    other = added_volume(scene, analysis.scan.hu, analysis.scan.geometry, "other")
+    showAnalysis(scene, volume_node, nodes)
+    showHeatMap(scene, volume_node, nodes, True)
+    composites[0].SetForegroundVolumeID(other.GetID())
+    showCt(scene, volume_node, nodes)
+    assert composites[0].GetForegroundVolumeID() == other.GetID()
+    assert composites[1].GetForegroundVolumeID() == nodes.localization.GetID()
+    display = nodes.segmentation.GetDisplayNode()
+    display.SetVisibility(False)
+    showCt(scene, volume_node, nodes)
+    assert not display.GetVisibility(), "the user hid it"
+
+
+def test_the_3d_view_holds_the_whole_box(scene):
+    view = scene.AddNewNodeByClass("vtkMRMLViewNode")
+    view.SetLayoutName("1")
+    camera = scene.AddNewNodeByClass("vtkMRMLCameraNode")
+    camera.SetLayoutName("1")
+    camera.SetPosition(0.0, 500.0, 0.0)
+    camera.SetFocalPoint(0.0, 0.0, 0.0)
+    low, high = np.array([-170.0, -120.0, -900.0]), np.array([150.0, 130.0, -540.0])
+    fit3DViews(scene, low, high)
+    position, focal = np.array(camera.GetPosition()), np.array(camera.GetFocalPoint())
+    np.testing.assert_allclose(focal, (low + high) / 2)
+    towards = (focal - position) / np.linalg.norm(focal - position)
+    np.testing.assert_allclose(towards, [0, -1, 0], atol=1e-9)
+    half = np.radians(camera.GetViewAngle() / 2)
+    for corner in np.array(np.meshgrid(*zip(low, high, strict=True))).reshape(3, -1).T:
+        aside = corner - position
+        depth = aside @ towards
+        assert np.arctan2(np.linalg.norm(aside - depth * towards), depth) <= half + 1e-9

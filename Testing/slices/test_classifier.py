@@ -10,7 +10,7 @@ import torch
 
 from CovidCTLib.analysis import SliceFinding
 from CovidCTLib.models.card import ModelCard
-from CovidCTLib.models.store import LoadedNetwork
+from CovidCTLib.models.store import BATCH, LoadedNetwork
 from CovidCTLib.slices.classifier import MIN_LUNG_MM2, classify_slices, decide_case
 
 
@@ -34,6 +34,7 @@ def test_only_slices_with_enough_lung_are_judged(loaded: LoadedNetwork) -> None:
     assert 16 < MIN_LUNG_MM2 < 64 * 64
     findings = classify_slices(hu, lungs, (2.0, 1.0, 1.0), loaded, 0.5)
     assert findings[0] == SliceFinding(None, False)
+    assert len(findings) == 3
     assert findings[1].probability is not None
     assert not findings[1].positive
     assert findings[2].positive
@@ -72,3 +73,47 @@ def test_the_decision_says_like_covid_or_not_and_what_it_was_judged_on() -> None
     assert decide_case(findings, 0.5, 0.5).verdict == "not like COVID-19"
     assert decide_case(findings, 0.5, 0.5).words.endswith("is above 50 %.")
     assert decide_case(findings[2:], 0.5, 0.5).verdict == ""
+
+
+def test_the_area_of_lung_counts_both_spacings_and_its_limit_is_inclusive(loaded: LoadedNetwork) -> None:
+    # A pixel has 4 x 0.5 = 2 mm2, so 250 pixels are the limit of 500 mm2.
+    lungs = np.zeros((3, 64, 64), np.uint8)
+    lungs[0].flat[:249] = 1
+    lungs[1].flat[:250] = 2
+    lungs[2] = 1
+    findings = classify_slices(np.full(lungs.shape, -800, np.int16), lungs, (3.0, 4.0, 0.5), loaded, 0.5)
+    assert MIN_LUNG_MM2 == 500.0
+    assert [finding.probability is not None for finding in findings] == [False, True, True]
+
+
+def test_a_probability_at_the_threshold_is_positive(loaded: LoadedNetwork) -> None:
+    lungs = np.ones((1, 64, 64), np.uint8)
+    hu = np.full(lungs.shape, -437, np.int16)
+    (found,) = classify_slices(hu, lungs, (2.0, 1.0, 1.0), loaded, 0.5)
+    assert found.probability is not None
+    for threshold, positive in ((found.probability, True), (np.nextafter(found.probability, 1), False)):
+        (again,) = classify_slices(hu, lungs, (2.0, 1.0, 1.0), loaded, float(threshold))
+        assert again.positive is positive
+
+
+def test_more_slices_than_a_batch_keep_their_order_and_progress_rises_to_one(loaded: LoadedNetwork) -> None:
+    count = BATCH + 3
+    lungs = np.ones((count, 32, 32), np.uint8)
+    lungs[1] = 0
+    hu = np.linspace(-900, 50, count).astype(np.int16)[:, None, None] * np.ones(lungs.shape, np.int16)
+    seen: list[float] = []
+    findings = classify_slices(hu, lungs, (2.0, 1.0, 1.0), loaded, 0.5, seen.append)
+    assert findings[1] == SliceFinding(None, False)
+    probabilities = [finding.probability for finding in findings if finding.probability is not None]
+    assert len(probabilities) == count - 1
+    assert probabilities == sorted(probabilities)
+    assert seen == pytest.approx([BATCH / (count - 1), 1.0])
+
+
+def test_the_decision_records_its_thresholds() -> None:
+    decision = decide_case([SliceFinding(0.9, True), SliceFinding(0.1, False)], 0.7, 0.3)
+    assert (decision.slice_threshold, decision.case_threshold) == (0.7, 0.3)
+    assert decision.positive_fraction == 0.5
+    absent = decide_case([SliceFinding(None, False)], 0.7, 0.3)
+    assert (absent.positive_slices, absent.lung_slices) == (0, 0)
+    assert (absent.slice_threshold, absent.case_threshold) == (0.7, 0.3)

@@ -10,8 +10,8 @@ import pytest
 from training_folder import chest
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.labelled import patients_of, read_images
-from CovidCTLib.training.layout import find_cases
+from CovidCTLib.labelled_data.labelled import patients_of, read_images
+from CovidCTLib.labelled_data.layout import find_cases
 
 HU = np.stack([chest(k)[0][2] for k in range(3)])
 LUNGS = np.stack([chest(k)[1][2] for k in range(3)])

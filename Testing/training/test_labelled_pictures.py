@@ -10,8 +10,8 @@ import SimpleITK as sitk
 from training_folder import write_pictures, write_volume
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.labelled import patients_of, read_images
-from CovidCTLib.training.layout import TrainingCase, find_cases
+from CovidCTLib.labelled_data.labelled import patients_of, read_images
+from CovidCTLib.labelled_data.layout import TrainingCase, find_cases
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from training_folder import SHAPE, chest, write_volume
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.geometry import Geometry
-from CovidCTLib.training.labelled import LabelledImage, read_images
-from CovidCTLib.training.layout import find_cases
-from CovidCTLib.training.masks import GRID_TOLERANCE_VOXELS, corner_distance_voxels, read_mask
+from CovidCTLib.labelled_data.labelled import LabelledImage, read_images
+from CovidCTLib.labelled_data.layout import find_cases
+from CovidCTLib.labelled_data.masks import GRID_TOLERANCE_VOXELS, corner_distance_voxels, read_mask
 
 
 def read_only(folder: Path, **options: list[str]) -> LabelledImage:
@@ -111,7 +111,7 @@ def test_a_mask_with_an_impossible_header_is_refused_by_its_name(
         image.SetDirection((1, 0.5, 0, 0, 1, 0, 0, 0, 1))
         return image
 
-    monkeypatch.setattr("CovidCTLib.training.masks.sitk.ReadImage", sheared)
+    monkeypatch.setattr("CovidCTLib.labelled_data.masks.sitk.ReadImage", sheared)
     with pytest.raises(TrainingDataError, match=r"^The mask ward_lungs\.nii\.gz: The direction matrix must hold"):
         read_mask(tmp_path / "ward_lungs.nii.gz", Geometry(SHAPE), 2)
 

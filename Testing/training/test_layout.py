@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from training_folder import SHAPE, write_pictures, write_training_folder, write_volume
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.layout import find_cases
+from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.training.slices import INFECTION, SIDE, UNKNOWN, load_slices
 from CovidCTLib.training.tasks import TASKS, Task
 

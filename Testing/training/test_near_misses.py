@@ -8,8 +8,8 @@ import pytest
 from training_folder import write_pictures, write_training_folder, write_volume
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.labelled import patients_of
-from CovidCTLib.training.layout import find_cases
+from CovidCTLib.labelled_data.labelled import patients_of
+from CovidCTLib.labelled_data.layout import find_cases
 
 
 @pytest.fixture

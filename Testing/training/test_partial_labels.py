@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from training_folder import SHAPE, chest, write_pictures, write_volume
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.images import INFECTION, UNKNOWN
-from CovidCTLib.training.labelled import LabelledImage, read_images
-from CovidCTLib.training.layout import find_cases
+from CovidCTLib.labelled_data.images import INFECTION, UNKNOWN
+from CovidCTLib.labelled_data.labelled import LabelledImage, read_images
+from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.training.slices import load_slices
 from CovidCTLib.training.splits import validation_mask
 

@@ -11,7 +11,7 @@ from training_folder import write_volume
 
 from CovidCTLib.cli.main import main
 from CovidCTLib.errors import OutputError
-from CovidCTLib.training.layout import find_cases
+from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.training.run_folder import LOCK, RunFolder
 
 SHORT = ["--steps", "1", "--batch", "2", "--workers", "0", "--device", "cpu", "--fold", "none"]

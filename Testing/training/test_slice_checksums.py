@@ -13,9 +13,9 @@ from training_folder import SHAPE, chest, write_pictures, write_volume
 
 from CovidCTLib.cli.main import main
 from CovidCTLib.errors import TrainingDataError
+from CovidCTLib.labelled_data.labelled import read_images
+from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.models.bundle import read_card
-from CovidCTLib.training.labelled import read_images
-from CovidCTLib.training.layout import find_cases
 from CovidCTLib.training.slice_checksums import check_patients_differ, slice_checksums
 from CovidCTLib.training.slices import SliceSet, load_slices
 

@@ -14,6 +14,7 @@ from made_slices import TINY_LUNGS, made_slices
 from training_folder import write_pictures, write_training_folder, write_volume
 
 from CovidCTLib.cli.main import build_parser, main
+from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.models.bundle import read_card
 from CovidCTLib.models.networks import build_network
 from CovidCTLib.models.registry import SHIPPED
@@ -21,7 +22,6 @@ from CovidCTLib.models.store import ModelStore
 from CovidCTLib.models.weights import load_network
 from CovidCTLib.training import command
 from CovidCTLib.training.architectures import ARCHITECTURES
-from CovidCTLib.training.layout import find_cases
 from CovidCTLib.training.run_card import card_of, command_line, thresholds_of
 from CovidCTLib.training.slices import load_slices
 from CovidCTLib.training.tasks import SLICES, TASKS

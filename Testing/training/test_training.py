@@ -11,9 +11,9 @@ import torch
 from training_folder import write_training_folder
 
 from CovidCTLib.errors import ModelError, OptionsError, TrainingDataError
+from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.models.networks import build_network
 from CovidCTLib.training.augmentation import RandLungNoised, make_augmentation
-from CovidCTLib.training.layout import find_cases
 from CovidCTLib.training.loop import TrainingOptions, train
 from CovidCTLib.training.losses import (
     abnormal_loss,

@@ -9,9 +9,9 @@ import pytest
 from training_folder import write_pictures, write_training_folder, write_volume
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.labelled import patients_of, read_images
-from CovidCTLib.training.layout import find_cases
-from CovidCTLib.training.near_misses import visible
+from CovidCTLib.labelled_data.labelled import patients_of, read_images
+from CovidCTLib.labelled_data.layout import find_cases
+from CovidCTLib.labelled_data.near_misses import visible
 from CovidCTLib.training.slices import load_slices
 
 TWO_CHARACTERS, ONE_CHARACTER = "Mu\u0308ller", "M\u00fcller"

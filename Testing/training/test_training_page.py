@@ -11,8 +11,8 @@ import pytest
 from training_folder import chest, write_pictures, write_volume
 
 from CovidCTLib.cli.main import build_parser
-from CovidCTLib.training.labelled import patients_of, read_images
-from CovidCTLib.training.layout import find_cases
+from CovidCTLib.labelled_data.labelled import patients_of, read_images
+from CovidCTLib.labelled_data.layout import find_cases
 
 PAGE = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from CovidCTLib.errors import TrainingDataError
-from CovidCTLib.training.tables import columns_of, read_table
+from CovidCTLib.labelled_data.tables import columns_of, read_table
 
 ROWS = "slice_location_mm,abnormal\n-346.1,0\n-344.1,1\n"
 

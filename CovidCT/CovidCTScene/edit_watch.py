@@ -1,0 +1,86 @@
+"""Notices edits of a CT's segments by hand: when any is made, and whether what is there differs from the analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import slicer
+
+from CovidCTLib.errors import InputError
+from CovidCTLib.labels import LABELS
+from CovidCTScene.segment_voxels import BINARY_LABELMAP, SegmentReader
+from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE, checksum
+
+EVENTS = ("SourceRepresentationModified", "MasterRepresentationModified", "SegmentAdded", "SegmentRemoved")
+"""Events of vtkSegmentation after which segments may differ; the second is the first one's name up to Slicer 5.2.
+Surfaces that are made, and colours that are changed, are none."""
+
+
+class EditWatch:
+    """Calls a function whenever segments of one segmentation change."""
+
+    def __init__(self) -> None:
+        self._segmentation: Any = None
+        self._tags: list[int] = []
+
+    def follow(self, segmentationNode: Any, onEdit: Callable[[], None]) -> None:
+        """Watch the segments of a vtkMRMLSegmentationNode, and no others; None watches nothing."""
+        segmentation = segmentationNode.GetSegmentation() if segmentationNode is not None else None
+        if segmentation is self._segmentation:
+            return
+        for tag in self._tags:
+            self._segmentation.RemoveObserver(tag)
+        self._segmentation = segmentation
+        events = [getattr(slicer.vtkSegmentation, name) for name in EVENTS if hasattr(slicer.vtkSegmentation, name)]
+        self._tags = []
+        if segmentation is not None:
+            self._tags = [segmentation.AddObserver(event, lambda *_caller: onEdit()) for event in events]
+
+
+class EditCheck:
+    """Compares segments with those of the analysis: steps in the main thread, then `edited` in any.
+
+    Parameters
+    ----------
+    segmentationNode
+        CovidCT's segmentation.
+    volumeNode
+        The CT that it was made from.
+    """
+
+    def __init__(self, segmentationNode: Any, volumeNode: Any) -> None:
+        self._checksum = segmentationNode.GetAttribute(CHECKSUM_ATTRIBUTE)
+        self.stamp = _stampOf(segmentationNode)
+        self._reader: SegmentReader | None = None
+        if {label.segment_id for label in LABELS}.issuperset(segmentationNode.GetSegmentation().GetSegmentIDs()):
+            try:
+                self._reader = SegmentReader(segmentationNode, volumeNode)
+            except InputError:
+                # A lung or an opacity has no segment any more, or one that is not stored as voxels.
+                self._reader = None
+
+    def steps(self) -> Iterator[float]:
+        """Copy the segments, as `SegmentReader.steps`."""
+        if self._reader is not None:
+            yield from self._reader.steps()
+
+    def edited(self) -> bool:
+        """Say whether the segments differ from those of the analysis, when all steps were taken.
+
+        True where there are further segments, one is gone or has other voxels, or that cannot be told.
+        """
+        return self._reader is None or self._checksum != checksum(self._reader.lungs, self._reader.opacities)
+
+
+def _stampOf(segmentationNode: Any) -> tuple[tuple[str, int, int], ...]:
+    """Give what changes with any voxel of any segment, and with the segments themselves."""
+    segmentation = segmentationNode.GetSegmentation()
+    stamps = []
+    for index in range(segmentation.GetNumberOfSegments()):
+        segment = segmentation.GetNthSegment(index)
+        image = segment.GetRepresentation(BINARY_LABELMAP)
+        # VTK gives no time twice, so that an image that took the place of another is told as well.
+        changed = image.GetMTime() if image is not None else -1
+        stamps.append((segmentation.GetNthSegmentID(index), int(changed), int(segment.GetLabelValue())))
+    return tuple(stamps)

@@ -1,0 +1,106 @@
+"""What a reader of Slicer's tables sees: names of regions and measures, and units, in the user's language."""
+
+from __future__ import annotations
+
+from CovidCTLib.units import pretty_unit
+from CovidCTScene.texts import tr as _
+
+_BAND = ("aeration_", "_ml", "_percent")
+"""How the measures of an aeration band are called: beginning, and the two ends (`band_measure_names`)."""
+
+
+def titleWithUnit(title: str, unit: str) -> str:
+    """Write a heading with its unit in parentheses; without parentheses where there is none."""
+    return f"{title} ({pretty_unit(unit)})" if unit else title
+
+
+def regionWords(region: str) -> str:
+    """Give the name of a region of `CovidCTLib.measures.regions`; an unknown one is its own name."""
+    return {
+        "both_lungs": _("both lungs"),
+        "right_lung": _("right lung"),
+        "left_lung": _("left lung"),
+        "right_upper": _("right lung, upper third"),
+        "right_middle": _("right lung, middle third"),
+        "right_lower": _("right lung, lower third"),
+        "left_upper": _("left lung, upper third"),
+        "left_middle": _("left lung, middle third"),
+        "left_lower": _("left lung, lower third"),
+        "upper": _("both lungs, upper third"),
+        "middle": _("both lungs, middle third"),
+        "lower": _("both lungs, lower third"),
+    }.get(region, region)
+
+
+def measureWords(name: str, label: str) -> str:
+    """Give the name of a measure of `CovidCTLib.measures.definitions`.
+
+    Parameters
+    ----------
+    name
+        Its identifier.
+    label
+        What it is called where it is not known here, such as a measure of a later version.
+    """
+    known = {
+        "volume_ml": _("lung volume"),
+        "ggo_volume_ml": _("ground-glass opacity"),
+        "consolidation_volume_ml": _("consolidation"),
+        "opacity_volume_ml": _("opacity volume (U-Net)"),
+        "pleural_effusion_volume_ml": _("pleural effusion"),
+        "opacity_percent": _("percentage of opacity"),
+        "high_opacity_percent": _("percentage of high opacity"),
+        "hu_mean": _("mean of HU"),
+        "hu_sd": _("standard deviation of HU"),
+        "hu_skewness": _("skewness of HU"),
+        "hu_kurtosis": _("excess kurtosis of HU"),
+        "hu_percentile_15": _("15th percentile of HU"),
+        "mass_g": _("lung mass"),
+        "corona_score_cm3": _("Corona Score"),
+        "severity": _("severity of the zone (0 to 4)"),
+        "severity_0_24": _("severity of six zones (0 to 24)"),
+        "localization_volume_ml": _("localized volume"),
+        "localization_percent": _("percentage localized"),
+        "readings_difference_ml": _("opacity less localized volume"),
+        "readings_dice": _("agreement of the two readings (Dice)"),
+    }
+    if name in known:
+        return known[name]
+    begin, inMl, inPercent = _BAND
+    if name.startswith(begin) and name.endswith(inMl):
+        return _("aeration: {band}").format(band=_bandWords(name.removeprefix(begin).removesuffix(inMl)))
+    if name.startswith(begin) and name.endswith(inPercent):
+        return _("aeration: {band}, share").format(band=_bandWords(name.removeprefix(begin).removesuffix(inPercent)))
+    return label
+
+
+def sliceWords(name: str, label: str) -> str:
+    """Give the heading, without its unit, of a column of the table of slices; ``label`` as for `measureWords`."""
+    return {
+        "index": _("slice"),
+        "position_mm": _("position"),
+        "positive": _("positive (1 yes, 0 no)"),
+        "probability_percent": _("probability"),
+        "probability": _("probability, 0 to 1"),
+        "opacity_percent": _("opacity"),
+        "opacity_area_cm2": _("opacity"),
+        "ggo_area_mm2": _("ground glass"),
+        "consolidation_area_mm2": _("consolidation"),
+        "localization_area_mm2": _("localization"),
+        "lung_area_mm2": _("lung"),
+        "openness": _("open or closed"),
+        "representative": _("representative (1 yes, 0 no)"),
+        "vessel_area_mm2": _("vessels or lesions"),
+        "vessel_ratio_percent": _("vessels or lesions"),
+    }.get(name, label)
+
+
+def _bandWords(band: str) -> str:
+    """Give the name of one of the usual aeration bands; a band of the user's has the user's name."""
+    return {
+        "emphysema": _("emphysema"),
+        "inflated": _("inflated"),
+        "infiltrated": _("infiltrated"),
+        "collapsed": _("collapsed"),
+        "vessels": _("vessels"),
+    }.get(band, band)

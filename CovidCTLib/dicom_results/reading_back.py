@@ -1,0 +1,416 @@
+"""Our own DICOM results, read back from a study: the analysis as it was, without running the networks again."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from CovidCTLib.analysis import Analysis
+from CovidCTLib.dicom_results.parametric_map import PARAMETRIC_MAP_CLASS
+from CovidCTLib.dicom_results.segmentation import LABELMAP_CLASS, SEGMENTATION_CLASS
+from CovidCTLib.dicom_results.structured_report import (
+    MAP_ELEMENT,
+    RECORD_CREATOR,
+    RECORD_ELEMENT,
+    RECORD_GROUP,
+    SR_CLASS,
+    read_measurements,
+)
+from CovidCTLib.dicom_results.study import MAKER
+from CovidCTLib.errors import InputError, Notice
+from CovidCTLib.geometry import Geometry
+from CovidCTLib.labels import LABELS, OPACITY_LABELS, Label
+from CovidCTLib.reading.archive import is_archive, unpacked
+from CovidCTLib.reading.dicom_encoding import READ_FAILURES
+from CovidCTLib.reading.dicom_files import find_dicom_files
+from CovidCTLib.reading.dicom_headers import date_of
+from CovidCTLib.reading.quiet import quiet_pydicom
+from CovidCTLib.results.plain_values import PlainValueError, from_plain
+from CovidCTLib.results.reading import restored_analysis
+from CovidCTLib.results.stored_record import LARGEST_RECORD_BYTES, damaged_record, parsed_record
+from CovidCTLib.scan import Scan
+
+NO_LOCALIZATION = Notice(
+    "localization-not-stored",
+    "The study holds no localization beside these results, so heat maps of them are empty; the numbers are complete.",
+    "note",
+)
+
+PLACE_TOLERANCE = 0.05
+"""A frame lies on a plane of the grid within this share of a voxel; positions are written with 16 characters."""
+
+_CLASSES = (SR_CLASS, SEGMENTATION_CLASS, LABELMAP_CLASS, PARAMETRIC_MAP_CLASS)
+_HEADER = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Manufacturer", "Modality"]
+
+
+@dataclass(frozen=True)
+class StoredResults:
+    """The objects of one analysis of ours in a folder.
+
+    Parameters
+    ----------
+    report
+        File of the SR.
+    segmentations
+        Files of the SEG that it refers to.
+    localizations
+        Files of parametric maps of the same analysis.
+    """
+
+    report: Path
+    segmentations: tuple[Path, ...] = ()
+    localizations: tuple[Path, ...] = ()
+
+
+def find_dicom_results(folder: str | os.PathLike[str]) -> tuple[StoredResults, ...]:
+    """Find analyses of ours in the DICOM files of a folder, nested, other files among them.
+
+    Parameters
+    ----------
+    folder
+        A folder; anything else holds none.
+
+    Returns
+    -------
+    tuple of StoredResults
+        By the names of their SR files; empty where there are none.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        return ()
+    by_class: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
+    for path in find_dicom_files(place):
+        header = _header(path)
+        if header is not None:
+            by_class[str(header.SOPClassUID)].append((path, header))
+    segmentations = {
+        str(header.SOPInstanceUID): path
+        for sop_class in (SEGMENTATION_CLASS, LABELMAP_CLASS)
+        for path, header in by_class[sop_class]
+    }
+    found = []
+    for path, _ in by_class[SR_CLASS]:
+        report = _read(path)
+        if _record_of(report) is None:
+            continue
+        named = [segmentations[uid] for uid in _segmentations_named(report) if uid in segmentations]
+        wanted = _map_named(report)
+        maps = [other for other, beside in by_class[PARAMETRIC_MAP_CLASS] if beside.SOPInstanceUID == wanted]
+        found.append(StoredResults(path, tuple(named), tuple(maps)))
+    return tuple(found)
+
+
+def holds_dicom_results(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a folder holds an analysis of ours as DICOM."""
+    try:
+        return bool(find_dicom_results(path))
+    except (OSError, ValueError, InputError):
+        return False
+
+
+def read_dicom_results(
+    folder: str | os.PathLike[str], scan: Scan | None = None, *, with_study_date: bool = False
+) -> Analysis:
+    """Read an analysis of ours from the DICOM files of a study.
+
+    Parameters
+    ----------
+    folder
+        A folder or ZIP archive with our SR and SEG, other files (the CT) among them.
+    scan
+        The CT, on the grid of the results; None where it is not at hand.
+    with_study_date
+        Whether the study's date is taken from the SR into the facts of the scan.
+
+    Returns
+    -------
+    Analysis
+        With the voxels and numbers that were written. Without the CT, `CovidCTLib.results.reading.CT_NOT_STORED` says
+        so; without a parametric map, `NO_LOCALIZATION`.
+
+    Raises
+    ------
+    InputError
+        If there are no results of ours, those of several analyses, the SEG is missing, an object is damaged, its
+        numbers and its record differ, or the scan lies on another grid.
+    """
+    place = Path(folder)
+    if place.is_file() and is_archive(place):
+        with unpacked(place) as inside:
+            return read_dicom_results(inside, scan, with_study_date=with_study_date)
+    found = find_dicom_results(place)
+    if not found:
+        raise InputError(
+            "DICOM results of CovidCT were expected, an SR with its SEG, but the folder holds none. Analyze the CT "
+            "with --dicom, or fetch the study with its results from the archive."
+        )
+    if len(found) > 1:
+        raise InputError(
+            f"DICOM results of one analysis were expected, but the folder holds {len(found)}. Put those that you want "
+            "into a folder of their own."
+        )
+    return _restored(found[0], scan, with_study_date)
+
+
+def patient_number(folder: str | os.PathLike[str]) -> str | None:
+    """Give the PatientID in the results of a folder, to tell whether studies are of one patient; never to be shown."""
+    found = find_dicom_results(folder)
+    return str(_read(found[0].report).get("PatientID") or "") or None if found else None
+
+
+def _restored(stored: StoredResults, scan: Scan | None, dated: bool) -> Analysis:
+    report = _read(stored.report)
+    record = _record_of(report)
+    if record is None:
+        raise damaged_record("record")
+    try:
+        geometry = from_plain(Geometry, record["geometry"])
+    except (KeyError, PlainValueError, AttributeError, TypeError, ValueError, InputError) as error:
+        raise damaged_record("geometry") from error
+    wanted = set(_segmentations_named(report))
+    if not stored.segmentations or len(stored.segmentations) < len(wanted):
+        raise InputError(
+            f"{len(wanted)} segmentations (SEG) were expected beside the SR, but {len(stored.segmentations)} are "
+            "there. Fetch the whole study, its SEG series included."
+        )
+    lungs = np.zeros(geometry.shape_zyx, np.uint8)
+    opacities = np.zeros(geometry.shape_zyx, np.uint8)
+    for path in stored.segmentations:
+        segments = read_segments(path, geometry)
+        for label, mask in segments.items():
+            array, value = _array_of(label, lungs, opacities)
+            array[mask] = value
+    localization = np.zeros(geometry.shape_zyx, np.float32)
+    for path in stored.localizations:
+        _add_localization(path, geometry, localization)
+    if dated:
+        record = {**record, "scan": {**record["scan"], "study_date": date_of(report.get("StudyDate"))}}
+    analysis = restored_analysis(record, lungs, opacities, localization, None if scan is None else scan.hu, scan)
+    _check_numbers(report, analysis)
+    if not stored.localizations:
+        analysis = replace(analysis, notices=(*analysis.notices, NO_LOCALIZATION))
+    return analysis
+
+
+def read_segments(path: str | os.PathLike[str], geometry: Geometry) -> Mapping[Label, NDArray[np.bool_]]:
+    """Read the segments of a DICOM SEG whose codes are those of our labels, ours or another program's.
+
+    Parameters
+    ----------
+    path
+        Binary segmentation or label map segmentation, not compressed.
+    geometry
+        Grid to put the segments on; frames must lie on its planes, pixel by pixel.
+
+    Returns
+    -------
+    mapping from Label to NDArray of bool
+        Shape ``geometry.shape_zyx``, one entry a segment whose codes are known, empty ones included.
+
+    Raises
+    ------
+    InputError
+        If the file is no such SEG, is damaged, or lies on another grid.
+    """
+    dataset = _read(Path(path))
+    try:
+        return _segments(dataset, geometry)
+    except InputError:
+        raise
+    except READ_FAILURES:
+        raise InputError(
+            "A DICOM segmentation that can be read was expected, but its content is damaged. Fetch it again."
+        ) from None
+
+
+def _segments(dataset: Dataset, geometry: Geometry) -> dict[Label, NDArray[np.bool_]]:
+    kind = str(dataset.get("SegmentationType", ""))
+    if kind not in ("BINARY", "LABELMAP"):
+        raise InputError(
+            f"A binary or label map segmentation was expected, but its type is {kind[:16]!r}. Export it as binary."
+        )
+    known = {int(item.SegmentNumber): _label_of(item) for item in dataset.SegmentSequence}
+    masks = {label: np.zeros(geometry.shape_zyx, bool) for label in known.values() if label is not None}
+    planes = _planes(dataset, geometry)
+    frames = _frames(dataset, kind)
+    for number, plane in enumerate(planes):
+        if kind == "LABELMAP":
+            for value, label in known.items():
+                if label is not None:
+                    masks[label][plane] |= frames[number] == value
+            continue
+        item = dataset.PerFrameFunctionalGroupsSequence[number].SegmentIdentificationSequence[0]
+        label = known.get(int(item.ReferencedSegmentNumber))
+        if label is not None:
+            masks[label][plane] |= frames[number] != 0
+    return masks
+
+
+def _label_of(item: Dataset) -> Label | None:
+    """Find the label of a segment by its codes."""
+    kind = item.SegmentedPropertyTypeCodeSequence[0]
+    modifiers = kind.get("SegmentedPropertyTypeModifierCodeSequence") or ()
+    modifier = str(modifiers[0].CodeValue) if modifiers else None
+    for label in LABELS:
+        same = str(kind.CodeValue) == label.type.value and str(kind.CodingSchemeDesignator) == label.type.scheme
+        if same and modifier == (label.modifier.value if label.modifier else None):
+            return label
+    return None
+
+
+def _planes(dataset: Dataset, geometry: Geometry) -> list[int]:
+    """Give the plane of the grid that each frame lies on."""
+    count, rows, columns = geometry.shape_zyx
+    shared = dataset.SharedFunctionalGroupsSequence[0]
+    orientation = [float(v) for v in shared.PlaneOrientationSequence[0].ImageOrientationPatient]
+    spacing = [float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing]
+    direction = geometry.direction_matrix
+    same = (
+        (int(dataset.Rows), int(dataset.Columns)) == (rows, columns)
+        and np.allclose(orientation, [*direction[:, 0], *direction[:, 1]], atol=1e-4)
+        and np.allclose(spacing, [geometry.spacing_xyz_mm[1], geometry.spacing_xyz_mm[0]], rtol=1e-4)
+    )
+    if not same:
+        raise _other_grid(dataset, geometry)
+    to_index = np.linalg.inv(geometry.ijk_to_lps)
+    planes = []
+    for item in dataset.PerFrameFunctionalGroupsSequence:
+        position = [float(v) for v in item.PlanePositionSequence[0].ImagePositionPatient]
+        i, j, k = (to_index @ [*position, 1.0])[:3]
+        plane = round(float(k))
+        if max(abs(i), abs(j), abs(k - plane)) > PLACE_TOLERANCE or not 0 <= plane < count:
+            raise _other_grid(dataset, geometry)
+        planes.append(plane)
+    return planes
+
+
+def _other_grid(dataset: Dataset, geometry: Geometry) -> InputError:
+    size = " x ".join(str(length) for length in geometry.shape_zyx[::-1])
+    return InputError(
+        f"A segmentation on the CT's grid of {size} voxels was expected, but its frames of {int(dataset.Columns)} x "
+        f"{int(dataset.Rows)} pixels lie elsewhere. Give the segmentation of this CT."
+    )
+
+
+def _frames(dataset: Dataset, kind: str) -> NDArray[np.uint8]:
+    """Unpack the frames, shape ``(frames, rows, columns)``."""
+    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        frames = np.asarray(dataset.pixel_array)
+        return frames if frames.ndim == 3 else frames[None]
+    shape = int(dataset.NumberOfFrames), int(dataset.Rows), int(dataset.Columns)
+    pixels = np.frombuffer(dataset.PixelData, np.uint8)
+    bits = 1 if kind == "BINARY" else int(dataset.BitsAllocated)
+    if pixels.size * 8 < int(np.prod(shape)) * bits:
+        raise EOFError("fewer pixels than frames")
+    if kind == "BINARY":
+        pixels = np.unpackbits(pixels, count=int(np.prod(shape)), bitorder="little")
+    elif int(dataset.BitsAllocated) == 16:
+        pixels = pixels.view("<u2")
+    return pixels[: int(np.prod(shape))].reshape(shape)
+
+
+def _array_of(label: Label, lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """The array that a label belongs to, and its value there."""
+    if label in OPACITY_LABELS:
+        return opacities, OPACITY_LABELS.index(label) + 1
+    return lungs, label.value
+
+
+def _add_localization(path: Path, geometry: Geometry, localization: NDArray[np.float32]) -> None:
+    dataset = _read(path)
+    try:
+        planes = _planes(dataset, geometry)
+        shape = len(planes), int(dataset.Rows), int(dataset.Columns)
+        values = np.frombuffer(dataset.FloatPixelData, "<f4", count=int(np.prod(shape))).reshape(shape)
+        if not (float(values.min()) >= 0 and float(values.max()) <= 1):
+            raise InputError(
+                "The localization must hold values from 0 to 1, but holds others. Analyze the CT again, or fetch the "
+                "study anew."
+            )
+        localization[planes] = values
+    except InputError:
+        raise
+    except READ_FAILURES:
+        raise InputError(
+            "A localization that can be read was expected beside the SR, but its parametric map is damaged. Fetch it "
+            "again, or leave it out."
+        ) from None
+
+
+def _check_numbers(report: Dataset, analysis: Analysis) -> None:
+    """Hold the SR's numbers, which other programs may have changed, against the record's."""
+    told = {(entry.region, entry.name): entry.value for entry in read_measurements(report)}
+    kept = {(entry.region, entry.name): entry.value for entry in analysis.measures if entry.value is not None}
+    differing = sum(told.get(key) != value for key, value in kept.items())
+    if differing:
+        raise InputError(
+            f"The SR's {len(kept)} numbers were expected to be those of its record, but {differing} differ: another "
+            "program changed the object. Analyze the CT again."
+        )
+
+
+def _segmentations_named(report: Dataset) -> list[str]:
+    """SOPInstanceUIDs of the segmentations that an SR refers to."""
+    named = []
+    for keyword in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence"):
+        for entry in report.get(keyword) or ():
+            for series in entry.ReferencedSeriesSequence:
+                named += [
+                    str(reference.ReferencedSOPInstanceUID)
+                    for reference in series.ReferencedSOPSequence
+                    if reference.ReferencedSOPClassUID in (SEGMENTATION_CLASS, LABELMAP_CLASS)
+                ]
+    return list(dict.fromkeys(named))
+
+
+def _map_named(report: Dataset) -> str | None:
+    """SOPInstanceUID of the parametric map of the same analysis."""
+    try:
+        return str(report.private_block(RECORD_GROUP, RECORD_CREATOR)[MAP_ELEMENT].value)
+    except KeyError:
+        return None
+
+
+def _record_of(report: Dataset) -> dict[str, Any] | None:
+    """The record of an SR of ours; None where there is none."""
+    try:
+        block = report.private_block(RECORD_GROUP, RECORD_CREATOR)
+        packed = bytes(block[RECORD_ELEMENT].value)
+        inflater = zlib.decompressobj()
+        content = inflater.decompress(packed, LARGEST_RECORD_BYTES)
+    except KeyError:
+        return None
+    except (zlib.error, TypeError, ValueError) as error:
+        raise damaged_record("record") from error
+    return parsed_record(content)
+
+
+def _header(path: Path) -> Dataset | None:
+    """Header of an object of ours; None of any other."""
+    try:
+        with quiet_pydicom():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER))
+            ours = str(header.get("Manufacturer", "")) == MAKER and str(header.get("SOPClassUID", "")) in _CLASSES
+            return header if ours else None
+    except READ_FAILURES:
+        return None
+
+
+def _read(path: Path) -> Dataset:
+    try:
+        with quiet_pydicom():
+            return pydicom.dcmread(path)
+    except READ_FAILURES:
+        raise InputError(
+            "A DICOM object that can be read was expected, but it is damaged or cut off. Fetch it again."
+        ) from None

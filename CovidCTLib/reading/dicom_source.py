@@ -1,0 +1,114 @@
+"""The DICOM series behind a scan: patient, study and UIDs, for results that go back into the same study."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pydicom
+from pydicom.tag import Tag
+
+from CovidCTLib.errors import InputError
+from CovidCTLib.reading.dicom_encoding import READ_FAILURES
+from CovidCTLib.reading.dicom_headers import CT_CLASS, Frame
+from CovidCTLib.reading.quiet import quiet_pydicom
+from CovidCTLib.scan import SourceImage, SourceSeries
+
+_KEYWORDS = (
+    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber",
+    "FrameOfReferenceUID", "PositionReferenceIndicator", "PatientName", "PatientID", "IssuerOfPatientID",
+    "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize", "PatientWeight", "PatientIdentityRemoved",
+    "DeidentificationMethod", "StudyDate", "StudyTime", "StudyID", "StudyDescription", "AccessionNumber",
+    "ReferringPhysicianName",
+)  # fmt: skip
+_TAGS = [Tag(keyword) for keyword in _KEYWORDS]
+
+LONGEST_UID = 64
+"""Characters of a UID at most (DICOM PS3.5, 9.1)."""
+
+_UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+
+
+def is_uid(text: str) -> bool:
+    """Tell whether a text can be a UID: numbers with dots between, 64 characters at most."""
+    return len(text) <= LONGEST_UID and _UID.fullmatch(text) is not None
+
+
+def source_of_file(path: Path) -> SourceSeries | None:
+    """Read whose study one image is of; None where it does not say, or cannot be read.
+
+    Parameters
+    ----------
+    path
+        A DICOM file.
+
+    Returns
+    -------
+    SourceSeries or None
+        Without images.
+    """
+    try:
+        with quiet_pydicom():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
+            told = [str(header.get(name) or "") for name in ("StudyInstanceUID", "SeriesInstanceUID")]
+    except READ_FAILURES:
+        return None
+    return SourceSeries(header, ()) if all(is_uid(uid) for uid in told) else None
+
+
+def read_source(frames: Sequence[Frame]) -> SourceSeries:
+    """Read from the first file of a stack whose study it is, and name the images.
+
+    Parameters
+    ----------
+    frames
+        The images in the order of the slices.
+
+    Returns
+    -------
+    SourceSeries
+        With patient data, for DICOM results alone.
+
+    Raises
+    ------
+    InputError
+        If the first file is gone or damaged, or a UID is missing or no UID, as in series that were made anonymous
+        without new UIDs.
+    """
+    try:
+        with quiet_pydicom():
+            header = pydicom.dcmread(frames[0].path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
+            told = {
+                name: str(header.get(name) or "").strip()
+                for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
+            }
+            sop_class = str(header.get("SOPClassUID") or CT_CLASS)
+    except READ_FAILURES:
+        raise InputError(
+            "The DICOM files of the CT were expected where they were read, but the first is gone or damaged. Put them "
+            "back and analyze the CT again."
+        ) from None
+    for name, uid in told.items():
+        if not is_uid(uid):
+            raise InputError(
+                f"DICOM results need the CT's {name}, but its files have none that is valid (were they made "
+                "anonymous?). Analyze without DICOM results, or give the files as the archive holds them."
+            )
+    nameless = sum(not is_uid(frame.instance) for frame in frames)
+    if nameless:
+        raise InputError(
+            f"DICOM results need a SOPInstanceUID in each image, but {nameless} of {len(frames)} images have none that "
+            "is valid (were they made anonymous?). Analyze without DICOM results, or give the files as the archive "
+            "holds them."
+        )
+    images = tuple(
+        SourceImage(
+            sop_class,
+            frame.instance,
+            frame.index + 1 if frame.encoding.frames > 1 else None,
+            frame.position_lps_mm,
+        )
+        for frame in frames
+    )
+    return SourceSeries(header, images)

@@ -1,0 +1,13 @@
+"""Units as people read them. Records, tables for programs and names of measures keep the plain letters."""
+
+from __future__ import annotations
+
+_UNIT_WORDS = {"cm3": "cm³", "mm3": "mm³", "mm2": "mm²", "cm2": "cm²"}
+
+RAISED = {ord("²"): "2", ord("³"): "3"}
+"""Exponents, and how they are written where a terminal has no character for them."""
+
+
+def pretty_unit(unit: str) -> str:
+    """Write a unit with its exponent raised."""
+    return _UNIT_WORDS.get(unit, unit)

@@ -1,0 +1,167 @@
+"""What every walk through the real application needs: steps that are noted, waiting, pictures, stalls, memory, errors.
+
+It runs inside Slicer. A walk is a file that calls `walk` with its function; what it found is written as JSON into the
+folder that the environment variable COVIDCT_WALK names, and Slicer then ends with code 0 if every step held, else 1.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import qt
+import slicer
+
+FOLDER = Path(os.environ["COVIDCT_WALK"])
+LEVEL_COLUMN = 2
+"""Column of the application's error log that holds how bad an entry is (ctkErrorLogAbstractModel)."""
+
+TICK_MS = 5
+"""Milliseconds between two ticks by which standstills are told."""
+
+LONGEST_S = float(os.environ.get("COVIDCT_WALK_SECONDS", "600"))
+"""Seconds that anything may take that is waited for; generous, for software rendering and busy machines."""
+
+
+class Walk:
+    """One walk: its steps and what was measured."""
+
+    def __init__(self) -> None:
+        self.steps: list[dict] = []
+        self.measured: dict = {}
+        self._last = time.monotonic()
+        self._worst = 0.0
+        self._timer = qt.QTimer(slicer.app)
+        self._timer.setInterval(TICK_MS)
+        self._timer.connect("timeout()", self._tick)
+        self._timer.start()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._worst = max(self._worst, now - self._last)
+        self._last = now
+
+    def standstill(self) -> float:
+        """Give the longest standstill in seconds since the last call."""
+        self._tick()
+        worst, self._worst = self._worst, 0.0
+        self._last = time.monotonic()
+        return worst
+
+    def step(self, name: str, held: bool, found: object = "") -> None:
+        """Note a step, and whether what it expects holds."""
+        self.steps.append({"step": name, "held": bool(held), "found": str(found)})
+        tell(f"{'ok  ' if held else 'FAIL'} {name} {found}")
+
+    def measure(self, name: str, value: object) -> None:
+        """Note a measured value."""
+        self.measured[name] = value
+        tell(f"     {name}: {value}")
+
+    def until(self, condition: Callable[[], bool], seconds: float = LONGEST_S) -> bool:
+        """Let the application go on until something is the case; say whether it came."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            slicer.app.processEvents()
+            time.sleep(0.002)
+        self.rest()
+        return True
+
+    def rest(self, seconds: float = 0.3) -> None:
+        """Let events that are due happen."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            slicer.app.processEvents()
+            time.sleep(0.002)
+
+    def picture(self, name: str) -> None:
+        """Photograph the main window."""
+        self.rest()
+        window = slicer.util.mainWindow()
+        if window is not None:
+            window.grab().save(str(FOLDER / f"{name}.png"))
+
+    def write(self) -> int:
+        """Write what was found, and give the exit code."""
+        errors = errorsOfLog()
+        self.step("the application's error log has no entry", not errors, errors[:5])
+        self.measure("memory_mb", round(memoryMb()))
+        (FOLDER / "walk.json").write_text(
+            json.dumps({"steps": self.steps, "measured": self.measured, "errors": errors}, indent=1)
+        )
+        return 0 if all(entry["held"] for entry in self.steps) else 1
+
+
+def tell(line: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def errorsOfLog() -> list[str]:
+    """Give the messages of the application's error log that are errors or worse."""
+    model = slicer.app.errorLogModel()
+    found = []
+    for row in range(model.rowCount()):
+        level = str(model.data(model.index(row, LEVEL_COLUMN)))
+        if level in ("Error", "Critical", "Fatal"):
+            found.append(str(model.logEntryDescription(row)).strip())
+    return found
+
+
+def memoryMb() -> float:
+    """Give the resident memory of this process in MB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def openPanel():
+    """Open the module as a user does, and give its widget."""
+    slicer.util.selectModule("CovidCT")
+    slicer.app.processEvents()
+    return slicer.modules.covidct.widgetRepresentation().self()
+
+
+def loadSample(name: str):
+    """Load a sample as its button does, and give its nodes."""
+    import SampleData
+
+    source = SampleData.SampleDataLogic().sourceForSampleName(name)
+    return source.customDownloader(source)
+
+
+def analyze(walk: Walk, panel) -> bool:
+    """Press Analyze, and wait until nothing runs any more."""
+    panel.ui.analyzeButton.click()
+    slicer.app.processEvents()
+    return walk.until(lambda: not panel.controller.busy)
+
+
+def walk(function: Callable[[Walk], None]) -> None:
+    """Take a walk once the application has started, write what was found, and end the application."""
+
+    def begin() -> None:
+        code = 1
+        taken = Walk()
+        try:
+            taken.rest(1.0)
+            function(taken)
+        except BaseException:  # noqa: BLE001 - whatever it was, the application must end and say so
+            taken.step("the walk went to its end", False, traceback.format_exc())
+        finally:
+            try:
+                code = taken.write()
+            finally:
+                sys.stdout.flush()
+                slicer.util.exit(code)
+
+    qt.QTimer.singleShot(0, begin)

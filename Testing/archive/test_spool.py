@@ -1,0 +1,312 @@
+"""The queue on disk: each step is whole, whatever moment a kill comes at, and bad input becomes a line."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from CovidCTLib.archive import service as service_module
+from CovidCTLib.archive.analyzing import StudyLeftError
+from CovidCTLib.archive.nodes import Node, TlsFiles, check_port, check_title, parse_node, tls_context
+from CovidCTLib.archive.sending import ArchiveAwayError, SendOutcome
+from CovidCTLib.archive.service import MOST_ATTEMPTS, Service, ServiceSettings
+from CovidCTLib.archive.spool import Job, Spool
+from CovidCTLib.cli.main import main
+from CovidCTLib.errors import InputError, OptionsError, OutputError
+
+STUDY = "1.2.826.0.1.3680043.8.498.20200317"
+
+
+@pytest.fixture
+def spool(tmp_path):
+    one = Spool(tmp_path / "spool")
+    yield one
+    one.close()
+
+
+def fill(spool, study=STUDY, count=3, first=0):
+    for number in range(first, first + count):
+        spool.store(study, f"{study}.{number}", (b"image", b"data"), image=True)
+
+
+def take(spool):
+    return spool.take_rested(0.0)
+
+
+def service_of(spool, analyze, archive, lines, **settings):
+    """A service that sends to the stand-in."""
+    settings = {"rest_s": 0.0, "retry_s": 0.0, **settings}
+    return Service(spool, None, analyze, ServiceSettings(Node("A", "h", 1), **settings), lines.append)
+
+
+@pytest.fixture
+def archive(monkeypatch):
+    """A stand-in for the archive: a list of what it took, and what it does with the next objects."""
+
+    class Archive:
+        def __init__(self):
+            self.taken, self.away, self.refuses = [], False, ()
+
+        def send(self, files, node, title, done):
+            for file in files:
+                if self.away:
+                    raise ArchiveAwayError("The archive is away.")
+                refused = file.name in self.refuses
+                if not refused:
+                    self.taken.append(file.name)
+                done(SendOutcome(file, not refused, "it speaks no SEG" if refused else ""))
+
+    one = Archive()
+    monkeypatch.setattr(service_module, "send", one.send)
+    return one
+
+
+def two_results(images, results):
+    for name in ("segmentation.dcm", "measurements.dcm"):
+        (results / name).write_bytes(b"result")
+    return "analyzed"
+
+
+def test_a_study_goes_through_and_only_its_record_stays(spool, archive):
+    fill(spool)
+    lines = []
+    assert service_of(spool, two_results, archive, lines).run(once=True)
+    assert archive.taken == ["segmentation.dcm", "measurements.dcm"]
+    assert [path.name for path in (spool.folder / "work").iterdir()] == []
+    (record,) = (spool.folder / "done").iterdir()
+    told = json.loads(record.read_text())
+    assert (told["outcome"], len(told["instances"]), len(told["sent"])) == ("analyzed", 3, 2)
+    assert STUDY not in record.read_text() + record.name + "".join(lines)
+
+
+def test_instances_that_come_twice_are_stored_once_and_late_ones_are_a_job_of_their_own(spool, archive):
+    fill(spool)
+    assert not spool.store(STUDY, f"{STUDY}.0", (b"image",), image=True)
+    service = service_of(spool, two_results, archive, [])
+    service.run(once=True)
+    fill(spool, count=4)
+    service.run(once=True)
+    counts = [len(json.loads(path.read_text())["instances"]) for path in sorted((spool.folder / "done").iterdir())]
+    assert counts == [3, 1]
+    fill(spool, count=4)
+    service.run(once=True)
+    assert len(list((spool.folder / "done").iterdir())) == 2
+
+
+def test_a_study_that_still_arrives_waits(spool):
+    fill(spool)
+    assert spool.take_rested(60.0) == []
+    assert spool.take_rested(0.0, frozenset({spool.key_of(STUDY)})) == []
+    assert len(take(spool)) == 1
+
+
+def test_after_a_restart_the_sender_gets_the_whole_rest_again(spool):
+    fill(spool)
+    spool.close()
+    os.utime(spool.folder / "incoming" / spool.key_of(STUDY), (0, 0))
+    again = Spool(spool.folder)
+    assert again.take_rested(60.0) == []
+    again.close()
+
+
+@pytest.mark.parametrize("moment", ["images", "part", "results", "sent", "record", "gone"])
+def test_a_kill_between_any_two_steps_is_mended(tmp_path, archive, moment):
+    first = Spool(tmp_path / "spool")
+    fill(first)
+    work = first.folder / "work"
+    if moment == "part":
+        # Killed while an image was written.
+        (first.folder / "incoming" / "abc.part").write_bytes(b"half")
+    else:
+        (job,) = take(first)
+        if moment == "images":
+            # Killed after the images were moved, before the job had its name.
+            job.folder.rename(work / f"{job.folder.name}.part")
+        elif moment == "results":
+            # Killed while results were written.
+            (job.folder / "results.part").mkdir()
+            (job.folder / "results.part" / "segmentation.dcm").write_bytes(b"half")
+        else:
+            with first.new_results(job) as folder:
+                two_results(job.images, folder)
+            first.note(job, outcome="analyzed")
+            first.set_aside(job, job.results / "segmentation.dcm", refused=False)
+            archive.taken.append("segmentation.dcm")
+            if moment in ("record", "gone"):
+                first.set_aside(job, job.results / "measurements.dcm", refused=False)
+                archive.taken.append("measurements.dcm")
+                # Killed after the record was written, or while the folder was removed.
+                (first.folder / "done" / f"{job.folder.name}.json").write_text(
+                    json.dumps({"instances": [path.stem for path in job.images.iterdir()]})
+                )
+                if moment == "gone":
+                    job.folder.rename(work / f"{job.folder.name}.gone")
+    first.close()
+    second = Spool(tmp_path / "spool")
+    assert service_of(second, two_results, archive, []).run(once=True)
+    second.close()
+    assert archive.taken == ["segmentation.dcm", "measurements.dcm"]
+    assert len(list((second.folder / "done").iterdir())) == 1
+    assert not list(work.iterdir())
+    assert not list((second.folder / "incoming").iterdir())
+
+
+def test_an_archive_that_is_away_keeps_the_results_waiting_and_others_are_analyzed(spool, archive):
+    archive.away = True
+    lines = []
+    fill(spool)
+    fill(spool, study=f"{STUDY}.9")
+    service = service_of(spool, two_results, archive, lines)
+    assert not service.run(once=True)
+    assert all(job.analyzed for job in spool.jobs())
+    assert len(spool.jobs()) == 2
+    assert sum("waits to be sent" in line for line in lines) == 1
+    archive.away = False
+    assert service.run(once=True)
+    assert archive.taken == ["segmentation.dcm", "measurements.dcm"] * 2
+
+
+def test_refused_objects_are_kept_and_the_others_are_sent(spool, archive):
+    archive.refuses = ("segmentation.dcm",)
+    fill(spool)
+    lines = []
+    assert service_of(spool, two_results, archive, lines).run(once=True)
+    assert archive.taken == ["measurements.dcm"]
+    assert [path.name for path in (spool.folder / "refused").rglob("*.dcm")] == ["segmentation.dcm"]
+    assert any("it speaks no SEG" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome", "said"),
+    [
+        (StudyLeftError("It holds no CT image."), "left", "It holds no CT image."),
+        (InputError("A CT was expected."), "failed", "A CT was expected."),
+        (ValueError("DOE^JANE"), "failed", "CovidCT made a mistake (ValueError)."),
+        (MemoryError(), "failed", "CovidCT made a mistake (MemoryError)."),
+        (PermissionError(errno.EACCES, "no"), "failed", "The system refused (PermissionError)."),
+    ],
+)
+def test_a_study_that_fails_is_a_line_without_patient_data_and_the_next_goes_on(spool, archive, error, outcome, said):
+    def analyze(images, results):
+        if not any(spool.folder.glob("done/*")):
+            raise error
+        return two_results(images, results)
+
+    lines = []
+    fill(spool)
+    service = service_of(spool, analyze, archive, lines)
+    service.run(once=True)
+    fill(spool, study=f"{STUDY}.9")
+    service.run(once=True)
+    told = [json.loads(path.read_text()) for path in sorted((spool.folder / "done").iterdir())]
+    assert [one["outcome"] for one in told] == [outcome, "analyzed"]
+    assert any(said in line for line in lines)
+    assert "DOE" not in "".join(lines)
+
+
+def test_a_full_disk_makes_the_study_wait_and_not_fail(spool, archive):
+    full = [True]
+
+    def analyze(images, results):
+        if full.pop() if full else False:
+            raise OSError(errno.ENOSPC, "full")
+        return two_results(images, results)
+
+    lines = []
+    fill(spool)
+    assert service_of(spool, analyze, archive, lines).run(once=True)
+    assert any("the disk is full" in line for line in lines)
+    assert archive.taken == ["segmentation.dcm", "measurements.dcm"]
+
+
+def test_a_study_that_ends_the_program_again_and_again_is_given_up(spool, archive):
+    fill(spool)
+    (job,) = take(spool)
+    for _ in range(MOST_ATTEMPTS):
+        spool.count_attempt(job)
+    lines = []
+    service_of(spool, two_results, archive, lines).run(once=True)
+    assert archive.taken == []
+    assert any(f"ended the program {MOST_ATTEMPTS} times" in line for line in lines)
+
+
+def test_whoever_stops_the_listener_politely_does_not_count_against_the_study(spool, archive):
+    def stopped(images, results):
+        raise KeyboardInterrupt
+
+    fill(spool)
+    for _ in range(MOST_ATTEMPTS + 1):
+        with pytest.raises(KeyboardInterrupt):
+            service_of(spool, stopped, archive, []).run(once=True)
+    assert service_of(spool, two_results, archive, []).run(once=True)
+    assert len(archive.taken) == 2
+
+
+def test_images_stay_by_option(spool, archive):
+    fill(spool)
+    service_of(spool, two_results, archive, [], keep=True).run(once=True)
+    assert len(list((spool.folder / "kept").rglob("*.dcm"))) == 3
+
+
+def test_one_queue_has_one_listener(spool):
+    with pytest.raises(OutputError, match="another 'covidct listen'"):
+        Spool(spool.folder)
+
+
+def test_a_queue_needs_a_folder(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="Choose another folder"):
+        Spool(tmp_path / "file")
+
+
+def test_jobs_keep_their_order():
+    job = Job(Path("work/000012-abc"))
+    assert (job.number, job.key, job.name) == (12, "abc", "study 12")
+
+
+@pytest.mark.parametrize("title", ["", "   ", "A" * 17, "A\\B", "ÄÖÜ"])
+def test_titles_have_1_to_16_plain_characters(title):
+    with pytest.raises(OptionsError, match="plain characters"):
+        check_title(title)
+
+
+def test_addresses_are_read():
+    assert parse_node("ORTHANC@[::1]:4242") == Node("ORTHANC", "::1", 4242)
+    with pytest.raises(OptionsError, match="TITLE@HOST:PORT"):
+        parse_node("ORTHANC:4242")
+    with pytest.raises(OptionsError, match="within 1 and 65535"):
+        check_port(0)
+
+
+def test_tls_needs_certificate_and_key_that_can_be_read(tmp_path):
+    with pytest.raises(OptionsError, match="--tls-cert and --tls-key"):
+        tls_context(TlsFiles(), server=True)
+    (tmp_path / "no.pem").write_text("no certificate")
+    with pytest.raises(InputError, match="PEM files"):
+        tls_context(TlsFiles(tmp_path / "no.pem", tmp_path / "no.pem"), server=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--rest", "-1"], "--rest must be at least 0"),
+        (["--max-images", "0"], "--max-images must be at least 1"),
+        (["--title", "SEVENTEEN_LETTERS"], "1 to 16 plain characters"),
+        (["--port", "70000"], "within 1 and 65535"),
+        (["--tls-cert", "x.pem"], "--tls-cert and --tls-key"),
+    ],
+)
+def test_wrong_options_of_listen_are_refused(tmp_path, words, said, capsys):
+    assert main(["listen", str(tmp_path / "spool"), "--archive", "A@127.0.0.1:104", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_the_stores_name_of_a_file_says_nothing(spool):
+    fill(spool)
+    names = "".join(str(path.relative_to(spool.folder)) for path in spool.folder.rglob("*"))
+    assert STUDY not in names
+    assert spool.key_of(STUDY) in names

@@ -1,0 +1,469 @@
+"""Limits of the checks: the numbers of their page, what holds at a limit, and what is measured, by closed forms."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from CovidCTLib.checks import agreement, check_lungs, chest, intensities, stack, surroundings, whole_scan
+from CovidCTLib.checks.agreement import compare_readings
+from CovidCTLib.checks.intensities import check_clipping, check_hounsfield, check_metal, check_noise
+from CovidCTLib.checks.sample import SAMPLE_SIDE_PX, SAMPLE_SLICES, Sample, take_sample
+from CovidCTLib.checks.whole_scan import check_scan
+from CovidCTLib.errors import Notice, QualityError
+from CovidCTLib.geometry import OBLIQUE_TOLERANCE_DEG, CanonicalGrid, Geometry
+from CovidCTLib.hu import NETWORK_HIGH_HU
+
+TABLE = Path(__file__).resolve().parents[2] / "docs" / "quality_checks.md"
+
+LIMITS = {
+    "hu-offset-lost": (intensities.TISSUE_FROM_HU, intensities.MAX_TISSUE_PEAK_HU),
+    "hu-scale": (intensities.MAX_DENSE_PERCENT,),
+    "no-soft-tissue": (intensities.MIN_SOFT_TISSUE_PERCENT,),
+    "no-air": (intensities.MIN_AERATED_PERCENT,),
+    "hu-shifted": intensities.TISSUE_PEAK_RANGE_HU,
+    "no-true-air": (intensities.MAX_LOWEST_AIR_HU,),
+    "clipped-hu": (NETWORK_HIGH_HU, 2 * NETWORK_HIGH_HU, intensities.SCANNER_TOP_HU, intensities.MAX_AT_TOP_PPM),
+    "coarse-hu": (intensities.MAX_STEP_HU,),
+    "metal": (intensities.MAX_METAL_ML,),
+    "noisy": (intensities.MAX_NOISE_HU,),
+    "slices-out-of-order": (stack.MIN_ORDERED_PERCENT,),
+    "slice-jump": (stack.MAX_JUMP,),
+    "thick-slices": (whole_scan.MAX_SLICE_SPACING_MM,),
+    "gaps-between-slices": (whole_scan.MAX_GAP_MM,),
+    "coarse-pixels": (whole_scan.MAX_PIXEL_MM,),
+    "oblique": (OBLIQUE_TOLERANCE_DEG,),
+    "no-lungs": (chest.MIN_LUNG_VOLUME_ML, 100 * chest.MIN_LUNG_SHARE),
+    "small-lungs": (chest.SMALL_LUNGS_ML,),
+    "large-lungs": (chest.LARGE_LUNGS_ML,),
+    "lungs-cut-at-base": (100 * chest.CUT_LUNG_SHARE,),
+    "lungs-cut-at-apex": (100 * chest.CUT_LUNG_SHARE,),
+    "lungs-cut-at-side": (100 * chest.SIDE_LUNG_SHARE,),
+    "blurred": (surroundings.MAX_EDGE_MM, surroundings.MAX_EDGE_PX),
+    "contrast-enhanced": (surroundings.MAX_PLAIN_BLOOD_HU,),
+    "front-back-doubtful": (surroundings.MAX_FRONT_OVER_BACK_HU,),
+    "head-feet-doubtful": (surroundings.MIN_AIRWAY_AT_BASE_CM2,),
+    "readings-disagree": (agreement.DISAGREEMENT_PERCENT,),
+    "readings-differ-in-thirds": (agreement.MIN_DICE,),
+}
+"""Code of each check with limits of its own, and the constants that the library compares with."""
+
+
+def rows():
+    """Cells of every row of the page, by code."""
+    lines = [line for line in TABLE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0].strip("`"): row for row in cells}
+
+
+@pytest.mark.parametrize("code", LIMITS)
+def test_limits_of_the_page_are_those_of_the_code(code):
+    found = [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", rows()[code][3].replace("cm2", "cm"))]
+    if code == "hu-offset-lost":
+        # Its second limit stands behind that of air.
+        found = found[:2]
+    assert [float(limit) for limit in LIMITS[code]] == pytest.approx(found)
+
+
+def test_limits_that_the_page_tells_among_what_is_measured():
+    measured = {code: row[2] for code, row in rows().items()}
+    assert f"at or above {intensities.DENSE_HU} HU" in measured["hu-scale"]
+    low, high = intensities.SOFT_TISSUE_HU
+    assert f"from {low} to {high} HU" in measured["no-soft-tissue"]
+    assert f"from {intensities.AERATED_FROM_HU} to {intensities.TISSUE_FROM_HU} HU" in measured["no-air"]
+    assert f"at or above {intensities.METAL_HU} HU" in measured["metal"]
+    assert f"where one finds {agreement.REGION_PERCENT:g} % or more" in measured["readings-differ-in-thirds"]
+
+
+# --- The sample. ---
+
+
+def sample_of(counts: dict[int, int], voxels: float = 1.0) -> Sample:
+    """A sample of values, each so many times; from -1024 HU on."""
+    values = np.repeat(np.array(list(counts), np.int16), list(counts.values()))
+    return Sample(values[None, None], np.bincount(values.astype(np.int32) + 1024, minlength=2048), voxels)
+
+
+def test_counts_and_shares_of_a_sample_have_an_inclusive_low_and_an_exclusive_high_end():
+    sample = sample_of({-1024: 50, -1000: 10, -500: 20, 0: 30, 40: 40})
+    assert sample.count(-500, 40) == 50
+    assert sample.count(-499, 41) == 70
+    assert sample.count(-500) == 90
+    assert sample.count(-2000) == 150
+    assert sample.count(-2000, -1024) == 0
+    assert sample.count(-2000, -1000) == 50
+    # Padding is left out of the whole.
+    assert sample.share(0, None) == 70 / 100
+    assert sample.share(-1000, 0) == 30 / 100
+    assert sample.share(40, None, 0) == 40 / 70
+    assert sample_of({-1024: 5}).share(0, None) == 0.0
+
+
+def test_the_most_frequent_value_and_the_value_under_which_a_share_lies():
+    sample = sample_of({-1024: 900, -1000: 100, 40: 60, 300: 20})
+    assert sample.peak_hu(-500) == pytest.approx(40, abs=10)
+    assert sample.peak_hu(100) == pytest.approx(300, abs=10)
+    even = sample_of(dict.fromkeys(range(-100, 100), 1))
+    assert even.quantile_hu(0.0) == -100
+    assert even.quantile_hu(0.5) == 0
+    assert even.quantile_hu(0.25) == -50
+    # Padding is left out.
+    assert sample.quantile_hu(0.001) == -1000
+    assert sample.quantile_hu(0.9) == 300
+
+
+@pytest.mark.parametrize(
+    ("shape", "sampled"),
+    [
+        ((10, 64, 64), (10, 64, 64)),
+        ((96, 128, 200), (96, 128, 200)),
+        ((97, 255, 255), (48, 255, 255)),
+        ((192, 256, 256), (96, 128, 128)),
+        ((300, 512, 640), (75, 128, 160)),
+    ],
+)
+def test_a_sample_has_at_most_so_many_slices_and_at_least_so_many_pixels(shape, sampled):
+    assert (SAMPLE_SLICES, SAMPLE_SIDE_PX) == (96, 128)
+    hu = np.broadcast_to(np.int16(-1024), shape).copy()
+    hu[0] = 77
+    found = take_sample(hu)
+    assert found.hu.shape == sampled
+    assert found.voxels == pytest.approx(np.prod(shape) / np.prod(sampled))
+    assert found.counts.sum() == np.prod(sampled)
+    assert found.counts[0] >= np.prod(sampled[1:]) * (sampled[0] - 1)
+
+
+def test_a_sample_begins_in_the_middle_of_its_first_step():
+    hu = np.arange(192, dtype=np.int16)[:, None, None] + np.zeros((1, 256, 256), np.int16)
+    found = take_sample(hu).hu
+    assert found[0, 0, 0] == 1
+    hu = np.arange(256, dtype=np.int16)[None, :, None] + np.zeros((2, 1, 256), np.int16)
+    assert take_sample(hu).hu[0, :3, 0].tolist() == [1, 3, 5]
+    hu = np.arange(256, dtype=np.int16)[None, None] + np.zeros((2, 256, 1), np.int16)
+    assert take_sample(hu).hu[0, 0, :3].tolist() == [1, 3, 5]
+
+
+# --- Intensities. ---
+
+HEALTHY = {-1000: 300, -850: 300, -100: 200, 40: 190, 700: 10}
+"""A chest: air, lung, fat, muscle, bone."""
+
+
+def codes(sample: Sample) -> dict[str, Notice]:
+    try:
+        notices = check_hounsfield(sample)
+    except QualityError as error:
+        notices = (error.notice,)
+    return {notice.code: notice for notice in notices}
+
+
+def test_a_chest_is_in_order():
+    assert codes(sample_of(HEALTHY)) == {}
+
+
+@pytest.mark.parametrize(
+    ("counts", "refusal", "value"),
+    [
+        # Dense is 20 % of the tissue, and then a little more.
+        ({**HEALTHY, -100: 100, 40: 300, 700: 100}, None, None),
+        ({**HEALTHY, -100: 100, 40: 300, 700: 101}, "hu-scale", 20.2),
+        # Soft tissue is 5 % of all, padding left out, and then a little less.
+        ({-1024: 999, -1000: 475, -850: 475, 199: 10, 40: 40}, None, None),
+        ({-1024: 999, -1000: 475, -850: 475, 200: 10, 40: 40}, "no-soft-tissue", 4.0),
+        ({-1024: 999, -1000: 475, -850: 475, -201: 10, -200: 40}, "no-soft-tissue", 4.0),
+        # Lung and air are half a percent, and then a little less.
+        ({-1001: 95, -1000: 3, -501: 2, 40: 900}, None, None),
+        ({-1001: 96, -1000: 2, -501: 2, 40: 900}, "no-air", 0.4),
+        ({-1001: 95, -1000: 3, -500: 2, 40: 900}, "no-air", 0.3),
+        # All lies 1024 higher.
+        ({24: 300, 174: 300, 924: 200, 1064: 300}, "hu-offset-lost", 1064.0),
+    ],
+)
+def test_a_scan_is_refused_beyond_its_limits_and_not_at_them(counts, refusal, value):
+    found = {code: notice for code, notice in codes(sample_of(counts)).items() if notice.severity == "refuse"}
+    assert list(found) == ([] if refusal is None else [refusal])
+    if refusal is not None:
+        assert found[refusal].value == pytest.approx(value, abs=12 if refusal == "hu-offset-lost" else 0)
+
+
+@pytest.mark.parametrize(("peak", "shifted"), [(-170, -150.0), (-130, None), (110, None), (160, 130.0)])
+def test_a_shift_is_told_where_the_most_frequent_tissue_is_neither_fat_nor_muscle(peak, shifted):
+    found = codes(sample_of({-1000: 300, -850: 300, peak: 390, 700: 10}))
+    assert list(found) == ([] if shifted is None else ["hu-shifted"])
+    if shifted is not None:
+        assert (found["hu-shifted"].limit, found["hu-shifted"].severity) == (shifted, "warn")
+        # The middle of the averaged peak.
+        assert found["hu-shifted"].value == pytest.approx(peak, abs=10)
+
+
+@pytest.mark.parametrize(("air", "told"), [(-950, False), (-949, True)])
+def test_air_that_is_not_thin_enough_is_told(air, told):
+    found = codes(sample_of({air: 300, -850: 300, 40: 390, 700: 10}))
+    assert list(found) == (["no-true-air"] if told else [])
+    if told:
+        assert (found["no-true-air"].value, found["no-true-air"].limit) == (-949, -950)
+        assert "emphysema (under -950 HU)" in found["no-true-air"].text
+
+
+def test_one_voxel_of_a_thousand_of_true_air_is_enough():
+    assert codes(sample_of({-1000: 2, -850: 500, 40: 498})) == {}
+    assert list(codes(sample_of({-1000: 1, -850: 500, 40: 1499}))) == ["no-true-air"]
+
+
+@pytest.mark.parametrize(
+    ("top", "at_top", "severity", "limit"),
+    [
+        (149, 1, "warn", 300),
+        (150, 1, "note", 300),
+        (300, 1, "note", 300),
+        (301, 1, None, None),
+        (301, 100, None, None),
+        (301, 101, "note", 2000),
+        (1999, 101, "note", 2000),
+        (2000, 10_000, None, None),
+    ],
+)
+def test_clipping_is_told_by_the_highest_value_and_how_many_have_it(top, at_top, severity, limit):
+    sample = sample_of({-850: 1_000_000 - at_top, top: at_top})
+    found = {notice.code: notice for notice in check_clipping(sample, top)}
+    if severity is None:
+        assert "clipped-hu" not in found
+        return
+    notice = found["clipped-hu"]
+    assert (notice.severity, notice.value, notice.limit) == (severity, top, limit)
+    assert ("look less dense" in notice.text) is (severity == "warn")
+
+
+@pytest.mark.parametrize(
+    ("step", "each", "told"), [(5, 501, False), (6, 601, True), (10, 1001, True), (10, 1000, False), (1, 400, False)]
+)
+def test_steps_are_told_above_five_hu_where_voxels_enough_were_seen(step, each, told):
+    # From -1000 to 100, exclusive: 1100 HU; more than 100 voxels a HU are needed.
+    sample = sample_of(dict.fromkeys(range(-1000, 100, step), each))
+    found = {notice.code: notice for notice in check_clipping(sample, 3000)}
+    assert ("coarse-hu" in found) is told
+    if told:
+        assert found["coarse-hu"].value == pytest.approx(1100 / len(range(-1000, 100, step)), abs=0.05)
+
+
+@pytest.mark.parametrize(("voxels", "told"), [(5, False), (6, True)])
+def test_metal_is_told_above_half_a_ml(voxels, told):
+    sample = sample_of({2499: 1000, 2500: voxels}, voxels=10.0)
+    found = check_metal(sample, 0.01)
+    assert [notice.value for notice in found] == ([0.6] if told else [])
+
+
+@pytest.mark.parametrize(("sd", "told"), [(97.0, False), (103.0, True)])
+def test_noise_is_the_standard_deviation_in_even_soft_tissue(sd, told):
+    # In each block of 4 x 4 pixels half lie a deviation above, half below: no chance at all.
+    pattern = np.where(np.indices((64, 64)).sum(axis=0) % 2, sd, -sd)
+    hu = np.rint(60 + pattern).astype(np.int16)[None].repeat(20, axis=0)
+    found = check_noise(hu, (2.0, 2.0, 2.0))
+    assert [notice.value for notice in found] == ([sd] if told else [])
+    # Tissue of other density is not looked at: lung, bone, and a block with an edge is among the upper ones.
+    assert check_noise(hu - 700, (2.0, 2.0, 2.0)) == ()
+    assert check_noise(hu + 61, (2.0, 2.0, 2.0)) == ()
+    assert check_noise(hu - 60, (2.0, 2.0, 2.0)) == ()
+
+
+def test_blocks_of_noise_are_six_mm_large_and_four_pixels_at_least():
+    # A stripe pattern of a period of 8 pixels is noise in blocks of 8 and more, and half of it in blocks of 4.
+    hu = np.where(np.arange(96) % 8 < 4, 200, -80).astype(np.int16) * np.ones((12, 96, 1), np.int16)
+    assert len(check_noise(hu, (2.0, 0.75, 0.75))) == 1
+    assert check_noise(hu, (2.0, 1.5, 1.5)) == ()
+    assert check_noise(hu, (2.0, 5.0, 5.0)) == ()
+
+
+def test_noise_is_not_told_from_a_few_blocks():
+    pattern = np.where(np.indices((64, 64)).sum(axis=0) % 2, 150, -150) + 60
+    hu = np.full((20, 64, 64), -1000, np.int16)
+    # Nine slices are looked at; two blocks each are 18, three are 27.
+    hu[:, :4, :8] = pattern[:4, :8]
+    assert check_noise(hu, (2.0, 2.0, 2.0)) == ()
+    hu[:, :4, :12] = pattern[:4, :12]
+    assert len(check_noise(hu, (2.0, 2.0, 2.0))) == 1
+
+
+# --- Grid. ---
+
+
+@pytest.mark.parametrize(
+    ("spacing_zyx", "thickness", "expected"),
+    [
+        ((5.5, 2.5, 1.0), None, {}),
+        ((5.6, 1.0, 1.0), None, {"thick-slices": 5.6}),
+        ((5.6, 1.0, 1.0), 7.0, {"thick-slices": 5.6}),
+        ((3.0, 1.0, 1.0), 5.5, {}),
+        ((3.0, 1.0, 1.0), 5.6, {"thick-slices": 5.6}),
+        ((3.0, 1.0, 1.0), 2.0, {}),
+        ((3.0, 1.0, 1.0), 1.5, {"gaps-between-slices": 1.5}),
+        ((3.0, 1.0, 1.0), 0.0, {}),
+        ((3.0, 2.6, 1.0), None, {"coarse-pixels": 2.6}),
+        ((3.0, 1.0, 2.6), None, {"coarse-pixels": 2.6}),
+    ],
+)
+def test_the_grid_is_told_beyond_its_limits_and_not_at_them(spacing_zyx, thickness, expected):
+    hu = np.tile(np.array([-1000, 40, -90, 400], np.int16), (4, 20, 5))
+    grid = CanonicalGrid(Geometry(hu.shape, spacing_zyx[::-1]))
+    told = {"thick-slices", "gaps-between-slices", "coarse-pixels"}
+    found = {notice.code: notice.value for notice in check_scan(hu, grid, True, thickness) if notice.code in told}
+    assert found == expected
+
+
+# --- Lungs. ---
+
+
+def box_lungs(slices=10, rows=20, columns=20):
+    """Two lungs of 10 x 5 pixels in the inner slices."""
+    lungs = np.zeros((slices, rows, columns), np.uint8)
+    lungs[1:-1, 5:15, 2:7] = 1
+    lungs[1:-1, 5:15, 12:17] = 2
+    return lungs
+
+
+@pytest.mark.parametrize(
+    ("voxel_ml", "code"),
+    [
+        (300 / 800, None),
+        (999 / 800, "small-lungs"),
+        (1000 / 800, None),
+        (10000 / 800, None),
+        (10001 / 800, "large-lungs"),
+    ],
+)
+def test_lung_volumes_at_their_limits(voxel_ml, code):
+    # 800 voxels of lung; spacing (z, y, x) with three different numbers.
+    spacing = (voxel_ml * 1000 / 6, 3.0, 2.0)
+    found = [notice.code for notice in check_lungs(box_lungs(), spacing)]
+    expected = ["small-lungs"] if voxel_ml == 300 / 800 else ([] if code is None else [code])
+    assert found == expected
+
+
+def test_lungs_of_less_than_300_ml_are_refused_with_their_volume():
+    with pytest.raises(QualityError, match="at least 300 ml of lung was expected, but 299 ml were found") as caught:
+        check_lungs(box_lungs(), (299 / 800 * 1000 / 6, 3.0, 2.0))
+    assert caught.value.notice is not None
+    assert (caught.value.notice.value, caught.value.notice.limit) == (299.0, 300.0)
+
+
+@pytest.mark.parametrize(("pixels", "refused"), [(16, False), (15, True)])
+def test_without_spacing_four_percent_of_a_slice_are_lungs_in_view(pixels, refused):
+    lungs = np.zeros((5, 20, 20), np.uint8)
+    lungs[2].flat[20 : 20 + pixels] = 1
+    lungs[1, 5, 5:9] = 2
+    if refused:
+        with pytest.raises(
+            QualityError, match=r"at least 4% of a slice were expected, but the most is 3\.8%"
+        ) as caught:
+            check_lungs(lungs, (1.0, 1.0, 1.0), False)
+        assert caught.value.notice is not None
+        assert (caught.value.notice.value, caught.value.notice.limit) == (3.75, 4.0)
+    else:
+        check_lungs(lungs, (1.0, 1.0, 1.0), False)
+
+
+@pytest.mark.parametrize(("label", "code"), [(1, "no-right-lung"), (2, "no-left-lung")])
+def test_the_side_that_is_missing_is_named(label, code):
+    lungs = box_lungs()
+    lungs[lungs == label] = 0
+    assert [notice.code for notice in check_lungs(lungs, (500.0, 3.0, 2.0))] == [code]
+
+
+@pytest.mark.parametrize(("pixels", "told"), [(10, False), (11, True)])
+@pytest.mark.parametrize(("end", "code"), [(0, "lungs-cut-at-base"), (-1, "lungs-cut-at-apex")])
+def test_lungs_at_an_end_are_told_above_ten_percent(pixels, told, end, code):
+    lungs = box_lungs()
+    lungs[end, 5].flat[2 : 2 + pixels] = 1
+    found = [(notice.code, notice.value) for notice in check_lungs(lungs, (300.0, 3.0, 2.0))]
+    assert found == ([(code, 11.0)] if told else [])
+
+
+@pytest.mark.parametrize("side", [(slice(None), 0), (slice(None), -1), (0, slice(None)), (-1, slice(None))])
+@pytest.mark.parametrize(("voxels", "told"), [(2, False), (3, True)])
+def test_lungs_at_each_side_of_the_picture_are_told_above_a_thousandth(side, voxels, told):
+    lungs = np.zeros((22, 20, 20), np.uint8)
+    lungs[1:-1, 5:15, 2:7] = 1
+    lungs[1:-1, 5:15, 12:17] = 2
+    lungs[3:-3, 8, 8] = 0
+    rim = lungs[10][side]
+    rim[8 : 8 + voxels] = 1
+    lungs[10][side] = rim
+    # 2000 voxels inside, and those at the side.
+    found = [(notice.code, notice.value) for notice in check_lungs(lungs, (150.0, 3.0, 2.0))]
+    assert found == ([("lungs-cut-at-side", round(100 * 3 / 2003, 2))] if told else [])
+
+
+def test_a_corner_of_the_picture_is_counted_once():
+    lungs = np.zeros((3, 20, 20), np.uint8)
+    lungs[1, 0, 0] = lungs[1, 10, 10] = 1
+    lungs[1, 10, 11] = 2
+    (notice,) = [entry for entry in check_lungs(lungs, (1e6, 3.0, 2.0)) if entry.code == "lungs-cut-at-side"]
+    assert notice.value == pytest.approx(33.33)
+
+
+def circle_of_lungs(corner_hu=-1024, beyond_hu=-1024):
+    """Lungs whose columns begin at the rim of a scan circle of 512 pixels, and what lies at corners and beyond."""
+    side = 128
+    y, x = np.ogrid[:side, :side]
+    radius = np.hypot(y - 63.5, x - 63.5)
+    hu = np.full((3, side, side), 40, np.int16)
+    hu[:, radius > 65] = beyond_hu
+    hu[:, [0, 0, -1, -1], [0, -1, 0, -1]] = corner_hu
+    lungs = np.zeros(hu.shape, np.uint8)
+    lungs[1, 54:74, 20:60] = 1
+    lungs[1, 54:74, 70:110] = 2
+    # A pixel of 512 is less than one here, so that the ring is one pixel wide: radius 62 to 63.
+    ring = np.argwhere((radius <= 63) & (radius > 62) & (x < 20))
+    for row, column in ring[:10]:
+        lungs[1, row, column] = 1
+    return hu, lungs
+
+
+def rim_share(hu, lungs):
+    found = [entry for entry in check_lungs(lungs, (500.0, 3.0, 2.0), hu=hu) if entry.code == "lungs-cut-at-side"]
+    return [notice.value for notice in found]
+
+
+def test_lungs_at_the_rim_of_the_scan_circle_are_a_third_of_the_ring_that_is_counted():
+    hu, lungs = circle_of_lungs()
+    # Ten of 1610 voxels on a ring that stands for three pixels of 512.
+    assert rim_share(hu, lungs) == [round(100 * 10 / 1610 / 3, 2)]
+    # No circle is seen where a corner or anything beyond it holds more than padding.
+    for corner in range(4):
+        filled = hu.copy()
+        filled[1, [0, 0, -1, -1][corner], [0, -1, 0, -1][corner]] = -1000
+        assert rim_share(filled, lungs) == []
+    assert rim_share(*circle_of_lungs(beyond_hu=-1000)) == []
+    # Nor where the picture is no square.
+    assert rim_share(hu[:, 1:], lungs[:, 1:]) == []
+
+
+# --- Agreement. ---
+
+
+@pytest.mark.parametrize(
+    ("opacity", "localized", "dice", "verdict"),
+    [
+        (0.99, 0.99, 0.0, "neither finds disease"),
+        (1.0, 0.0, 0.2, "agree"),
+        (4.99, 0.5, 0.19, "too little to compare"),
+        (5.0, 0.99, 0.19, "opacities only"),
+        (0.99, 5.0, 0.19, "localization only"),
+        (5.0, 1.0, 0.19, "different places"),
+        (1.0, 5.0, None, "different places"),
+        (None, 5.0, 0.5, "not measured"),
+    ],
+)
+def test_verdicts_at_their_limits(opacity, localized, dice, verdict):
+    from CovidCTLib.analysis import Measurement
+
+    measures = [
+        Measurement("right_lung", "opacity_percent", opacity, "%", None),
+        Measurement("right_lung", "localization_percent", localized, "%", None),
+        Measurement("right_lung", "readings_dice", dice, "", None),
+    ]
+    (row,) = compare_readings(measures)
+    assert row.verdict == verdict
