@@ -27,10 +27,10 @@ class Options:
     threads
         CPU threads; None takes as many as the process may use.
     slice_threshold
-        Probability in (0, 1) at or above which a slice is called abnormal; None takes the classifier's own, from its
-        model card.
+        Probability in (0, 1) at or above which a slice is called like COVID-19; None takes the classifier's own, from
+        its model card.
     case_threshold
-        Share in [0, 1) of lung slices above which a case is called positive; None takes the classifier's own.
+        Share in [0, 1) of lung slices above which a case is called like COVID-19; None takes the classifier's own.
     localization_threshold
         Localization values in [0, 1) under it are set to zero before smoothing.
     localization_sigma_mm

@@ -23,6 +23,7 @@ LUNG_ROWS = (
     "ggo_volume_ml",
     "consolidation_volume_ml",
     "corona_score_cm3",
+    "pleural_effusion_volume_ml",
 )
 """Measures of the per-lung table, in the order of its rows."""
 
@@ -45,19 +46,19 @@ class Cell:
 
 
 def decisionText(record: Record) -> str:
-    """Say how many slices are abnormal, against which limit, and what that makes the case; where it cannot, why."""
+    """Say how many slices are like COVID-19, against which limit, and what that makes the case; else why not."""
     case = _case(record)
     if case.positive is None:
         return _("Case: not available. {reason}").format(reason=case.reason or "")
     text = (
         _(
-            "Slices abnormal: {percent} % ({positive} of {lung} with lung), above the limit of {limit} %: "
-            "positive for COVID-19-like opacity"
+            "Slices like COVID-19: {percent} % ({positive} of {lung} with lung), above the limit of {limit} %: "
+            "the case is like COVID-19"
         )
         if case.positive
         else _(
-            "Slices abnormal: {percent} % ({positive} of {lung} with lung), not above the limit of {limit} %: "
-            "negative for COVID-19-like opacity"
+            "Slices like COVID-19: {percent} % ({positive} of {lung} with lung), not above the limit of {limit} %: "
+            "the case is not like COVID-19"
         )
     )
     return text.format(
@@ -132,8 +133,9 @@ def changeTable(regions: Iterable[tuple[str, Iterable[ChangeRow]]]) -> list[list
 
 
 def _case(record: Record) -> CaseDecision:
-    """Give the decision; what a later version may have added to it is passed over."""
-    return CaseDecision(**{field.name: record["case"][field.name] for field in fields(CaseDecision)})
+    """Give the decision; what other versions have more, or have not yet, is passed over."""
+    stored = record["case"]
+    return CaseDecision(**{field.name: stored[field.name] for field in fields(CaseDecision) if field.name in stored})
 
 
 def _title(definition: Mapping[str, Any]) -> str:

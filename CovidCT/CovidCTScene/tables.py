@@ -168,7 +168,7 @@ def _charted(analysis: Analysis) -> dict[str, list[float | None]]:
 
 def _sliceHeading(name: str, definition: Any | None) -> Heading:
     own = {
-        PROBABILITY_COLUMN: ("%", _("100 times the probability that the slice is abnormal.")),
+        PROBABILITY_COLUMN: ("%", _("100 times the probability that the slice is like COVID-19.")),
         AREA_COLUMN: ("cm2", _("Area of ground-glass opacity and consolidation together.")),
         POSITION_COLUMN: ("mm", _("Superior coordinate of the slice's centre.")),
     }

@@ -79,7 +79,7 @@ def sliceWords(name: str, label: str) -> str:
     return {
         "index": _("slice"),
         "position_mm": _("position"),
-        "positive": _("positive (1 yes, 0 no)"),
+        "positive": _("like COVID-19 (1 yes, 0 no)"),
         "probability_percent": _("probability"),
         "probability": _("probability, 0 to 1"),
         "opacity_percent": _("opacity"),
@@ -87,6 +87,7 @@ def sliceWords(name: str, label: str) -> str:
         "ggo_area_mm2": _("ground glass"),
         "consolidation_area_mm2": _("consolidation"),
         "localization_area_mm2": _("localization"),
+        "effusion_area_mm2": _("pleural effusion"),
         "lung_area_mm2": _("lung"),
         "openness": _("open or closed"),
         "representative": _("representative (1 yes, 0 no)"),

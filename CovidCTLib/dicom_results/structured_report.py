@@ -262,19 +262,19 @@ def _case_group(study: Study, algorithm: Any) -> Any:
     )
     words = case.words if case.positive is not None else case.reason or "There is no decision."
     meaning = (
-        "Positive means: slices look like COVID-19 pneumonia in a share above the limit; what looks alike may be "
-        "called positive, too."
+        "Positive means like COVID-19, negative means not like COVID-19: the share of slices that look like COVID-19 "
+        "pneumonia is above the limit, or not. What looks alike may be called so, too."
     )
     group[0].ContentSequence.append(_comment(f"{words} {meaning}"))
     return group
 
 
 _CASE_LABELS: Mapping[str, str] = {
-    "positive_slices": "Slices called abnormal",
+    "positive_slices": "Slices called like COVID-19",
     "lung_slices": "Slices that show lung",
-    "slice_threshold": "Probability from which a slice is abnormal",
-    "case_threshold_percent": "Share of abnormal slices above which a case is positive",
-    "positive_slices_percent": "Share of abnormal slices among lung slices",
+    "slice_threshold": "Probability from which a slice is like COVID-19",
+    "case_threshold_percent": "Share of such slices above which a case is called so",
+    "positive_slices_percent": "Share of such slices among lung slices",
 }
 
 

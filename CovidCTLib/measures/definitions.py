@@ -303,11 +303,11 @@ def slice_definitions_for(options: Options) -> Mapping[str, MeasureDefinition]:
         ),
         MeasureDefinition(
             "probability", "probability", NO_UNIT,
-            "The slice classifier's probability (0 to 1) that the slice is abnormal; none where it shows no lung.",
+            "The slice classifier's probability (0 to 1) that the slice is like COVID-19; none where it shows no lung.",
             LOCALIZATION_SOURCE,
         ),
         MeasureDefinition(
-            "positive", "positive", NO_UNIT,
+            "positive", "like COVID-19", NO_UNIT,
             "Whether the probability reaches the slice threshold of the case decision.", LOCALIZATION_SOURCE,
         ),
         MeasureDefinition(

@@ -122,7 +122,7 @@ def slice_figure(
         # A curve or an area of nothing has an endless frame, for which no layout has room.
         for artist in (*upper.lines, *lower.lines, *lower.collections):
             artist.set_in_layout(False)
-        upper.set_title("Probability (0 to 1)" if narrow else "Probability that the slice is abnormal (0 to 1)")
+        upper.set_title("Probability (0 to 1)" if narrow else "Probability that the slice is like COVID-19 (0 to 1)")
         lower.set_title("Area in the slice (cm²)" if spacing_known else "Area in the slice (no scale)")
         position = "S (mm)" if narrow else "Position of the slice, S (mm)"
         if not spacing_known:
@@ -172,7 +172,7 @@ def slice_chart(
 
 
 def _draw_probability(axes: Axes, slices: Sequence[SliceMeasures], threshold: float, marker_px: float) -> None:
-    """Curve with a marker a slice, broken where no slice shows lung; slices called abnormal are filled squares."""
+    """Curve with a marker a slice, broken where no slice shows lung; slices called like COVID-19 are filled squares."""
     positions = _positions_mm(slices)
     # NaN breaks the curve.
     values = np.array([np.nan if entry.probability is None else entry.probability for entry in slices])
@@ -183,7 +183,7 @@ def _draw_probability(axes: Axes, slices: Sequence[SliceMeasures], threshold: fl
     )  # fmt: skip
     axes.plot(
         positions[called], values[called], color=_POSITIVE, linestyle="none", marker="s", markersize=marker_px,
-        label="called abnormal", clip_on=False, zorder=4,
+        label="like COVID-19", clip_on=False, zorder=4,
     )  # fmt: skip
     axes.axhline(threshold, color=_POSITIVE, linewidth=1.5, linestyle=(0, (5, 3)), label=f"threshold {threshold:.2f}")
     axes.set_ylim(0, 1)

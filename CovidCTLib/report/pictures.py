@@ -53,7 +53,7 @@ def plane_rows(analysis: Analysis, place: Place, box: Box) -> tuple[Row, ...]:
 
 
 def montage(analysis: Analysis, box: Box) -> tuple[Picture, ...]:
-    """Paint the slices that show most, worst first; empty where no slice shows opacity or is called abnormal."""
+    """Paint the slices that show most, worst first; empty where no slice shows opacity or is called like COVID-19."""
     return tuple(_tile(analysis, entry, rank, box) for rank, entry in enumerate(worst_slices(analysis.slices), start=1))
 
 

@@ -116,7 +116,7 @@ def worst_slices(
     Returns
     -------
     tuple of SliceMeasures
-        Only slices with opacity or called abnormal; empty where there is none.
+        Only slices with opacity or called like COVID-19; empty where there is none.
     """
     chosen: list[SliceMeasures] = []
     for entry in sorted(slices, key=badness, reverse=True):

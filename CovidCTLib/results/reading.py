@@ -41,6 +41,9 @@ CT_NOT_STORED = Notice(
 )
 """Attached to an analysis that was read without its CT."""
 
+_EFFUSION_REASONS = (EFFUSION_REASON, "the network does not predict pleural effusion yet")
+"""Why there is no effusion among the measures where it was not looked for: now, and in results of earlier versions."""
+
 
 def has_ct(analysis: Analysis) -> bool:
     """Tell whether the HU of an analysis are those of the CT; false where it was read from a folder without its CT."""
@@ -165,7 +168,7 @@ def restored_analysis(
 
 def _tells_effusion(measures: Sequence[Measurement]) -> bool:
     """Whether pleural effusion was looked for when the measures were made."""
-    return any(m.name == "pleural_effusion_volume_ml" and m.reason != EFFUSION_REASON for m in measures)
+    return any(m.name == "pleural_effusion_volume_ml" and m.reason not in _EFFUSION_REASONS for m in measures)
 
 
 def _each(kind: type[Any], values: Any) -> tuple[Any, ...]:

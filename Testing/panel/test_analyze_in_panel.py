@@ -90,10 +90,10 @@ def test_one_press_puts_the_results_into_the_scene_and_shows_them(application, p
     assert view.GetBackgroundVolumeID() == volume.GetID()
     assert panel.ui.resultsWidget.visible
     assert panel.ui.decisionLabel.text == (
-        "Slices abnormal: 60 % (3 of 5 with lung), above the limit of 20 %: positive for COVID-19-like opacity"
+        "Slices like COVID-19: 60 % (3 of 5 with lung), above the limit of 20 %: the case is like COVID-19"
     )
     rule = panel.ui.decisionLabel.toolTip.replace("\n", " ")
-    assert "at a probability of at least 0.50. A case is positive when their share is above 20 %." in rule
+    assert "at a probability of at least 0.50. A case is called so when their share is above 20 %." in rule
     meaning = panel.ui.scoresLabel.toolTip.replace("\n", " ")
     assert "Corona Score: Sum of the slice classifier's localization" in meaning
     assert "arXiv:2003.05037" in meaning
@@ -113,14 +113,40 @@ def test_one_press_puts_the_results_into_the_scene_and_shows_them(application, p
 @pytest.mark.parametrize(
     ("called", "share", "counts", "said"),
     [
-        (True, 0.1504, (1504, 10000), "15.04 % (1504 of 10000 with lung), above the limit of 15 %: positive for"),
-        (False, 0.15, (15, 100), "15 % (15 of 100 with lung), not above the limit of 15 %: negative for"),
+        (True, 0.1504, (1504, 10000), "15.04 % (1504 of 10000 with lung), above the limit of 15 %: the case is"),
+        (False, 0.15, (15, 100), "15 % (15 of 100 with lung), not above the limit of 15 %: the case is not"),
     ],
 )
 def test_the_decision_is_told_beside_its_limit(application, called, share, counts, said):
     record = {"case": asdict(CaseDecision(called, share, *counts, 0.5, 0.15))}
     told = application.panels.summary.decisionText(record)
-    assert told == f"Slices abnormal: {said} COVID-19-like opacity"
+    assert told == f"Slices like COVID-19: {said} like COVID-19"
+
+
+def test_a_decision_that_was_stored_without_what_it_was_judged_on_is_told(application):
+    case = asdict(CaseDecision(True, 0.5, 5, 10, 0.5, 0.15))
+    del case["judged_on"]
+    told = application.panels.summary.decisionText({"case": case})
+    assert told == "Slices like COVID-19: 50 % (5 of 10 with lung), above the limit of 15 %: the case is like COVID-19"
+
+
+@pytest.mark.parametrize(
+    ("value", "reason", "cell"),
+    [
+        (None, "pleural effusion was not looked for", ("-", "pleural effusion was not looked for")),
+        (12.3, None, ("12.3", "")),
+    ],
+)
+def test_pleural_effusion_stands_in_the_per_lung_table_or_says_why_not(application, value, reason, cell):
+    name = "pleural_effusion_volume_ml"
+    definition = {"unit": "ml", "label": "pleural effusion", "definition": "Fluid.", "source": None}
+    entries = [
+        {"region": region, "name": name, "value": value, "unit": "ml", "reason": reason}
+        for region in ("right_lung", "left_lung", "both_lungs")
+    ]
+    (row,) = application.panels.summary.lungTable({"measure_definitions": {name: definition}, "measures": entries})
+    assert (row[0].text, row[0].toolTip) == ("Pleural effusion (ml)", "Fluid.")
+    assert [(found.text, found.toolTip) for found in row[1:]] == [cell] * 3
 
 
 def test_a_decision_that_cannot_be_made_is_told_with_its_reason(application):

@@ -75,7 +75,7 @@ def test_a_small_chest_goes_the_whole_way_and_what_cannot_is_refused(application
     assert record["options"]["device"] == "cpu"
     segmentation = application.scene.GetFirstNodeByClass("vtkMRMLSegmentationNode")
     assert segmentation.GetSegmentation().GetSegment("right_lung")
-    assert "Slices abnormal: " in ui.decisionLabel.text
+    assert "Slices like COVID-19: " in ui.decisionLabel.text
 
     # A folder of own models that holds none.
     before = contents(application.scene)

@@ -96,7 +96,7 @@ def test_the_header_of_the_table_says_position_in_mm_once(application, program, 
     assert layout.tables.views[0]._headings()[:5] == [
         "slice",
         "position (mm)",
-        "positive (1 yes, 0 no)",
+        "like COVID-19 (1 yes, 0 no)",
         "probability (%)",
         "opacity (%)",
     ]

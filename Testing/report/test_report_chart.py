@@ -30,7 +30,7 @@ from CovidCTLib.report.html import CHART_NARROW_PX, CHART_WIDE_PX
 SHOWN = 3
 WIDTHS = (CHART_WIDE_PX, CHART_NARROW_PX)
 EVERYTHING = {
-    "probability", "called abnormal", "threshold 0.60", "lungs", "ground-glass opacity", "consolidation",
+    "probability", "like COVID-19", "threshold 0.60", "lungs", "ground-glass opacity", "consolidation",
     "localization", "representative slice", "slice of the pictures",
 }  # fmt: skip
 
@@ -95,7 +95,7 @@ def test_the_curve_holds_the_probability_of_every_slice_with_lung(an_analysis: A
 
 
 def test_slices_called_abnormal_are_marked_by_colour_and_by_shape(an_analysis: Analysis, a_figure: Figure) -> None:
-    curve, called = (line(a_figure.axes[0], label) for label in ("probability", "called abnormal"))
+    curve, called = (line(a_figure.axes[0], label) for label in ("probability", "like COVID-19"))
     positive = [entry for entry in an_analysis.slices if entry.positive]
     assert len(positive) > 5
     np.testing.assert_allclose(called.get_xdata(), [entry.position_mm for entry in positive])

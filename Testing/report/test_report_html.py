@@ -200,10 +200,10 @@ CORONAL_LIKE = {"shape": (60, 20, 60), "spacing_xyz_mm": (4.0, 12.0, 4.0)}
     ("arrays", "says"),
     [
         ({"opacity": False}, "the slice with the largest localization, since no opacity was found"),
-        ({"opacity": False, "localization": False}, "none is called abnormal"),
+        ({"opacity": False, "localization": False}, "none is called like COVID-19"),
         ({"lungs": (), "opacity": False, "localization": False}, "neither lungs nor opacities were found"),
         ({"lungs": (1,)}, "the slice with the largest area of opacity"),
-        ({"lungs": (2,), "localization": False}, "none is called abnormal"),
+        ({"lungs": (2,), "localization": False}, "none is called like COVID-19"),
         ({"shape": (4, 48, 48), "spacing_xyz_mm": (6.0, 6.0, 60.0)}, "the slice with the largest area of opacity"),
         (CORONAL_LIKE, "the slice with the largest area of opacity"),
         ({"shape": (2, 16, 16), "spacing_xyz_mm": (0.5, 0.5, 0.5)}, "Three planes"),

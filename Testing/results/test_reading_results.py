@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from analysis_maker import make_analysis
 
-from CovidCTLib.analysis import Analysis
+from CovidCTLib.analysis import Analysis, Measurement
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.measures.slice_table import measure_slices
@@ -66,6 +66,24 @@ def test_everything_that_was_written_comes_back(folder, analysis):
     assert analysis_record(found) == analysis_record(analysis)
     assert found.options == analysis.options
     assert has_ct(found)
+
+
+@pytest.mark.parametrize("effusion", [None, 12.0])
+def test_results_of_before_effusion_was_looked_for_are_read(tmp_path, effusion):
+    analysis = make_analysis()
+    reason = "the network does not predict pleural effusion yet" if effusion is None else None
+    entry = Measurement("both_lungs", "pleural_effusion_volume_ml", effusion, "ml", reason)
+    write_results(replace(analysis, measures=(*analysis.measures, entry)), tmp_path / "old", report=False, scan=True)
+    path = tmp_path / "old" / "analysis.json"
+    record = json.loads(path.read_text())
+    del record["case"]["judged_on"]
+    for row in record["slices"]:
+        del row["effusion_area_mm2"]
+    path.write_text(json.dumps(record))
+    found = read_analysis(tmp_path / "old")
+    assert found.case.judged_on == ""
+    assert {entry.effusion_area_mm2 for entry in found.slices} == {None}
+    assert found.axial.effusion_known is (effusion is not None)
 
 
 def test_what_comes_back_can_be_written_again(folder, tmp_path):

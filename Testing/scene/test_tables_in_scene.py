@@ -57,7 +57,7 @@ def test_the_columns_that_a_clinician_wants_come_first(nodes):
     assert titles_of(nodes.slices)[:10] == [
         "slice",
         "position (mm)",
-        "positive (1 yes, 0 no)",
+        "like COVID-19 (1 yes, 0 no)",
         "probability (%)",
         "opacity (%)",
         "opacity (cm²)",
