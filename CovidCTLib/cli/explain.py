@@ -1,4 +1,4 @@
-"""``covidct explain``: why the slice classifier calls slices abnormal, each explanation put to the test."""
+"""``covidct explain``: why the slice classifier calls slices like COVID-19, each explanation put to the test."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _EXPLAINING = (0.425, 0.95)
 """Parts of the whole way; the analysis ends at 0.85 of its own."""
 
 _DESCRIPTION = """\
-Explain why the slice classifier calls slices of a chest CT abnormal. For each slice: the CT, the lung crop that the
-network sees, Grad-CAM at 14 x 14, at 28 x 28 and fused, LIME's regions for and against, the opacities of the U-Net, and
-a test of each explanation: what it names is replaced by healthy lung, and the classifier is asked again. An explanation
-that explains nothing is told as such. The results appear in a new folder:
+Explain why the slice classifier calls slices of a chest CT like COVID-19. For each slice: the CT, the lung crop that
+the network sees, Grad-CAM at 14 x 14, at 28 x 28 and fused, LIME's regions for and against, the opacities of the U-Net,
+and a test of each explanation: what it names is replaced by healthy lung, and the classifier is asked again. An
+explanation that explains nothing is told as such. The results appear in a new folder:
 
   explanation.html    pictures, tables and sentences; open it in a browser
   explanation.pdf     the same on pages of A4, with --pdf
@@ -53,7 +53,7 @@ examples:
 
 def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
-    parser = add_command(commands, "explain", "explain why slices are called abnormal", _DESCRIPTION, _EPILOG)
+    parser = add_command(commands, "explain", "explain why slices are called like COVID-19", _DESCRIPTION, _EPILOG)
     parser.add_argument(
         "input", metavar="CT", help="DICOM folder, DICOMDIR or ZIP archive of it; or NIfTI, NRRD or MetaImage file"
     )
@@ -76,8 +76,8 @@ def add_parser(commands: Commands) -> None:
         "--worst",
         type=int,
         metavar="K",
-        help="how many of the worst slices: among those called abnormal, the largest area of opacity first, then the "
-        "highest probability (default: 3)",
+        help="how many of the worst slices: among those called like COVID-19, the largest area of opacity first, then "
+        "the highest probability (default: 3)",
     )
     parser.add_argument(
         "--results",

@@ -1,4 +1,4 @@
-"""Why the slice classifier calls a slice abnormal: Grad-CAM, LIME and the opacities, each put to the test."""
+"""Why the slice classifier calls a slice like COVID-19: Grad-CAM, LIME and the opacities, each put to the test."""
 
 from CovidCTLib.explanation.explain import DEFAULT_SAMPLES, DEFAULT_WORST, explain_slices
 from CovidCTLib.explanation.found import Explanation, HidingTest, SliceExplanation

@@ -88,8 +88,9 @@ def choose_slices(analysis: Analysis, slices: Sequence[int] | None, worst: int =
     slices
         Numbers of slices as in ``slices.csv``; None takes the worst.
     worst
-        How many of the worst, at least 1: of the slices called abnormal, or of all if none is, those with the largest
-        area of opacity, then the most probable, some millimetres apart. Without such a slice, the most probable one.
+        How many of the worst, at least 1: of the slices called like COVID-19, or of all if none is, those with the
+        largest area of opacity, then the most probable, some millimetres apart. Without such a slice, the most
+        probable one.
 
     Raises
     ------
@@ -105,12 +106,12 @@ def choose_slices(analysis: Analysis, slices: Sequence[int] | None, worst: int =
             "be judged. Choose a chest CT."
         )
     if slices is None:
-        # A verdict "normal" has no evidence that could be hidden, however large the opacity is.
+        # A verdict "not like COVID-19" has no evidence that could be hidden, however large the opacity is.
         shown = worst_slices([entry for entry in judged if entry.positive] or judged, worst)
         if shown:
             return tuple((entry, _why(entry, rank)) for rank, entry in enumerate(shown, start=1))
         most = max(judged, key=lambda entry: entry.probability or 0.0)
-        return ((most, "the most probable slice, since none shows opacity or is called abnormal"),)
+        return ((most, "the most probable slice, since none shows opacity or is called like COVID-19"),)
     check_slice_numbers(slices, len(analysis.slices))
     chosen = tuple((analysis.slices[number], "chosen by number") for number in dict.fromkeys(slices))
     without = [str(entry.index) for entry, _ in chosen if entry.probability is None]
@@ -127,7 +128,7 @@ def choose_slices(analysis: Analysis, slices: Sequence[int] | None, worst: int =
 def _why(entry: SliceMeasures, rank: int) -> str:
     """Say why a slice is among the worst."""
     place = "" if rank == 1 else f"number {rank} by "
-    among = "called abnormal" if entry.positive else "none of which is called abnormal"
+    among = "called like COVID-19" if entry.positive else "none of which is called like COVID-19"
     if opacity_area_mm2(entry) > 0:
         return f"{place}largest area of opacity among slices {among}"
     return f"{place}highest probability among slices {among}, without opacity"
@@ -144,7 +145,7 @@ def explain_slices(
     progress: ProgressCallback | None = None,
     cancelled: CancelCheck | None = None,
 ) -> Explanation:
-    """Explain why the slice classifier calls slices abnormal, and test each explanation by hiding what it names.
+    """Explain why the slice classifier calls slices like COVID-19, and test each explanation by hiding what it names.
 
     Parameters
     ----------

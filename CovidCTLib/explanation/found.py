@@ -67,7 +67,7 @@ class Superpixels:
     segments
         int, shape ``(size, size)`` of the network's grid: 0 outside the lungs, superpixels from 1.
     weights
-        float64, one a superpixel: what its presence adds to the log odds of "abnormal".
+        float64, one a superpixel: what its presence adds to the log odds of "like COVID-19".
     fit
         Weighted coefficient of determination of LIME's linear model, at most 1: how well the weights tell what the
         classifier says when superpixels are hidden.
@@ -101,7 +101,7 @@ class SliceExplanation:
     regions
         bool: what each method names, inside the lungs.
     against
-        bool: what LIME says speaks against abnormality.
+        bool: what LIME says speaks against that.
     tests
         One a method.
     """

@@ -42,7 +42,7 @@ MIN_HEALTHY_SHARE = 0.05
 """Share of a slice's lung without opacity from which its median stands for healthy lung; less is rims of opacities."""
 
 LogOdds = Callable[[NDArray[np.float32]], NDArray[np.float64]]
-"""Takes images ``(n, size, size)`` in [0, 1] and gives the classifier's log odds of "abnormal", ``(n,)``."""
+"""Takes images ``(n, size, size)`` in [0, 1] and gives the classifier's log odds of "like COVID-19", ``(n,)``."""
 
 
 def probability_of(log_odds: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -132,13 +132,13 @@ def judge(
     Parameters
     ----------
     positive
-        Whether the classifier calls the slice abnormal; if not, there is nothing to explain.
+        Whether the classifier calls the slice like COVID-19; if not, there is nothing to explain.
     before, after
         Log odds before and after hiding the region.
     random
         Log odds after hiding each of the random regions, shape ``(n,)``.
     threshold
-        Probability from which, inclusive, a slice is called abnormal.
+        Probability from which, inclusive, a slice is called like COVID-19.
     share
         Share of the lung that is hidden, above 0, at most 1.
 
@@ -146,11 +146,11 @@ def judge(
     -------
     str
         ``"explains"``: the log odds fall below those of every random region, the probability falls by at least
-        `MIN_FALL`, and what is left is called normal; ``"partly"``: the first alone, or it and the second. Where some
-        random region does as much: ``"too large"``, if the probability falls by at least `MIN_FALL`, but the region
-        takes more than `LARGEST_TESTED_SHARE` of the lung; ``"unclear"``, if it falls by at least `MIN_FALL`, and by as
-        much more than by hiding random regions on average. ``"nothing"``: none of these; ``"not abnormal"``: the slice
-        is normal.
+        `MIN_FALL`, and what is left is called not like COVID-19; ``"partly"``: the first alone, or it and the second.
+        Where some random region does as much: ``"too large"``, if the probability falls by at least `MIN_FALL`, but the
+        region takes more than `LARGEST_TESTED_SHARE` of the lung; ``"unclear"``, if it falls by at least `MIN_FALL`,
+        and by as much more than by hiding random regions on average. ``"nothing"``: none of these; ``"not abnormal"``:
+        the slice is not like COVID-19.
     """
     if not positive:
         return "not abnormal"
@@ -187,7 +187,7 @@ def hide_and_see(
     healthy
         What takes the place of what is hidden, from `healthy_value`.
     positive
-        Whether the classifier calls the slice abnormal.
+        Whether the classifier calls the slice like COVID-19.
     log_odds
         The classifier.
     seed

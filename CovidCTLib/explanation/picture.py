@@ -26,7 +26,7 @@ NAMED_COLOUR = (255, 255, 255)
 """Outline of what is hidden in the test: white, which no heat map colour but the hottest comes near."""
 
 THRESHOLD_COLOUR = (86, 180, 233)
-"""The line in the chart left of which a slice is called normal: sky blue, as what speaks against the verdict."""
+"""The line in the chart left of which a slice is not like COVID-19: sky blue, as what speaks against the verdict."""
 
 PANEL_PX = (420, 340)
 """Largest width and height of a panel, in pixels."""
@@ -118,7 +118,7 @@ def make_panels(analysis: Analysis, found: SliceExplanation) -> tuple[Panel, ...
             "Probability after hiding",
             "the table below has the numbers",
             f"Chart of the hiding tests of {where}: probability before, {probability_words(found.probability)}, and "
-            "after hiding what each explanation names or random regions; slices are called abnormal from "
+            "after hiding what each explanation names or random regions; slices are called like COVID-19 from "
             f"{analysis.case.slice_threshold:.2f}.",
         )
     )
@@ -149,7 +149,7 @@ def draw_tests(found: SliceExplanation, threshold: float) -> Image.Image:
     found
         The slice.
     threshold
-        Probability from which, inclusive, a slice is called abnormal.
+        Probability from which, inclusive, a slice is called like COVID-19.
     """
     width, height = PANEL_PX
     image = Image.new("RGB", PANEL_PX, _BACK)
@@ -211,8 +211,8 @@ def _lime_panel(
         image,
         METHODS["lime"],
         f"for (orange, +) and against (blue, −); fit R² {fit:.2f}",
-        f"Axial CT, {where}, with LIME's superpixels: {shares[0]:.0f} % of the lung speak for the verdict abnormal "
-        f"(orange, plus), {shares[1]:.0f} % against it (blue, minus).",
+        f"Axial CT, {where}, with LIME's superpixels: {shares[0]:.0f} % of the lung speak for the verdict like "
+        f"COVID-19 (orange, plus), {shares[1]:.0f} % against it (blue, minus).",
     )
 
 

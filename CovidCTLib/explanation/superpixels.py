@@ -161,7 +161,7 @@ def explain_by_lime(
 
 
 def regions_for_and_against(found: Superpixels) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Give the superpixels that speak for the verdict "abnormal", and those that speak against it.
+    """Give the superpixels that speak for the verdict "like COVID-19", and those that speak against it.
 
     Returns
     -------

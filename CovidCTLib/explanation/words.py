@@ -51,17 +51,18 @@ def hiding_sentence(test: HidingTest) -> str:
         return begin + "no part of the lungs is named, so there is nothing to hide."
     if test.verdict == "not abnormal":
         return (
-            f"{begin}the classifier calls the slice normal ({before}), so there is no verdict to explain; hiding what "
-            f"is named gives {after}."
+            f"{begin}the classifier calls the slice not like COVID-19 ({before}), so there is no verdict to explain; "
+            f"hiding what is named gives {after}."
         )
     if test.verdict == "explains":
         return (
             f"{begin}hiding it lowers the probability from {before} to {after}; hiding random regions of the same area "
-            f"leaves {mean} on average and {lowest} at least. What is left is called normal: it explains the verdict."
+            f"leaves {mean} on average and {lowest} at least. What is left is called not like COVID-19: it "
+            "explains the verdict."
         )
     if test.verdict == "partly":
         little = test.after is not None and test.before - test.after < MIN_FALL
-        but = f"by less than {MIN_FALL:g}" if little else "the classifier still calls what is left abnormal"
+        but = f"by less than {MIN_FALL:g}" if little else "the classifier still calls what is left like COVID-19"
         return (
             f"{begin}hiding it lowers the probability from {before} to {after}, more than any random region of the "
             f"same area does ({lowest} at least), but {but}. It explains a part at most."
@@ -89,14 +90,14 @@ def slice_sentence(found: SliceExplanation) -> str:
     """Say in one sentence which explanations of a slice explain."""
     if not found.positive:
         return (
-            f"The classifier calls this slice normal (probability {probability_words(found.probability)}), so no "
-            "explanation can be put to the test."
+            f"The classifier calls this slice not like COVID-19 (probability {probability_words(found.probability)}), "
+            "so no explanation can be put to the test."
         )
     by_verdict = {
         verdict: [METHODS[test.method] for test in found.tests if test.verdict == verdict]
         for verdict in ("explains", "partly", "unclear", "too large", "no region")
     }
-    start = f"The classifier calls this slice abnormal (probability {probability_words(found.probability)}). "
+    start = f"The classifier calls this slice like COVID-19 (probability {probability_words(found.probability)}). "
     if by_verdict["explains"]:
         return start + f"By the hiding test, these explain it: {_listed(by_verdict['explains'])}."
     if by_verdict["partly"]:

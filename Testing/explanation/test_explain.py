@@ -123,15 +123,15 @@ def test_a_normal_slice_has_no_verdict_to_explain_whatever_hiding_does(an_analys
     models = models_that_look_at_the_opacity(an_analysis)
     (found,) = explain_slices(normal, [SLICE], samples=60, models=models).slices
     assert {test.verdict for test in found.tests} <= {"not abnormal", "no region"}
-    assert "calls this slice normal" in slice_sentence(found)
+    assert "calls this slice not like COVID-19" in slice_sentence(found)
     assert "so there is no verdict to explain; hiding what is named gives" in hiding_sentence(found.tests[0])
 
 
 def test_each_verdict_has_its_sentence(an_explanation) -> None:
     test = an_explanation.slices[0].tests[0]
     ends = {
-        "explains": "What is left is called normal: it explains the verdict.",
-        "partly": "but the classifier still calls what is left abnormal. It explains a part at most.",
+        "explains": "What is left is called not like COVID-19: it explains the verdict.",
+        "partly": "but the classifier still calls what is left like COVID-19. It explains a part at most.",
         "unclear": "It cannot be told from chance.",
         "too large": "It cannot be tested by hiding.",
         "nothing": "2 of 19 random regions of the same area do as much (0.80 on average, 0.10 at least). "
@@ -163,7 +163,7 @@ def test_the_sentence_of_a_slice_follows_its_best_explanation(an_explanation) ->
     partly = tuple(dataclasses.replace(entry, verdict="partly") for entry in found.tests)
     assert "cannot be told from chance: Grad-CAM" in slice_sentence(dataclasses.replace(found, tests=unclear))
     assert "point at a part" in slice_sentence(dataclasses.replace(found, tests=partly))
-    assert "calls this slice normal" in slice_sentence(dataclasses.replace(found, positive=False))
+    assert "calls this slice not like COVID-19" in slice_sentence(dataclasses.replace(found, positive=False))
     both = tuple(
         dataclasses.replace(entry, verdict="explains") for entry in found.tests if entry.method.startswith("grad_cam_")
     )
@@ -183,14 +183,14 @@ def test_the_worst_slices_are_chosen_with_their_reason(an_analysis) -> None:
     chosen = choose_slices(an_analysis, None, 2)
     areas = [entry.ggo_area_mm2 + entry.consolidation_area_mm2 for entry in an_analysis.slices]
     assert chosen[0][0].index == int(np.argmax(areas))
-    assert chosen[0][1] == "largest area of opacity among slices called abnormal"
-    assert chosen[1][1] == "number 2 by largest area of opacity among slices called abnormal"
+    assert chosen[0][1] == "largest area of opacity among slices called like COVID-19"
+    assert chosen[1][1] == "number 2 by largest area of opacity among slices called like COVID-19"
 
 
 def test_slices_called_normal_come_only_where_none_is_abnormal(an_analysis) -> None:
     normal = tuple(dataclasses.replace(entry, positive=False) for entry in an_analysis.slices)
     chosen = choose_slices(dataclasses.replace(an_analysis, slices=normal), None, 1)
-    assert chosen[0][1] == "largest area of opacity among slices none of which is called abnormal"
+    assert chosen[0][1] == "largest area of opacity among slices none of which is called like COVID-19"
     one = tuple(dataclasses.replace(entry, positive=entry.index == 8) for entry in an_analysis.slices)
     assert [entry.index for entry, _ in choose_slices(dataclasses.replace(an_analysis, slices=one), None, 3)] == [8]
 
@@ -198,10 +198,10 @@ def test_slices_called_normal_come_only_where_none_is_abnormal(an_analysis) -> N
 def test_without_opacity_the_most_probable_slice_is_chosen() -> None:
     healthy = make_analysis(make_arrays(opacity=False, localization=False))
     ((_, reason),) = choose_slices(healthy, None)
-    assert reason == "the most probable slice, since none shows opacity or is called abnormal"
+    assert reason == "the most probable slice, since none shows opacity or is called like COVID-19"
     positive_only = make_analysis(make_arrays(opacity=False))
     assert choose_slices(positive_only, None, 1)[0][1] == (
-        "highest probability among slices called abnormal, without opacity"
+        "highest probability among slices called like COVID-19, without opacity"
     )
 
 
@@ -369,7 +369,7 @@ def test_the_command_writes_and_says_what_it_found(stand_ins, tmp_path, capsys) 
     assert main(["explain", "ct", "-o", str(out), "--slices", "16", "--samples", "60"]) == 0
     assert {path.name for path in out.iterdir()} == {"explanation.html", "explanation.json", "slice_0016.png"}
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Slice 16 (chosen by number): The classifier calls this slice abnormal")
+    assert lines[0].startswith("Slice 16 (chosen by number): The classifier calls this slice like COVID-19")
     assert lines[-1] == f"Page: {out / 'explanation.html'}"
 
 

@@ -65,7 +65,7 @@ def test_random_regions_have_the_area_and_stay_in_the_lungs(lungs: np.ndarray) -
 
 
 def verdict_of(positive: bool, before: float, after: float, random: list[float], share: float = 0.1) -> str:
-    """The verdict, for a classifier that calls a slice abnormal from a probability of one half."""
+    """The verdict, for a classifier that calls a slice like COVID-19 from a probability of one half."""
     return judge(positive, before, after, np.array(random), threshold=0.5, share=share)
 
 
@@ -74,7 +74,7 @@ def verdict_of(positive: bool, before: float, after: float, random: list[float],
     [
         (True, 3.0, -3.0, 2.0, "explains"),
         (True, 9.0, 6.0, 8.0, "partly"),
-        # Still called abnormal: the threshold's log odds are 0.
+        # Still called like COVID-19: the threshold's log odds are 0.
         (True, 3.0, 1e-6, 2.0, "partly"),
         (True, 3.0, -1e-6, 2.0, "explains"),
         (True, 3.0, 2.5, 2.0, "nothing"),
