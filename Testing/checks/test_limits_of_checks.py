@@ -14,6 +14,7 @@ from CovidCTLib.checks.intensities import check_clipping, check_hounsfield, chec
 from CovidCTLib.checks.sample import SAMPLE_SIDE_PX, SAMPLE_SLICES, Sample, take_sample
 from CovidCTLib.checks.whole_scan import check_scan
 from CovidCTLib.errors import Notice, QualityError
+from CovidCTLib.framing import Body
 from CovidCTLib.geometry import OBLIQUE_TOLERANCE_DEG, CanonicalGrid, Geometry
 from CovidCTLib.hu import NETWORK_HIGH_HU
 
@@ -84,7 +85,7 @@ def test_limits_that_the_page_tells_among_what_is_measured():
 def sample_of(counts: dict[int, int], voxels: float = 1.0) -> Sample:
     """A sample of values, each so many times; from -1024 HU on."""
     values = np.repeat(np.array(list(counts), np.int16), list(counts.values()))
-    return Sample(values[None, None], np.bincount(values.astype(np.int32) + 1024, minlength=2048), voxels)
+    return Sample(values[None, None], np.bincount(values.astype(np.int32) + 1024, minlength=2048), voxels, (1, 1, 1))
 
 
 def test_counts_and_shares_of_a_sample_have_an_inclusive_low_and_an_exclusive_high_end():
@@ -252,8 +253,19 @@ def test_steps_are_told_above_five_hu_where_voxels_enough_were_seen(step, each, 
 @pytest.mark.parametrize(("voxels", "told"), [(5, False), (6, True)])
 def test_metal_is_told_above_half_a_ml(voxels, told):
     sample = sample_of({2499: 1000, 2500: voxels}, voxels=10.0)
-    found = check_metal(sample, 0.01)
+    found = check_metal(sample, 0.01, body_of(True, sample.hu.shape))
     assert [notice.value for notice in found] == ([0.6] if told else [])
+
+
+def body_of(inside: bool, shape: tuple[int, int, int]) -> Body:
+    """A body that is everywhere, or nowhere."""
+    mask = np.full(shape, inside)
+    return Body(mask, mask, (1, 1, 1), shape)
+
+
+def test_metal_beside_the_body_is_not_told():
+    sample = sample_of({2499: 1000, 2500: 60}, voxels=10.0)
+    assert check_metal(sample, 0.01, body_of(False, sample.hu.shape)) == ()
 
 
 @pytest.mark.parametrize(("sd", "told"), [(97.0, False), (103.0, True)])

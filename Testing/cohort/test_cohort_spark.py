@@ -202,6 +202,7 @@ def test_an_error_of_the_run_comes_from_the_worker_to_the_driver(tmp_path, monke
         yield context_of(1)
 
     monkeypatch.setattr(spark, "_session", session)
+    monkeypatch.setattr(spark, "_require_library", lambda context: None)
     monkeypatch.setattr(spark, "_collected", lambda *arguments: [answer])
     with pytest.raises(OptionsError, match="of the form module:function was expected"):
         list(spark.measure_on_spark([task], work, "spark://somewhere:7077"))

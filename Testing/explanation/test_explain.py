@@ -279,7 +279,7 @@ def test_without_lime_the_rest_is_there_with_a_remark(an_analysis, monkeypatch, 
     assert "lime" not in outcomes_of(explanation.slices[0])
     assert explanation.slices[0].superpixels is None
     write_explanation(explanation, tmp_path / "out")
-    assert "pip install" in (tmp_path / "out" / "explanation.html").read_text(encoding="utf-8")
+    assert "LIME was left out." in (tmp_path / "out" / "explanation.html").read_text(encoding="utf-8")
     record = json.loads((tmp_path / "out" / "explanation.json").read_text(encoding="utf-8"))
     assert record["remarks"][0].startswith("LIME was left out.")
     assert record["slices"][0]["lime"] is None
@@ -389,7 +389,7 @@ def test_the_command_takes_finished_results(stand_ins, monkeypatch, an_analysis,
     assert told[0] == told[1]
     capsys.readouterr()
     assert main(["explain", "ct", "-o", str(tmp_path / "third"), "--results", str(tmp_path / "none")]) == 1
-    assert "A result folder of covidct analyze was expected" in capsys.readouterr().err
+    assert "A folder of results was expected" in capsys.readouterr().err
 
 
 def test_the_command_puts_the_page_on_paper_too(stand_ins, tmp_path, capsys) -> None:

@@ -30,7 +30,7 @@ def take(walk):
         panel.ui.inputVolumeSelector.setCurrentNode(node)
         walk.rest()
         walk.step("the chosen study is in the views", red.GetBackgroundVolumeID() == node.GetID())
-        walk.step(f"{node.GetName()} is analyzed", analyze(walk, panel))
+        walk.step(f"{node.GetName()} is analyzed", analyze(walk, panel) and panel.ui.resultsWidget.visible)
     panel.ui.followUpSection.collapsed = False
     walk.until(lambda: panel.controller._loading is None)
     walk.rest(1.0)
