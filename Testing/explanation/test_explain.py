@@ -385,7 +385,9 @@ def test_the_command_takes_finished_results(stand_ins, monkeypatch, an_analysis,
     monkeypatch.setattr(pipeline, "analyze", never)
     words = ["--slices", "16", "--samples", "60", "--results", str(tmp_path / "done")]
     assert main(["explain", "ct", "-o", str(second), *words]) == 0
-    told = [json.loads((folder / "explanation.json").read_text())["slices"] for folder in (first, second)]
+    told = [
+        json.loads((folder / "explanation.json").read_text(encoding="utf-8"))["slices"] for folder in (first, second)
+    ]
     assert told[0] == told[1]
     capsys.readouterr()
     assert main(["explain", "ct", "-o", str(tmp_path / "third"), "--results", str(tmp_path / "none")]) == 1
