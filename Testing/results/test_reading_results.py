@@ -363,7 +363,7 @@ def test_a_labelmap_may_be_missing(folder, analysis):
 def test_a_segmentation_that_does_not_say_where_it_lies_is_of_another_program(folder, before, after):
     path = folder / "segmentation.seg.nrrd"
     path.write_bytes(path.read_bytes().replace(before, after, 1))
-    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as covidct analyze wrote it"):
+    with pytest.raises(InputError, match=r"segmentation.seg.nrrd must be as CovidCT wrote it"):
         read_analysis(folder)
 
 
