@@ -80,7 +80,7 @@ class Panel:
         for window in (*WINDOWS, READING_WINDOW):
             button, limits = self.windowButton(window.name), {"l": window.level_hu, "w": window.width_hu}
             button.toolTip = _("Window: level {l:g}, width {w:g} HU.").format(**limits)
-            button.text = _("{name} (W {w:g} L {l:g})").format(name=button.text, **limits)
+            button.text = _("{name}\nW {w:g} L {l:g}").format(name=button.text, **limits)
         for widget in (ui.progressLabel, ui.progressBar, ui.messageLabel, ui.showFolderButton):
             widget.visible = False
         prepareTable(ui.lungTable)

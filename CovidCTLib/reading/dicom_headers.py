@@ -65,9 +65,10 @@ _TAGS = [*(Tag(keyword) for keyword in _KEYWORDS), _PHILIPS_PIXELS]
 _PHASES = ("TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase", "TriggerTime", "AcquisitionTime")
 """What tells phases of one series apart, in this order."""
 
-MAP_TYPES = frozenset({"OD", "MGML", "MG/ML", "MG/CC", "MG/CM3", "Z_EFF", "ED", "EDW", "PCT", "IODINE", "WATER"})
-"""RescaleType of values that are no HU (DICOM PS3.3, C.11.1.1.2, and makers' own): maps of density, iodine, water, ...
-What is none of them may be anything that somebody typed, and the values may be HU."""
+MAP_TYPES = frozenset({"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"})
+MAP_TYPE_PARTS = ("MG", "IOD", "WATER", "FAT", "CALCIUM", "DENS", "EFF", "RHO", "PERCENT", "%", "1/CM")
+"""RescaleType of values that are no HU: DICOM's terms (PS3.3, C.11.1.1.2), and what makers' own hold: maps of density,
+iodine, water, ... What is none of them may be anything that somebody typed, and the values may be HU."""
 
 SECONDARY_CAPTURE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.7{ending}" for ending in ("", ".1", ".2", ".3", ".4"))
 """Secondary Capture, single and multi-frame: what converters write that know no other class."""
@@ -355,7 +356,8 @@ def _kind(dataset: HeaderValues, image_type: Any) -> Kind:
         return "localizer"
     if words & PICTURE_WORDS:
         return "picture"
-    if str(dataset.get("RescaleType") or "").strip().upper() in MAP_TYPES or words & MATERIAL_WORDS:
+    rescaled = str(dataset.get("RescaleType") or "").strip().upper()
+    if rescaled in MAP_TYPES or any(part in rescaled for part in MAP_TYPE_PARTS) or words & MATERIAL_WORDS:
         return "map"
     return "derived" if "DERIVED" in words else "original"
 

@@ -73,9 +73,9 @@ def test_values_beside_the_padding_range_stay():
 def test_a_padding_range_given_backwards_is_the_same_range(dtype):
     stored = np.array([[389, 390, 395, 400, 401]], dtype)
     for padding in ((390, 400), (400, 390)):
-        hu, extremes = stored_to_hu(stored, intercept=-500, padding=padding)
-        np.testing.assert_array_equal(hu, [[-111, -1024, -1024, -1024, -99]])
-        assert extremes == (-111, -99)
+        hu, extremes = stored_to_hu(stored, intercept=-1400, padding=padding)
+        np.testing.assert_array_equal(hu, [[-1011, -1024, -1024, -1024, -999]])
+        assert extremes == (-1011, -999)
 
 
 def test_a_slice_of_nothing_but_padding_has_no_extremes():

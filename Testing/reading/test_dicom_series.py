@@ -119,6 +119,8 @@ def test_localizers_derived_and_dose_images_of_a_series_are_left_out(tmp_path):
         ),
         ({"SamplesPerPixel": 3}, "holds only colour pictures"),
         ({"RescaleType": "MGML"}, "holds only a map of a material or density"),
+        ({"RescaleType": "mg/cm3 iodine"}, "holds only a map of a material or density"),
+        ({"RescaleType": "Z_EFF"}, "holds only a map of a material or density"),
         ({"image_type": ("DERIVED", "PRIMARY", "AXIAL", "MAT_SPECIFIC")}, "holds only a map of a material or density"),
     ],
 )
