@@ -247,5 +247,9 @@ def save_network(network: torch.nn.Module, card: ModelCard, folder: Path, bits: 
 
 
 def _becomes_half(name: str, value: torch.Tensor) -> bool:
-    """Whether a tensor is written in half precision; scales may lie below its smallest numbers."""
-    return value.is_floating_point() and not name.endswith(SCALE)
+    """Whether a tensor is written in half precision.
+
+    Scales may lie below its smallest numbers, and variances of normalization, which are squares, above its highest:
+    those of a network that started from photographs on a scale of 0 to 255 do.
+    """
+    return value.is_floating_point() and not name.endswith((SCALE, "running_var"))
