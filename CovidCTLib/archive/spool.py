@@ -232,9 +232,9 @@ class Spool:
         jobs = []
         for _, key in sorted(rested):
             home = self.folder / INCOMING / key
-            known = self._known_instances(key)
+            earlier_instances = self._known_instances(key)
             for path in list(home.iterdir()):
-                if path.stem in known:
+                if path.stem in earlier_instances:
                     path.unlink()
             if not any(home.iterdir()):
                 with contextlib.suppress(OSError):
@@ -255,12 +255,12 @@ class Spool:
 
     def _known_instances(self, key: str) -> frozenset[str]:
         """Instances of earlier jobs of a study."""
-        known: set[str] = set()
+        instances: set[str] = set()
         for path in (self.folder / DONE).glob(f"*-{key}.json"):
-            known.update(json.loads(path.read_text(encoding="utf-8"))["instances"])
+            instances.update(json.loads(path.read_text(encoding="utf-8"))["instances"])
         for path in (self.folder / WORK).glob(f"*-{key}/{IMAGES}/*"):
-            known.add(path.stem)
-        return frozenset(known)
+            instances.add(path.stem)
+        return frozenset(instances)
 
     def jobs(self) -> list[Job]:
         """Studies at work, in their order."""

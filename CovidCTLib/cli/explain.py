@@ -182,10 +182,12 @@ def summary_lines(explanation: Explanation, output: Path, *, pdf: bool = False) 
         Whether there is a PDF of the page to point to.
     """
     from CovidCTLib.explanation.output import PAGE_FILE
-    from CovidCTLib.explanation.words import slice_sentence
+    from CovidCTLib.explanation.sentences import slice_sentence
     from CovidCTLib.report.page import pdf_beside
 
     page = output / PAGE_FILE
-    lines = [f"Slice {found.index} ({found.reason}): {slice_sentence(found)}" for found in explanation.slices]
+    lines = [
+        f"Slice {explained.index} ({explained.reason}): {slice_sentence(explained)}" for explained in explanation.slices
+    ]
     lines += [f"Note: {remark}" for remark in explanation.remarks]
     return [*lines, f"Page: {page}", *([f"PDF: {pdf_beside(page)}"] if pdf else [])]

@@ -90,13 +90,13 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         check_output_folder(args.output)
     client = _client(args)
-    found = client.find(question)
+    studies = client.find(question)
     if args.output is None:
-        _list(found)
+        _list(studies)
         return 0
-    if args.take is None and len(found) > 1:
-        _list(found)
-    study = choose(found, args.take)
+    if args.take is None and len(studies) > 1:
+        _list(studies)
+    study = choose(studies, args.take)
     count = fetch(client, study, args.output)
     say(f"Study:         {args.output} ({count} images and other objects, with the patient's data)")
     return 0
@@ -130,12 +130,12 @@ def _client(args: argparse.Namespace) -> ArchiveClient:
     return DimseClient(archive, Node(check_title(args.title), args.host, check_port(args.port), tls), args.way)
 
 
-def _list(found: list[FoundStudy]) -> None:
+def _list(studies: list[FoundStudy]) -> None:
     """Show what was found: date, kinds, number of images and description, which may name the patient's disease."""
-    if not found:
+    if not studies:
         say("No study fits.")
         return
-    for number, study in enumerate(found, start=1):
+    for number, study in enumerate(studies, start=1):
         count = "" if study.images is None else f"{study.images} images"
         say(f"{number:>3}  {study.date or 'no date':<10}  {'/'.join(study.modalities) or '?':<12}  {count:<12}  "
             f"{study.description}".rstrip())  # fmt: skip

@@ -238,12 +238,12 @@ def _tell_references(volume: PhotoVolume, args: argparse.Namespace) -> None:
         say(f"References:    air {air:g}, fat {fat:g} in all slices")
     for record in reversed(volume.records):
         called = _called(record.source.number, record.source.name, args)
-        found = record.references
-        if found is None:
+        references = record.references
+        if references is None:
             say(f"covidct: warning: {called} was left out: {record.reason}", sys.stderr)
             continue
-        values = f"air {found.air:.1f}, fat {found.fat:.1f}"
-        if found.doubts:
-            say(f"covidct: warning: {called}: {values}: doubtful: {'; '.join(found.doubts)}", sys.stderr)
+        values = f"air {references.air:.1f}, fat {references.fat:.1f}"
+        if references.doubts:
+            say(f"covidct: warning: {called}: {values}: doubtful: {'; '.join(references.doubts)}", sys.stderr)
         elif len(pairs) > 1 and not args.quiet:
             say(f"{called.capitalize()}: {values}")

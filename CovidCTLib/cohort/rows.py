@@ -254,11 +254,11 @@ def gather_rows(out: Path, rows: Iterable[CohortRow], without: Collection[str] =
     """
     file = out / ROWS_FOLDER / GATHERED_FILE
     new = {row.id: row for row in rows}
-    known = {row.id: row for row in _read(file)}
-    known.update(new)
+    gathered = {row.id: row for row in _read(file)}
+    gathered.update(new)
     for name in without:
-        known.pop(name, None)
-    _write(file, [known[name] for name in sorted(known)])
+        gathered.pop(name, None)
+    _write(file, [gathered[name] for name in sorted(gathered)])
     try:
         for name in (*new, *without):
             row_file(out, name).unlink(missing_ok=True)

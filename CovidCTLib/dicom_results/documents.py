@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from CovidCTLib import __version__
-from CovidCTLib.dicom_results.identity import uid_of
+from CovidCTLib.dicom_results.reproducible_uids import uid_of
 from CovidCTLib.dicom_results.study import (
     MAKER,
     MODEL_NAME,
@@ -82,14 +82,14 @@ def make_key_pictures(study: Study) -> Iterator[Dataset]:
     import highdicom as hd
 
     axial = study.analysis.axial
-    place, box = worst_place(study.analysis), lung_box(axial)
+    worst, box = worst_place(study.analysis), lung_box(axial)
     uid, series_number, _ = study.series_of("OT")
     number = 0
     for overlay, words in _OVERLAYS:
         for name in PLANES:
             number += 1
             image = _with_line(
-                paint(cut(axial, name, place.along(name), box), overlay, *PICTURE_PX),
+                paint(cut(axial, name, worst.along(name), box), overlay, *PICTURE_PX),
                 f"CovidCT: {name}, {words}. Research only, unverified.",
             )
             made = hd.sc.SCImage(

@@ -205,8 +205,8 @@ def call_case(image: LabelledImage, case: TrainingCase, store: ModelStore) -> De
     status, reason = _standing(case, diseased, decision.reason)
     wrong = 0.0 if share is None or diseased is None else (case_limit - share if diseased else share - case_limit)
     words = f"{count_of(decision.positive_slices, 'slices')} of {decision.lung_slices} called positive"
-    known = {True: "COVID-19", False: "no COVID-19", None: "not known"}[diseased]
-    example = _example(image, int(probability.argmax()), wrong, f"{known}; {words}; its most suspicious slice")
+    truth = {True: "COVID-19", False: "no COVID-19", None: "not known"}[diseased]
+    example = _example(image, int(probability.argmax()), wrong, f"{truth}; {words}; its most suspicious slice")
     return Decided(values, undefined, calls, (example,) if status == "judged" else (), status, reason)
 
 
@@ -242,21 +242,21 @@ def _percent(called: NDArray[np.bool_]) -> float | None:
 
 def _slice_example(image: LabelledImage, k: int, probability: float, abnormal: bool, limit: float) -> Example:
     """A slice that was called wrongly; the worse, the further from the threshold."""
-    known, called = ("abnormal", "not called") if abnormal else ("normal", "called")
-    caption = f"{known}, {called}: probability {probability:.2f}, threshold {limit:.2f}"
+    truth, called = ("abnormal", "not called") if abnormal else ("normal", "called")
+    caption = f"{truth}, {called}: probability {probability:.2f}, threshold {limit:.2f}"
     return _example(image, k, abs(probability - limit), caption)
 
 
 def _example(image: LabelledImage, k: int, badness: float, caption: str) -> Example:
     """A slice with the true opacities, where they are known."""
     truth = (image.opacities[k] > 0) & (image.opacities[k] != UNKNOWN)
-    known = bool((image.opacities[k] != UNKNOWN).any())
+    labelled = bool((image.opacities[k] != UNKNOWN).any())
     return Example(
         badness,
         f"{image.name}, slice {k}",
         caption,
         np.array(image.hu[k]),
-        Contours(truth if known else None),
+        Contours(truth if labelled else None),
         (image.spacing_zyx_mm[1], image.spacing_zyx_mm[2]),
     )
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from CovidCTLib.analysis import Analysis, AxialArrays, CancelCheck, Progress, ProgressCallback, SliceMeasures
 from CovidCTLib.errors import CancelledError, CovidCTError, InputError, OptionsError, QualityError
-from CovidCTLib.explanation.found import Explanation, Method, SliceExplanation
 from CovidCTLib.explanation.hiding import LogOdds, healthy_value, hide_and_see, named_region
+from CovidCTLib.explanation.slice_explanation import Explanation, Method, SliceExplanation
 from CovidCTLib.explanation.superpixels import check_lime, explain_by_lime, regions_for_and_against
 from CovidCTLib.framing import Frame, lung_frame
 from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
@@ -127,11 +127,11 @@ def choose_slices(analysis: Analysis, slices: Sequence[int] | None, worst: int =
 
 def _why(entry: SliceMeasures, rank: int) -> str:
     """Say why a slice is among the worst."""
-    place = "" if rank == 1 else f"number {rank} by "
+    rank_words = "" if rank == 1 else f"number {rank} by "
     among = "called like COVID-19" if entry.positive else "none of which is called like COVID-19"
     if opacity_area_mm2(entry) > 0:
-        return f"{place}largest area of opacity among slices {among}"
-    return f"{place}highest probability among slices {among}, without opacity"
+        return f"{rank_words}largest area of opacity among slices {among}"
+    return f"{rank_words}highest probability among slices {among}, without opacity"
 
 
 def explain_slices(

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import CovidCTError
-from CovidCTLib.explanation.found import Superpixels
 from CovidCTLib.explanation.hiding import LogOdds
+from CovidCTLib.explanation.slice_explanation import Superpixels
 
 SUPERPIXEL_AREA = 320
 """Pixels of a superpixel on the network's grid: about 18 x 18, which is 25 mm in a frame of 300 mm: a subsegment, and
@@ -82,7 +82,7 @@ def lung_superpixels(image: NDArray[np.float32], lungs: NDArray[np.bool_]) -> ND
 
     pixels = int(np.count_nonzero(lungs))
     count = max(MIN_SUPERPIXELS, round(pixels / SUPERPIXEL_AREA))
-    found = slic(
+    segments = slic(
         image.astype(np.float64),
         n_segments=count,
         compactness=COMPACTNESS,
@@ -91,7 +91,7 @@ def lung_superpixels(image: NDArray[np.float32], lungs: NDArray[np.bool_]) -> ND
         start_label=1,
         channel_axis=None,
     )
-    return np.asarray(relabel_sequential(np.where(lungs, found, 0))[0], dtype=np.int_)
+    return np.asarray(relabel_sequential(np.where(lungs, segments, 0))[0], dtype=np.int_)
 
 
 def explain_by_lime(
@@ -160,7 +160,7 @@ def explain_by_lime(
     return Superpixels(segments, weights, float(answer.score))
 
 
-def regions_for_and_against(found: Superpixels) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def regions_for_and_against(superpixels: Superpixels) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Give the superpixels that speak for the verdict "like COVID-19", and those that speak against it.
 
     Returns
@@ -168,9 +168,11 @@ def regions_for_and_against(found: Superpixels) -> tuple[NDArray[np.bool_], NDAr
     for_it, against_it
         bool, shape of the segments. Superpixels whose weight is at least `NAMED_SHARE` of the largest absolute one.
     """
-    largest = float(np.abs(found.weights).max(initial=0.0))
-    level = np.concatenate([[0.0], found.weights])
+    largest = float(np.abs(superpixels.weights).max(initial=0.0))
+    level = np.concatenate([[0.0], superpixels.weights])
     if largest <= 0:
-        nothing = np.zeros(found.segments.shape, dtype=bool)
+        nothing = np.zeros(superpixels.segments.shape, dtype=bool)
         return nothing, nothing.copy()
-    return (level >= NAMED_SHARE * largest)[found.segments], (level <= -NAMED_SHARE * largest)[found.segments]
+    return (level >= NAMED_SHARE * largest)[superpixels.segments], (level <= -NAMED_SHARE * largest)[
+        superpixels.segments
+    ]

@@ -57,9 +57,9 @@ def read_initial(path: Path) -> dict[str, torch.Tensor]:
         finite.
     """
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
+        what = "a folder" if path.is_dir() else "nothing"
         raise ModelError(
-            f"--init must name a file of weights, but {found} is at {path.name!r}. Correct the path; the weights of a "
+            f"--init must name a file of weights, but {what} is at {path.name!r}. Correct the path; the weights of a "
             "bundle are its models/model.pt."
         )
     try:

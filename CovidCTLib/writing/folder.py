@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from CovidCTLib.errors import OutputError
-from CovidCTLib.writing.exchange import exchange
+from CovidCTLib.writing.exchange_folders import exchange
 
 TEMPORARY_PREFIX = ".covidct-partial-"
 """Start of the name of a temporary folder; computer, process and a random part follow."""

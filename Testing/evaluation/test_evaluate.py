@@ -109,8 +109,8 @@ def test_false_opacities_in_a_normal_ct_are_shown(opacities: Evaluation) -> None
     (example,) = opacities.worst["normal control"]
     assert example.caption.endswith("voxels found of the whole case, none of them true")
     assert example.badness > 1
-    assert example.contours.found is not None
-    assert example.contours.found.any()
+    assert example.contours.predicted is not None
+    assert example.contours.predicted.any()
 
 
 def test_opacities_in_volumes_and_calibrated_pictures_stay_in_the_lungs(folder: TrainingFolder) -> None:

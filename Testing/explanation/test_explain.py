@@ -30,11 +30,11 @@ from CovidCTLib.cli.main import main
 from CovidCTLib.errors import CancelledError, InputError, OptionsError, OutputError, QualityError
 from CovidCTLib.explanation import explain_slices, write_explanation
 from CovidCTLib.explanation.explain import check_numbers, choose_slices
-from CovidCTLib.explanation.found import METHODS
 from CovidCTLib.explanation.hiding import probability_of
 from CovidCTLib.explanation.output import picture_file
 from CovidCTLib.explanation.picture import make_panels
-from CovidCTLib.explanation.words import hiding_sentence, probability_words, slice_sentence
+from CovidCTLib.explanation.sentences import hiding_sentence, probability_words, slice_sentence
+from CovidCTLib.explanation.slice_explanation import METHODS
 from CovidCTLib.hu import scale_for_network
 from CovidCTLib.results import write_results
 from CovidCTLib.results.reading import CT_NOT_STORED

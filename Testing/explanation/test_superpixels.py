@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from CovidCTLib.errors import CovidCTError
-from CovidCTLib.explanation.found import Superpixels
+from CovidCTLib.explanation.slice_explanation import Superpixels
 from CovidCTLib.explanation.superpixels import (
     MIN_SUPERPIXELS,
     SUPERPIXEL_AREA,
