@@ -144,26 +144,6 @@ def associate(entity: Any, archive: Node, roles: Sequence[Any] = (), handlers: S
     raise ArchiveAwayError(f"The archive at {address} cannot be reached. Check host and port, and that it runs.")
 
 
-def echo(archive: Node, own_title: str) -> None:
-    """Ask an archive whether it is there (C-ECHO).
-
-    Raises
-    ------
-    ArchiveAwayError
-        If it is not, or rejects us.
-    """
-    from pynetdicom import AE
-    from pynetdicom.sop_class import Verification
-
-    entity = AE(ae_title=own_title)
-    entity.add_requested_context(Verification)
-    association = associate(entity, archive)
-    status = association.send_c_echo()
-    association.release()
-    if not status or status.Status != 0x0000:
-        raise ArchiveAwayError("The archive was expected to answer C-ECHO, but did not. Check its title and log.")
-
-
 def _send_one(association: Any, file: Path) -> SendOutcome:
     try:
         # A path, not a data set: large objects go from the disk in parts.

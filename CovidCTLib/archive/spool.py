@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from CovidCTLib.errors import OutputError
+from CovidCTLib.writing.folder import push_folder_to_disk, push_to_disk
 
 INCOMING, WORK, DONE, REFUSED = "incoming", "work", "done", "refused"
 IMAGES, RESULTS, SENT = "images", "results", "sent"
@@ -153,7 +154,7 @@ class Spool:
         return shutil.disk_usage(self.folder).free
 
     def store(self, study: str, instance: str, parts: tuple[bytes, ...], *, image: bool) -> bool:
-        """Store what was received.
+        """Store what was received; on return it is on the disk, and outlives a failure of the power.
 
         Parameters
         ----------
@@ -179,18 +180,26 @@ class Spool:
         target = home / f"{name}{'.dcm' if image else '.other'}"
         if target.exists():
             os.utime(home)
+            # The sender that was first may not have got this far.
+            push_folder_to_disk(home)
             return False
         part = self.folder / INCOMING / f"{secrets.token_hex(8)}{_PART}"
         try:
             with part.open("wb") as file:
                 for piece in parts if image else ():
                     file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
             while True:
+                new = not home.is_dir()
                 home.mkdir(exist_ok=True, mode=0o700)
                 # The study may be taken to work between the two lines; then it begins anew.
                 with contextlib.suppress(FileNotFoundError):
                     part.rename(target)
+                    push_folder_to_disk(home)
                     break
+            if new:
+                push_folder_to_disk(home.parent)
         except OSError:
             part.unlink(missing_ok=True)
             raise
@@ -289,6 +298,7 @@ class Spool:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         yield part
+        push_to_disk(part)
         part.rename(job.results)
 
     def note(self, job: Job, **facts: Any) -> None:
@@ -373,3 +383,4 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+    push_folder_to_disk(path.parent)

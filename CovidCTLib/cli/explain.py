@@ -34,15 +34,14 @@ _EXPLAINING = (0.425, 0.95)
 _DESCRIPTION = """\
 Explain why the slice classifier calls slices of a chest CT like COVID-19. For each slice: the CT, the lung crop that
 the network sees, Grad-CAM at 14 x 14, at 28 x 28 and fused, LIME's regions for and against, the opacities of the U-Net,
-and a test of each explanation: what it names is replaced by healthy lung, and the classifier is asked again. An
-explanation that explains nothing is told as such. The results appear in a new folder:
+and a test of each explanation: what it names is replaced by healthy lung, and the classifier is asked again. Where
+this changes nothing, the page says that the explanation does not explain the verdict. The results appear in a new
+folder:
 
   explanation.html    pictures, tables and sentences; open it in a browser
   explanation.pdf     the same on pages of A4, with --pdf
   slice_NNNN.png      the pictures of each slice in one
-  explanation.json    all numbers, for programs
-
-LIME needs the package 'lime' (pip install 'covidct[explain]'); without it the rest is made."""
+  explanation.json    all numbers, for programs"""
 
 _EPILOG = """\
 examples:
@@ -189,5 +188,4 @@ def summary_lines(explanation: Explanation, output: Path, *, pdf: bool = False) 
     lines = [
         f"Slice {explained.index} ({explained.reason}): {slice_sentence(explained)}" for explained in explanation.slices
     ]
-    lines += [f"Note: {remark}" for remark in explanation.remarks]
     return [*lines, f"Page: {page}", *([f"PDF: {pdf_beside(page)}"] if pdf else [])]

@@ -24,7 +24,7 @@ class Measured:
     Parameters
     ----------
     values
-        By the names of `CovidCTLib.cohort.rows.MEASURED_COLUMNS`.
+        By the names of the columns of `CovidCTLib.cohort.rows.CohortRow`, from ``lung_volume_ml`` to ``notices``.
     write
         Writes the scan's results into an existing empty folder.
     """

@@ -31,9 +31,8 @@ from CovidCTLib.report.planes import PLANES, cut, lung_box, worst_place
 from CovidCTLib.scan import SourceSeries
 
 PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
-CAPTURE_CLASS = "1.2.840.10008.5.1.4.1.1.7"
 TEXT_CLASS = "1.2.840.10008.5.1.4.1.1.88.11"
-"""Encapsulated PDF, Secondary Capture Image and Basic Text SR Storage (DICOM PS3.4, table B.5-1)."""
+"""Encapsulated PDF and Basic Text SR Storage (DICOM PS3.4, table B.5-1)."""
 
 PICTURE_PX = (768, 640)
 """Largest width and height of a key picture, in pixels."""

@@ -85,7 +85,6 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
         "seed": explanation.seed,
         "lime_samples": explanation.samples,
         "slice_threshold": analysis.case.slice_threshold,
-        "remarks": list(explanation.remarks),
         "methods": dict(METHODS),
         "limits": {
             "named_level": hiding.NAMED_LEVEL,
@@ -113,9 +112,7 @@ def _slice(explanation: Explanation, explained: SliceExplanation) -> dict[str, A
         "sentence": slice_sentence(explained),
         "picture": picture_file(explained.index),
         "largest_in_lungs": {method: float(heat[explained.lungs].max()) for method, heat in explained.maps.items()},
-        "lime": None
-        if lime is None
-        else {
+        "lime": {
             "superpixels": len(lime.weights),
             "weights": [float(weight) for weight in np.round(lime.weights, 6)],
             "fit": lime.fit,

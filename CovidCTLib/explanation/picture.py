@@ -63,7 +63,7 @@ def make_panels(analysis: Analysis, explained: SliceExplanation) -> tuple[Panel,
     Returns
     -------
     tuple of Panel
-        CT, lung crop, opacities, Grad-CAM at 14, at 28 and fused, LIME where there is one, all in the radiological
+        CT, lung crop, opacities, Grad-CAM at 14, at 28 and fused, LIME, all in the radiological
         convention with side markers and, where the spacing is known, a scale bar; then the chart of the hiding tests.
     """
     axial = analysis.axial
@@ -111,8 +111,7 @@ def make_panels(analysis: Analysis, explained: SliceExplanation) -> tuple[Panel,
                 f"in the lungs; a white outline holds the {share[method]:.1f} % of the lung that it names.",
             )
         )
-    if explained.superpixels is not None:
-        panels.append(_lime_panel(plane, explained, where, in_plane))
+    panels.append(_lime_panel(plane, explained, where, in_plane))
     panels.append(
         Panel(
             draw_tests(explained, analysis.case.slice_threshold),
@@ -211,13 +210,12 @@ def _lime_panel(
         (explained.regions["lime"], FOR_COLOUR, "+"),
     ):
         _sign(image, _outline(image, in_plane(region), colour), sign)
-    fit = explained.superpixels.fit if explained.superpixels is not None else 0.0
     lung = int(np.count_nonzero(explained.lungs))
     shares = [100 * int(np.count_nonzero(region)) / lung for region in (explained.regions["lime"], explained.against)]
     return Panel(
         image,
         METHODS["lime"],
-        f"for (orange, +) and against (blue, −); fit R² {fit:.2f}",
+        f"for (orange, +) and against (blue, −); fit R² {explained.superpixels.fit:.2f}",
         f"Axial CT, {where}, with LIME's superpixels: {shares[0]:.0f} % of the lung speak for the verdict like "
         f"COVID-19 (orange, plus), {shares[1]:.0f} % against it (blue, minus).",
     )

@@ -33,7 +33,6 @@ MOST_BAR_SHARE = 0.45
 """Bars take at most this share from each side, so that something is left."""
 
 First = Literal["head", "feet"]
-FIRST: tuple[First, ...] = ("head", "feet")
 
 Box = tuple[int, int, int, int]
 """First row (inclusive), last row (exclusive), first and last column of a part of a picture."""

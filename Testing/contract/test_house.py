@@ -184,7 +184,7 @@ ANALYSIS = ("batch", "checks", "explanation", "followup", "lungs", "measures", "
 ANALYSIS += ("report", "results", "slices", "pipeline.py")
 """Parts of the library that work in Slicer."""
 
-OPTIONAL = {"lime": "an explanation goes without", "plutoprint": "a PDF is asked for, and then installed"}
+OPTIONAL = {"plutoprint": "a PDF is asked for, and then installed"}
 """Packages that these parts import where they are there."""
 
 
