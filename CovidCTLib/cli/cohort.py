@@ -13,6 +13,7 @@ from CovidCTLib.cli.arguments import (
     add_display_arguments,
     add_engine_arguments,
     add_grid_arguments,
+    add_output_argument,
     add_pdf_argument,
     check_pdf,
     finite_number,
@@ -69,9 +70,7 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "cohort", "analyze thousands of CTs, here or on Spark", _DESCRIPTION, _EPILOG)
     parser.add_argument("source", metavar="SOURCE", help="folder, URL or manifest; or: summary OUT, classifier OUT")
     parser.add_argument("folder", metavar="OUT", nargs="?", help="output folder of a run, after summary or classifier")
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", help="folder for the results: new, empty, or of a run to be continued"
-    )
+    add_output_argument(parser, "folder for the results: new, empty, or of a run to be continued", required=False)
     parser.add_argument(
         "--measures",
         choices=("all", "fast"),

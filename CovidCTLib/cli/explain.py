@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.analyze import CANCELLED
 from CovidCTLib.cli.arguments import (
+    NEW_FOLDER,
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_output_argument,
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
@@ -56,13 +58,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "input", metavar="CT", help="DICOM folder, DICOMDIR or ZIP archive of it; or NIfTI, NRRD or MetaImage file"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        required=True,
-        help="folder for the results; it must be empty or not exist yet",
-    )
+    add_output_argument(parser, NEW_FOLDER)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--slices",

@@ -12,9 +12,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.arguments import (
+    NEW_FOLDER,
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_output_argument,
     add_pdf_argument,
     check_pdf,
     models_from,
@@ -66,9 +68,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "followup", "compare studies of one patient over time", _DESCRIPTION, _EPILOG)
     parser.add_argument("studies", metavar="STUDY", nargs="+", help="folder of results, or a CT")
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help="folder for the results; must be empty or not exist yet"
-    )
+    add_output_argument(parser, NEW_FOLDER)
     parser.add_argument(
         "--dates", metavar="D", nargs="+", help="date of each study in the order given, YYYY-MM-DD; '-' for its own"
     )

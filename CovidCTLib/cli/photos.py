@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from CovidCTLib.cli.arguments import add_command, finite_number
+from CovidCTLib.cli.arguments import add_command, add_output_argument, finite_number
 from CovidCTLib.cli.progress import say
 from CovidCTLib.errors import OptionsError
 
@@ -49,7 +49,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "photos", "make a CT volume of pictures of slices", _DESCRIPTION, _EPILOG)
     parser.add_argument("folder", metavar="FOLDER", help="folder of pictures; folders in it are not searched")
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help=f"volume to write, ending in {ENDING}")
+    add_output_argument(parser, f"volume to write, ending in {ENDING}")
     group = parser.add_argument_group("references (exactly one way)")
     group.add_argument(
         "--air",
