@@ -7,15 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from CovidCTLib.errors import CovidCTError, TrainingDataError
-from CovidCTLib.evaluation.decisions import (
-    Curves,
-    SliceCalls,
-    call_case,
-    call_slices,
-    case_figures,
-    case_notice,
-    slice_figures,
-)
+from CovidCTLib.evaluation.decision_figures import Curves, case_figures, case_notice, slice_figures
+from CovidCTLib.evaluation.decisions import SliceCalls, call_case, call_slices
 from CovidCTLib.evaluation.examples import Example, WorstExamples
 from CovidCTLib.evaluation.figures import NO_LUNGS, SEEN_REASON, TWIN_REASON, Figure, Row, TaskName, judged
 from CovidCTLib.evaluation.judges import Judge, choose_judge, has_seen

@@ -11,7 +11,8 @@ from stand_ins import figure, make_card, make_judge, value, write_clean_volume, 
 from training_folder import write_training_folder, write_volume
 
 from CovidCTLib.errors import CovidCTError, ModelError, TrainingDataError
-from CovidCTLib.evaluation.decisions import case_figures, check_thresholds
+from CovidCTLib.evaluation.decision_figures import case_figures
+from CovidCTLib.evaluation.decisions import check_thresholds
 from CovidCTLib.evaluation.evaluate import Evaluation, evaluate
 from CovidCTLib.evaluation.figures import Row
 from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
