@@ -45,13 +45,13 @@ _NAMED = 5
 """Failed rows that a notice names."""
 
 SLICES_NOTICE = (
-    "Whether a model saw a patient is told by the names and the checksums of slices in its card: a case that was "
+    "A model counts as having seen a patient by the names and the checksums of slices in its card: a case that was "
     "trained on under another name and with other pixels, such as resampled ones, counts as unseen here."
 )
 
 NAMES_NOTICE = (
-    "Whether a model saw a patient is told by the names alone where its card has no checksums of slices ({models}): a "
-    "case that was trained on under another name counts as unseen there."
+    "A model counts as having seen a patient by the names alone where its card has no checksums of slices ({models}): "
+    "a case that was trained on under another name counts as unseen there."
 )
 
 KINDS_NOTICE = (

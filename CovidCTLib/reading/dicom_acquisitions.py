@@ -172,7 +172,7 @@ def acquisition_at_each_place(
     if left > max(MAX_ODD_IMAGES, MAX_ODD_SHARE * len(alike[0])):
         return None
     kept, (dropped,) = _once_at_each_place(alike[0], normal, lambda _, __: True, "with other pixels")
-    text = f"{dropped.text} Which of two is right cannot be told; look at the pictures."
+    text = f"{dropped.text} Which of the two is right is not known; look at the pictures."
     return kept, (Notice("doubled-slices-differ", text, value=dropped.value, unit=dropped.unit),)
 
 
