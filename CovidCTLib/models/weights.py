@@ -63,9 +63,9 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     entries = state.items() if isinstance(state, dict) else ()
     wrong = [name for name, value in entries if not isinstance(name, str) or not is_plain(value)]
     if not entries or wrong:
-        found = f"{type(state).__name__} whose entry {str(wrong[0])[:40]!r} is none" if wrong else type(state).__name__
+        kind = f"{type(state).__name__} whose entry {str(wrong[0])[:40]!r} is none" if wrong else type(state).__name__
         raise ModelError(
-            f"{path.name} must hold a state dict of tensors, but holds {found}. Give weights as CovidCT's training "
+            f"{path.name} must hold a state dict of tensors, but holds {kind}. Give weights as CovidCT's training "
             "writes them."
         )
     return state
@@ -152,11 +152,11 @@ def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
             f"There are no weights {WEIGHTS} in the bundle {folder.name}. Install CovidCT again, or complete an own "
             "bundle."
         )
-    found = file_sha256(path)
-    if found != card.sha256:
+    checksum = file_sha256(path)
+    if checksum != card.sha256:
         raise ModelError(
             f"The weights of {card.name} do not have the checksum of their card (expected {card.sha256[:12]}..., found "
-            f"{found[:12]}...). The file is damaged or another version: install CovidCT again, or correct sha256 in "
+            f"{checksum[:12]}...). The file is damaged or another version: install CovidCT again, or correct sha256 in "
             "the card of an own model."
         )
     network = build_foreign(card.architecture, card.name) if card.is_foreign else build_network(card.architecture)

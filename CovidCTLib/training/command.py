@@ -249,9 +249,9 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
     from CovidCTLib.errors import OptionsError
 
     for name, least in _LEAST.items():
-        found = getattr(arguments, name)
-        if found < least:
-            raise OptionsError(f"--{name.replace('_', '-')} must be at least {least}, but is {found}. Correct it.")
+        number = getattr(arguments, name)
+        if number < least:
+            raise OptionsError(f"--{name.replace('_', '-')} must be at least {least}, but is {number}. Correct it.")
     if not 0 <= arguments.seed <= _HIGHEST_SEED:
         raise OptionsError(f"--seed must lie within 0 and {_HIGHEST_SEED}, but is {arguments.seed}. Correct it.")
     if arguments.fold is not None and not 0 <= arguments.fold < arguments.folds:

@@ -42,7 +42,7 @@ def measureWords(name: str, label: str) -> str:
     label
         What it is called where it is not known here, such as a measure of a later version.
     """
-    known = {
+    names = {
         "volume_ml": _("lung volume"),
         "ggo_volume_ml": _("ground-glass opacity"),
         "consolidation_volume_ml": _("consolidation"),
@@ -64,8 +64,8 @@ def measureWords(name: str, label: str) -> str:
         "readings_difference_ml": _("opacity less localized volume"),
         "readings_dice": _("agreement of the two readings (Dice)"),
     }
-    if name in known:
-        return known[name]
+    if name in names:
+        return names[name]
     begin, inMl, inPercent = _BAND
     if name.startswith(begin) and name.endswith(inMl):
         return _("aeration: {band}").format(band=_bandWords(name.removeprefix(begin).removesuffix(inMl)))
