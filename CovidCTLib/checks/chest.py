@@ -14,8 +14,8 @@ from CovidCTLib.framing import find_body
 from CovidCTLib.hu import LOWEST_HU
 
 MIN_LUNG_VOLUME_ML = 300.0
-"""Less lung than this is no chest in view, and no adult's: sinuses, bowel gas, or the lung bases of an abdomen. Of a body
-less than `ADULT_WIDTH_MM` wide as much less is enough as its volume is less: a newborn's lungs hold 60 ml."""
+"""Less lung than this is no chest in view, and no adult's: sinuses, bowel gas, or the lung bases of an abdomen. Of a
+body less than `ADULT_WIDTH_MM` wide as much less is enough as its volume is less: a newborn's lungs hold 60 ml."""
 
 ADULT_WIDTH_MM = 300.0
 """Width of an adult's body, in mm; the narrowest in the shared CTs is 267 mm wide."""
@@ -67,8 +67,8 @@ def check_lungs(
     Raises
     ------
     QualityError
-        If there is less lung than `MIN_LUNG_VOLUME_ML` (or, without a known spacing, than `MIN_LUNG_SHARE`), or the lungs
-        have a size that nobody's have.
+        If there is less lung than `MIN_LUNG_VOLUME_ML` (or, without a known spacing, than `MIN_LUNG_SHARE`), or the
+        lungs have a size that nobody's have.
     """
     counts = np.stack([np.count_nonzero(lungs == side, axis=(1, 2)) for side in (1, 2)])
     volume_ml = float(counts.sum()) * float(np.prod(spacing_zyx_mm)) / 1000
@@ -77,9 +77,9 @@ def check_lungs(
     notices = [*_check_sides(counts, hu, lungs, spacing_zyx_mm), *(_check_size(volume_ml) if spacing_known else ())]
     ends = _check_ends(counts.sum(axis=0))
     notices += [*ends, *_check_rim(lungs, hu, int(counts.sum()))]
-    if spacing_known:
-        notices += check_lung_shape(lungs, spacing_zyx_mm, volume_ml, whole=not ends)
     if hu is not None:
+        if spacing_known:
+            notices += check_lung_shape(lungs, spacing_zyx_mm, volume_ml, whole=not ends)
         cut_at_apex = any(notice.code == "lungs-cut-at-apex" for notice in ends)
         pleura = check_pleura(hu, lungs, spacing_zyx_mm, spacing_known)
         notices += pleura

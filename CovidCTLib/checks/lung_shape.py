@@ -12,20 +12,20 @@ from CovidCTLib.framing import find_body
 from CovidCTLib.labels import LEFT, RIGHT
 
 POSSIBLE_HEIGHT_MM, USUAL_HEIGHT_MM = (40.0, 550.0), (100.0, 420.0)
-"""Refused outside the first, warned outside the second: from the lowest to the highest slice with lung, in mm, where the
-scan does not end inside the lungs. 174 to 348 mm in the shared CTs (148 mm in one whose slices are nominally spaced); a
-newborn's lungs are 60 mm high."""
+"""Refused outside the first, warned outside the second: from the lowest to the highest slice with lung, in mm, where
+the scan does not end inside the lungs. 174 to 348 mm in the shared CTs (148 mm in one whose slices are nominally
+spaced); a newborn's lungs are 60 mm high."""
 
 USUAL_HEIGHT_PER_WIDTH = (0.4, 2.0)
-"""Warned outside: that height, divided by the width of both lungs. 0.72 to 1.26 in the shared CTs with true spacing, from
-0.52 in those with a nominal one. Slices of 4 mm that the header calls 1 mm give 0.2 to 0.3."""
+"""Warned outside: that height, divided by the width of both lungs. 0.72 to 1.26 in the shared CTs with true spacing,
+from 0.52 in those with a nominal one. Slices of 4 mm that the header calls 1 mm give 0.2 to 0.3."""
 
 LARGEST_LUNGS_ML = 20_000.0
 """Refused above: nobody has lungs of twice the largest total capacity, 10 litres."""
 
 MIN_LEFTWARD_MM = -20.0
-"""Warned under: how far heart, aorta and gas of the belly lie to the left, in mm. In the shared CTs it is -24 mm to 140
-mm (-24 mm with a tumour that draws the heart over), and in 29 of 30 it is over 5 mm."""
+"""Warned under: how far heart, aorta and gas of the belly lie to the left, in mm. In the shared CTs it is 10 to 139 mm;
+mirrored, 27 of 30 lie under the limit."""
 
 _HEART_ROWS, _HEART_SLICES = (0.15, 0.45), (0.2, 0.5)
 _AORTA_ROWS, _AORTA_SLICES = (0.5, 0.68), (0.3, 0.65)
@@ -66,7 +66,6 @@ def check_lung_shape(
             round(volume_ml),
             LARGEST_LUNGS_ML,
             "ml",
-            hint=_SPACING_HINT,
         )
     if not whole:
         return ()
@@ -81,12 +80,8 @@ def check_lung_shape(
             round(height),
             low if height < low else high,
             "mm",
-            hint=_SPACING_HINT,
         )
     return tuple(_doubts(height, _extent(lungs, 2) * spacing_zyx_mm[2]))
-
-
-_SPACING_HINT = "--spacing Z Y X gives the true spacing (slices, rows, columns in mm)."
 
 
 def _extent(lungs: NDArray[np.uint8], axis: int) -> int:
@@ -143,8 +138,8 @@ def check_heart_side(
         return ()
     text = (
         f"Heart, aorta and the gas of the belly lie {-leftward:.0f} mm to the right: heart on the right side (situs "
-        "inversus, or drawn over by a disease), or the file exchanges left and right, and with them all that is said of "
-        "a side; check the orientation."
+        "inversus, or drawn over by a disease), or the file exchanges left and right. Then all that is said of a side "
+        "is of the other one; check the orientation."
     )
     return (Notice("heart-on-the-right", text, "warn", round(leftward), MIN_LEFTWARD_MM, "mm"),)
 
@@ -162,7 +157,7 @@ def leftward_mm(
     if not ((lungs == RIGHT).any() and (lungs == LEFT).any()):
         return None
     both = lungs > 0
-    z, y = (_ends(both.any(axis=axes)) for axes in ((1, 2), (0, 2)))
+    z, y = (_ends(np.asarray(both.any(axis=axes))) for axes in ((1, 2), (0, 2)))
     spine = _spine(hu, lungs, z, y)
     if spine is None:
         return None

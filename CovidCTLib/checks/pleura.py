@@ -72,7 +72,7 @@ def check_pleura(
     less than 10 mm thick, or under `MIN_FREE_AIR_ML` in one piece, is not told.
     """
     voxel_ml = float(np.prod(spacing_zyx_mm)) / 1000
-    whole = {side: voxel_ml * np.count_nonzero(lungs == side) for side in NAMES}
+    whole = {side: voxel_ml * float(np.count_nonzero(lungs == side)) for side in NAMES}
     smallest = MIN_FREE_AIR_ML if spacing_known else MIN_FREE_AIR_PERCENT / 100 * sum(whole.values())
     free = _free_air_ml(hu, lungs, spacing_zyx_mm, smallest)
     notices = [_free_air(side, ml, whole, spacing_known) for side, ml in free.items()]

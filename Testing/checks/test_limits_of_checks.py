@@ -60,7 +60,11 @@ LIMITS = {
     "lung-with-little-air": (pleura.MIN_SIDES_PERCENT,),
     "blurred": (surroundings.MAX_EDGE_MM, surroundings.MAX_EDGE_PX),
     "contrast-enhanced": (surroundings.MAX_PLAIN_BLOOD_HU,),
-    "front-back-doubtful": (surroundings.MAX_FRONT_OVER_BACK_HU,),
+    "front-back-doubtful": (
+        surroundings.MAX_FRONT_OVER_BACK_HU,
+        surroundings.MAX_FRONT_OVER_BONE_HU,
+        surroundings.MAX_BACK_HU,
+    ),
     "head-feet-doubtful": (*(number for pair in surroundings.AIRWAY_LIMITS_CM2 for number in pair),),
     "readings-disagree": (agreement.DISAGREEMENT_PERCENT,),
     "readings-differ-in-thirds": (agreement.MIN_DICE,),
