@@ -303,6 +303,20 @@ def test_noise_is_the_standard_deviation_in_even_soft_tissue(sd, told):
     assert check_noise(hu - 60, (2.0, 2.0, 2.0)) == ()
 
 
+def test_noise_beside_the_body_is_not_counted():
+    # A quiet body in the left half, a noisy cushion of water in the right one.
+    pattern = np.where(np.indices((64, 64)).sum(axis=0) % 2, 150, -150)
+    plane = np.where(np.arange(64) < 32, 50, 60 + pattern)
+    hu = plane.astype(np.int16)[None].repeat(20, axis=0)
+    trunk = np.zeros((20, 32, 32), bool)
+    trunk[:, :, :16] = True
+    body = Body(trunk, trunk, (1, 2, 2), hu.shape)
+    assert check_noise(hu, (2.0, 2.0, 2.0), body) == ()
+    # The other way round, the noise is that of the body, however quiet the cushion is.
+    assert len(check_noise(hu, (2.0, 2.0, 2.0), Body(~trunk, ~trunk, (1, 2, 2), hu.shape))) == 1
+    assert len(check_noise(hu[:, :, ::-1], (2.0, 2.0, 2.0), body)) == 1
+
+
 def test_blocks_of_noise_are_six_mm_large_and_four_pixels_at_least():
     # A stripe pattern of a period of 8 pixels is noise in blocks of 8 and more, and half of it in blocks of 4.
     hu = np.where(np.arange(96) % 8 < 4, 200, -80).astype(np.int16) * np.ones((12, 96, 1), np.int16)
