@@ -160,7 +160,8 @@ def _small_shifts(sample: Sample) -> tuple[Notice, ...]:
             Notice(
                 "no-true-air",
                 f"In the whole picture air lies near {lowest:.0f} HU instead of -1000, so the HU are shifted or were "
-                f"clipped. The volume of emphysema (under {AERATION_BANDS[0].high_hu:.0f} HU) and mean HU are in doubt.",
+                f"clipped. The volume of emphysema (under {AERATION_BANDS[0].high_hu:.0f} HU) and mean HU are in "
+                "doubt.",
                 "warn",
                 lowest,
                 MAX_LOWEST_AIR_HU,
