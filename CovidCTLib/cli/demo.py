@@ -36,8 +36,8 @@ COMPARED = (
 """Name for people, key of the phantom's volumes, region and measure."""
 
 DRAWN = (
-    "This chest is drawn, not scanned, with the texture, edges and HU of real opacities. The networks learned from scanned",
-    "chests only; on it they usually come within 2 % of the lungs, 15 % of the ground glass, 25 % of the consolidation.",
+    "This chest is drawn, not scanned, with texture, edges and HU as in real opacities. Networks that learned from",
+    "scanned chests usually come within 2 % of its lungs, 15 % of its ground glass and 25 % of its consolidation.",
 )
 """What a reader of the comparison must know."""
 
