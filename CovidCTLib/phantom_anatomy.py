@@ -1,7 +1,8 @@
 """The shapes inside the chest phantom, each with a closed form of its volume: lungs, opacities, and a tree of vessels.
 
 Each lung is half an ellipsoid, shaped by shears (which keep its volume) into a crescent with a domed base and a
-leaning apex, and cut by a ball for the heart. Opacities are balls, either whole or cut by the pleura.
+leaning apex, and cut by a ball for the heart. Opacities are balls, either whole or cut by the pleura, with a ball of
+consolidation in the middle of some.
 
 Coordinates are LPS in mm: x to the patient's left, y to the back, z to the head. The lowest possible point of the
 lungs is at z = 0, the spine at x = 0. Inside a lung, *unit coordinates* are (outward, y, z) divided by the semi-axes.
@@ -133,28 +134,36 @@ LEFT_LUNG = Lung(LEFT, 1, (50, 87, 218), 87, (46, 62, -18), (-1.02, -0.50, 0), 0
 
 @dataclass(frozen=True)
 class Patch:
-    """An opacity at the pleura: a ball in the unit coordinates of a lung, which the pleura may cut.
+    """An opacity at the pleura: a ball of ground glass in the unit coordinates of a lung, which the pleura may cut.
 
     Parameters
     ----------
     lung
         The lung that it lies in.
-    kind
-        `OPACITY_GGO` or `OPACITY_CONSOLIDATION`.
     centre, radius
         Of the ball, in unit coordinates (outward, back, up).
+    core
+        Radius of the consolidation in its middle, in unit coordinates; 0 for none.
     """
 
     lung: Lung
-    kind: int
     centre: tuple[float, float, float]
     radius: float
+    core: float = 0.0
+
+    def _ml(self, radius: float) -> float:
+        unit = lens_volume(radius, float(np.linalg.norm(self.centre))) if radius > 0 else 0.0
+        return float(unit * np.prod(self.lung.semi_axes) / 1000)
 
     @property
     def volume_ml(self) -> float:
-        """Volume inside the lung, in ml."""
-        unit = lens_volume(self.radius, float(np.linalg.norm(self.centre)))
-        return float(unit * np.prod(self.lung.semi_axes) / 1000)
+        """Volume inside the lung, the core included, in ml."""
+        return self._ml(self.radius)
+
+    @property
+    def core_ml(self) -> float:
+        """Volume of the core inside the lung, in ml."""
+        return self._ml(self.core)
 
 
 @dataclass(frozen=True)
@@ -180,18 +189,17 @@ class Focus:
 
 
 PATCHES = (
-    Patch(RIGHT_LUNG, OPACITY_GGO, (0.42, 0.78, 0.37), 0.34),
-    Patch(RIGHT_LUNG, OPACITY_CONSOLIDATION, (-0.18, 0.95, 0.21), 0.19),
-    Patch(LEFT_LUNG, OPACITY_GGO, (0.70, 0.58, 0.42), 0.31),
-    Patch(LEFT_LUNG, OPACITY_GGO, (0.55, -0.55, 0.52), 0.21),
-    Patch(LEFT_LUNG, OPACITY_CONSOLIDATION, (0.10, 0.97, 0.18), 0.16),
+    Patch(RIGHT_LUNG, (0.34, 0.74, 0.43), 0.40, 0.25),
+    Patch(LEFT_LUNG, (0.44, 0.70, 0.42), 0.38, 0.24),
+    Patch(LEFT_LUNG, (0.55, -0.55, 0.52), 0.21),
 )
 FOCI = (
-    Focus(RIGHT_LUNG, (0.10, -0.25, 0.55), 17.0, 9.0),
-    Focus(RIGHT_LUNG, (0.30, 0.10, 0.75), 13.0),
-    Focus(LEFT_LUNG, (0.10, 0.20, 0.62), 15.0, 9.0),
-    Focus(LEFT_LUNG, (0.35, 0.05, 0.22), 14.0),
+    Focus(RIGHT_LUNG, (0.05, -0.20, 0.62), 20.0, 11.0),
+    Focus(RIGHT_LUNG, (0.40, -0.50, 0.40), 14.0),
+    Focus(LEFT_LUNG, (0.10, 0.10, 0.74), 16.0),
 )
+"""Peripheral and basal patches, the larger ones with a dense core, as in the shared masks: there, most of an opacity
+lies in one or two pieces of 25 to 500 ml, and consolidation in one of 50 to 150 ml with ground glass around it."""
 
 
 def _ball_ml(radius_mm: float) -> float:
@@ -213,9 +221,9 @@ def exact_volumes_ml(diseased: bool) -> Mapping[str, float]:
     """
     right, left, ggo, consolidation = RIGHT_LUNG.volume_ml, LEFT_LUNG.volume_ml, 0.0, 0.0
     if diseased:
-        ggo = sum(p.volume_ml for p in PATCHES if p.kind == OPACITY_GGO)
+        ggo = sum(p.volume_ml - p.core_ml for p in PATCHES)
         ggo += sum(_ball_ml(f.radius_mm) - _ball_ml(f.core_mm) for f in FOCI)
-        consolidation = sum(p.volume_ml for p in PATCHES if p.kind == OPACITY_CONSOLIDATION)
+        consolidation = sum(p.core_ml for p in PATCHES)
         consolidation += sum(_ball_ml(f.core_mm) for f in FOCI)
     return MappingProxyType(
         {
@@ -259,8 +267,10 @@ def lesion_surfaces(
     if diseased:
         for patch in (p for p in PATCHES if p.lung is lung):
             p, q, r = patch.centre
-            ball = np.sqrt((u - p) ** 2 + (v - q) ** 2 + (w - r) ** 2) - patch.radius
-            np.minimum(fields[patch.kind], ball, out=fields[patch.kind])
+            away = np.sqrt((u - p) ** 2 + (v - q) ** 2 + (w - r) ** 2)
+            for kind, radius in ((OPACITY_GGO, patch.radius), (OPACITY_CONSOLIDATION, patch.core)):
+                if radius > 0:
+                    np.minimum(fields[kind], away - radius, out=fields[kind])
         scale = float(np.cbrt(np.prod(lung.semi_axes)))
         for focus in (f for f in FOCI if f.lung is lung):
             centre = lung.to_mm(np.array([focus.centre]))[0]
@@ -271,6 +281,29 @@ def lesion_surfaces(
                 core = ((away - focus.core_mm) / scale).astype(np.float32)
                 np.minimum(fields[OPACITY_CONSOLIDATION], core, out=fields[OPACITY_CONSOLIDATION])
     return fields[OPACITY_GGO], fields[OPACITY_CONSOLIDATION]
+
+
+def air_bronchograms(lung: Lung) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Give the airways that stay open in the consolidations of a lung.
+
+    Returns
+    -------
+    list of tuple
+        Segments: start and end, each of shape ``(3,)``, (z, y, x) in mm, inside the cores of its patches. They come
+        from the hilum and fork.
+    """
+    segments = []
+    for patch in (p for p in PATCHES if p.lung is lung and p.core > 0):
+        middle = np.array(patch.centre)
+        inward = np.array(lung.hilum) - middle
+        inward *= patch.core / np.linalg.norm(inward)
+        fork = middle + 0.15 * inward
+        for end in ((0.0, 0.1, 0.75), (-0.3, 0.2, -0.7), (-0.6, -0.4, 0.2), (0.2, 0.55, 0.1)):
+            points = lung.to_mm(np.stack([fork, middle + patch.core * np.array(end)]))
+            segments.append((points[0], points[1]))
+        points = lung.to_mm(np.stack([middle + 0.85 * inward, fork]))
+        segments.append((points[0], points[1]))
+    return segments
 
 
 def vessel_tree(

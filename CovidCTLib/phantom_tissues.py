@@ -69,6 +69,30 @@ def distance_mm(surface: Field, spacing: tuple[float, float, float]) -> Field:
     return surface / np.maximum(slope, 1e-6)
 
 
+def faded(surface: Field, spacing: tuple[float, float, float], width_mm: float, ragged_mm: Field) -> Field:
+    """Estimate how much of an opacity is in each voxel, 0 to 1: half on its surface, and a ramp across it.
+
+    Parameters
+    ----------
+    surface
+        Implicit surface of the opacity.
+    spacing
+        Voxel spacing (z, y, x), in mm.
+    width_mm
+        Width of the ramp, at least that of a voxel, in mm.
+    ragged_mm
+        How far the edge lies off at each voxel, in mm; on average 0, so that the opacity keeps its volume.
+    """
+    near = surface < 0.5 * float(np.max(surface))
+    if not near.any():
+        return np.zeros_like(surface)
+    box = tuple(slice(int(places.min()), int(places.max()) + 1) for places in np.nonzero(near))
+    distance = distance_mm(surface[box], spacing) + ragged_mm[box]
+    share = np.zeros_like(surface)
+    share[box] = np.clip(0.5 - distance / max(width_mm, min(spacing)), 0, 1)
+    return share
+
+
 def paint(hu: Field, share: Field, value: float | Field) -> None:
     """Mix a value into an array in place, by the share that it covers."""
     hu += share * (value - hu)

@@ -99,12 +99,37 @@ def test_tissues_have_their_usual_hu(phantom):
     hu, lungs, opacities = phantom.scan.hu, phantom.lungs, phantom.opacities
     inside = ndimage.binary_erosion(lungs > 0, iterations=3)
     assert -900 < np.median(hu[inside & (opacities == 0)]) < -820
-    assert -700 < np.median(hu[opacities == 1]) < -550
-    assert 0 < np.median(hu[opacities == 2]) < 60
+    # As in the shared masks: ground glass of -422 to -579 HU on average, consolidation of -101 to -233 HU, both ragged.
+    assert -600 < np.mean(hu[opacities == 1]) < -550
+    assert 100 < np.std(hu[opacities == 1]) < 145
+    assert -235 < np.mean(hu[opacities == 2]) < -150
+    assert 100 < np.std(hu[opacities == 2]) < 165
     assert np.percentile(hu, 99.9) > 200  # bone
     assert hu.min() >= -1024
     vessels = inside & (opacities == 0) & (hu >= -500)
     assert 0.01 < np.count_nonzero(vessels) / np.count_nonzero(inside) < 0.12
+
+
+def test_vessels_go_on_through_ground_glass_and_airways_stay_open_in_consolidation(phantom):
+    hu, opacities = phantom.scan.hu, phantom.opacities
+    ground_glass = ndimage.binary_erosion(opacities == 1, iterations=2)
+    assert 0.005 < np.mean(hu[ground_glass] > -250) < 0.1
+    cores = ndimage.binary_erosion(opacities == 2, iterations=2)
+    # Air of the bronchi, drawn with 2.8 mm at most in pixels of 1.4 mm, and nothing else is that thin.
+    assert 0.002 < np.mean(hu[cores] < -550) < 0.05
+
+
+def test_an_opacity_fades_and_its_half_height_lies_on_its_true_surface(small_phantom):
+    quiet = make_chest_phantom((120, 192, 192), (2.5, 1.9, 1.9), noise_hu=0)
+    inside = ndimage.binary_erosion(quiet.lungs > 0, iterations=4)
+    depth = ndimage.distance_transform_edt(quiet.opacities > 0, sampling=(2.5, 1.9, 1.9))
+    away = ndimage.distance_transform_edt(quiet.opacities == 0, sampling=(2.5, 1.9, 1.9))
+    hu = quiet.scan.hu.astype(float)
+    vessels = hu > -300
+    rings = [inside & ~vessels & ring for ring in ((depth > 0) & (depth <= 2), (away > 0) & (away <= 2), away > 8)]
+    just_in, just_out, lung = (float(np.median(hu[ring])) for ring in rings)
+    assert lung + 60 < just_out < just_in - 40
+    assert just_in < -560
 
 
 def test_the_trachea_is_air_outside_the_lungs(phantom):

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from CovidCTLib import Analysis, Options, Scan, analyze, read_scan
 from CovidCTLib.analysis import Progress
+from CovidCTLib.cli.demo import COMPARED
 from CovidCTLib.errors import CancelledError, InputError, QualityError
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.models.store import ModelStore
@@ -46,6 +47,15 @@ def test_phantom_opacities_are_found(phantom: Phantom, phantom_analysis: Analysi
     assert _dice(phantom_analysis.opacities > 0, phantom.opacities > 0) > 0.5
     flagged = "readings-disagree" in [notice.code for notice in phantom_analysis.notices]
     assert flagged is not phantom_analysis.case.positive
+
+
+def test_the_demo_comes_near_the_truth_of_its_chest(models: ModelStore) -> None:
+    sample = make_chest_phantom()
+    analysis = analyze(sample.scan, models=models)
+    reach = {"right_lung": 0.02, "left_lung": 0.02, "ggo": 0.15, "consolidation": 0.25}
+    for _, key, region, measure in COMPARED:
+        assert analysis.measure(region, measure).value == pytest.approx(sample.volumes_ml[key], rel=reach[key]), key
+    assert [notice.code for notice in analysis.notices if notice.severity != "note"] == []
 
 
 def test_results_lie_on_the_scans_own_grid(phantom: Phantom, phantom_analysis: Analysis) -> None:

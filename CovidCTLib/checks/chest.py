@@ -5,13 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidCTLib.checks.lung_shape import check_heart_side, check_lung_shape
+from CovidCTLib.checks.pleura import check_pleura, what_fills
 from CovidCTLib.checks.sample import refuse
 from CovidCTLib.checks.surroundings import check_surroundings
 from CovidCTLib.errors import Notice
+from CovidCTLib.framing import find_body
 from CovidCTLib.hu import LOWEST_HU
 
 MIN_LUNG_VOLUME_ML = 300.0
-"""Less lung than this is no chest in view, and no adult's: sinuses, bowel gas, or the lung bases of an abdomen."""
+"""Less lung than this is no chest in view, and no adult's: sinuses, bowel gas, or the lung bases of an abdomen. Of a
+body less than `ADULT_WIDTH_MM` wide as much less is enough as its volume is less: a newborn's lungs hold 60 ml."""
+
+ADULT_WIDTH_MM = 300.0
+"""Width of an adult's body, in mm; the narrowest in the shared CTs is 267 mm wide."""
 
 MIN_LUNG_SHARE = 0.04
 """Share of its largest slice that an adult's lungs take at least, where no volume is known; usual are 15 to 50 %."""
@@ -29,6 +36,7 @@ CUT_LUNG_SHARE = 0.10
 """Lungs count as cut off where the scan's first or last slice shows more than this share of the largest lung area."""
 
 _RING_PX_OF_512 = 3.0
+_TURNED = frozenset({"front-back-doubtful", "head-feet-doubtful"})
 
 
 def check_lungs(
@@ -53,27 +61,47 @@ def check_lungs(
     Returns
     -------
     tuple of Notice
-        A side that is missing, lungs of an unlikely size, lungs that the scan cuts off; with ``hu`` also blurred edges,
-        contrast medium, and axes that may run the wrong way.
+        A side that is missing, lungs of an unlikely size, lungs that the scan cuts off; with ``hu`` also free air, a
+        lung with little air, blurred edges, contrast medium, and axes that may run the wrong way.
 
     Raises
     ------
     QualityError
-        If there is less lung than `MIN_LUNG_VOLUME_ML` (or, without a known spacing, than `MIN_LUNG_SHARE`).
+        If there is less lung than `MIN_LUNG_VOLUME_ML` (or, without a known spacing, than `MIN_LUNG_SHARE`), or the
+        lungs have a size that nobody's have.
     """
     counts = np.stack([np.count_nonzero(lungs == side, axis=(1, 2)) for side in (1, 2)])
     volume_ml = float(counts.sum()) * float(np.prod(spacing_zyx_mm)) / 1000
-    _check_in_view(volume_ml if spacing_known else None, float(counts.sum(axis=0).max()) / lungs[0].size)
-    notices = [*_check_sides(counts), *(_check_size(volume_ml) if spacing_known else ())]
+    smallest_ml = _smallest_lungs_ml(hu, spacing_zyx_mm) if volume_ml < MIN_LUNG_VOLUME_ML else MIN_LUNG_VOLUME_ML
+    _check_in_view(volume_ml if spacing_known else None, float(counts.sum(axis=0).max()) / lungs[0].size, smallest_ml)
+    notices = [*_check_sides(counts, hu, lungs, spacing_zyx_mm), *(_check_size(volume_ml) if spacing_known else ())]
     ends = _check_ends(counts.sum(axis=0))
     notices += [*ends, *_check_rim(lungs, hu, int(counts.sum()))]
     if hu is not None:
+        if spacing_known:
+            notices += check_lung_shape(lungs, spacing_zyx_mm, volume_ml, whole=not ends)
         cut_at_apex = any(notice.code == "lungs-cut-at-apex" for notice in ends)
-        notices += check_surroundings(hu, lungs, spacing_zyx_mm, cut_at_apex=cut_at_apex)
+        pleura = check_pleura(hu, lungs, spacing_zyx_mm, spacing_known)
+        notices += pleura
+        around = check_surroundings(hu, lungs, spacing_zyx_mm, cut_at_apex=cut_at_apex)
+        notices += around
+        # Free air and a collapsed lung push the heart over, and a file that is turned over needs to be told once.
+        if not pleura and not any(notice.code in _TURNED for notice in around):
+            notices += check_heart_side(hu, lungs, spacing_zyx_mm)
     return tuple(notices)
 
 
-def _check_in_view(volume_ml: float | None, largest_share: float) -> None:
+def _smallest_lungs_ml(hu: NDArray[np.int16] | None, spacing: tuple[float, float, float]) -> float:
+    """Give the least volume of lungs for a body of its width, in ml; that of an adult where the HU are not known."""
+    if hu is None:
+        return MIN_LUNG_VOLUME_ML
+    body = find_body(hu, spacing)
+    columns = np.flatnonzero(body.trunk.any(axis=(0, 1)))
+    width = (int(columns[-1] - columns[0]) + 1) * body.step[2] * spacing[2] if len(columns) else ADULT_WIDTH_MM
+    return MIN_LUNG_VOLUME_ML * min(1.0, width / ADULT_WIDTH_MM) ** 3
+
+
+def _check_in_view(volume_ml: float | None, largest_share: float, smallest_ml: float) -> None:
     """Refuse a scan without lungs; the volume is None where the spacing is not known."""
     if volume_ml is None:
         if largest_share < MIN_LUNG_SHARE:
@@ -86,26 +114,34 @@ def _check_in_view(volume_ml: float | None, largest_share: float) -> None:
                 100 * MIN_LUNG_SHARE,
                 "%",
             )
-    elif volume_ml < MIN_LUNG_VOLUME_ML:
+    elif volume_ml < smallest_ml:
         raise refuse(
             "no-lungs",
-            f"No lungs in view: a chest CT with at least {MIN_LUNG_VOLUME_ML:.0f} ml of lung was expected, but "
+            f"No lungs in view: a chest CT with at least {smallest_ml:.0f} ml of lung was expected, but "
             f"{volume_ml:.0f} ml were found. Give a chest CT, the whole of it, in HU.",
             round(volume_ml, 1),
-            MIN_LUNG_VOLUME_ML,
+            round(smallest_ml, 1),
             "ml",
         )
 
 
-def _check_sides(counts: NDArray[np.int_]) -> list[Notice]:
+def _check_sides(
+    counts: NDArray[np.int_],
+    hu: NDArray[np.int16] | None,
+    lungs: NDArray[np.uint8],
+    spacing: tuple[float, float, float],
+) -> list[Notice]:
     """Warn of a lung that was not found."""
-    notices = []
     right, left = (int(count) for count in counts.sum(axis=1))
+    if right and left:
+        return []
+    why = "" if hu is None or not (right or left) else " " + what_fills(hu, lungs, spacing)
+    notices = []
     if right == 0:
-        text = "No right lung was found; its measures are not available."
+        text = f"No right lung was found; its measures are not available.{why}"
         notices.append(Notice("no-right-lung", text, "warn", 0.0, None, "voxels"))
     if left == 0:
-        text = "No left lung was found; its measures are not available."
+        text = f"No left lung was found; its measures are not available.{why}"
         notices.append(Notice("no-left-lung", text, "warn", 0.0, None, "voxels"))
     return notices
 

@@ -146,8 +146,8 @@ def _small_shifts(sample: Sample) -> tuple[Notice, ...]:
         notices.append(
             Notice(
                 "hu-shifted",
-                f"Most tissue lies near {peak:.0f} HU instead of fat near -100 or muscle near 50, so the HU may be "
-                "wrong. All measures that rest on HU are in doubt.",
+                f"In the whole picture most tissue lies near {peak:.0f} HU instead of fat near -100 or muscle near "
+                "50, so the HU may be wrong. All measures that rest on HU are in doubt.",
                 "warn",
                 peak,
                 low if peak < low else high,
@@ -159,8 +159,9 @@ def _small_shifts(sample: Sample) -> tuple[Notice, ...]:
         notices.append(
             Notice(
                 "no-true-air",
-                f"Air lies near {lowest:.0f} HU instead of -1000, so the HU are shifted or were clipped. The volume of "
-                f"emphysema (under {AERATION_BANDS[0].high_hu:.0f} HU) and mean HU are in doubt.",
+                f"In the whole picture air lies near {lowest:.0f} HU instead of -1000, so the HU are shifted or were "
+                f"clipped. The volume of emphysema (under {AERATION_BANDS[0].high_hu:.0f} HU) and mean HU are in "
+                "doubt.",
                 "warn",
                 lowest,
                 MAX_LOWEST_AIR_HU,
@@ -191,7 +192,8 @@ def check_clipping(sample: Sample, highest_hu: int) -> tuple[Notice, ...]:
         notices.append(
             Notice(
                 "clipped-hu",
-                f"No voxel is above {highest_hu} HU, so the scan was clipped when it was exported: {harm}.",
+                f"No voxel is above {highest_hu} HU in the whole picture, so the scan was clipped when it was "
+                f"exported: {harm}.",
                 "warn" if highest_hu < NETWORK_HIGH_HU else "note",
                 float(highest_hu),
                 float(2 * NETWORK_HIGH_HU if highest_hu <= 2 * NETWORK_HIGH_HU else SCANNER_TOP_HU),
@@ -205,7 +207,8 @@ def check_clipping(sample: Sample, highest_hu: int) -> tuple[Notice, ...]:
         notices.append(
             Notice(
                 "coarse-hu",
-                f"HU come in steps of about {step:.0f}, as from an 8-bit source; statistics of HU are less exact.",
+                f"HU in the whole picture come in steps of about {step:.0f}, as from an 8-bit source; statistics of HU "
+                "are less exact.",
                 "note",
                 round(step, 1),
                 MAX_STEP_HU,
@@ -251,7 +254,9 @@ def _filled(body: Body) -> NDArray[np.bool_]:
     return np.stack([ndimage.binary_fill_holes(plane) for plane in body.trunk])
 
 
-def check_noise(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float]) -> tuple[Notice, ...]:
+def check_noise(
+    hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float], body: Body | None = None
+) -> tuple[Notice, ...]:
     """Measure the noise in even soft tissue.
 
     Parameters
@@ -260,6 +265,8 @@ def check_noise(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float
         Canonical axial HU, shape ``(z, y, x)``.
     spacing_zyx_mm
         Spacing in mm.
+    body
+        Of the scan: only blocks whose middle lies in it count, so that cushions and table do not; None counts all.
 
     Notes
     -----
@@ -270,17 +277,29 @@ def check_noise(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float
     rows, columns = (n // size * size for n in hu.shape[1:])
     planes = np.unique(np.linspace(0.2 * len(hu), 0.8 * len(hu), _NOISE_SLICES).astype(int))
     sums = []
-    for plane in hu[planes, :rows, :columns]:
+    inside = None if body is None else _filled(body)
+    for place, plane in zip(planes, hu[planes, :rows, :columns], strict=True):
         block = plane.astype(np.float32).reshape(rows // size, size, -1, size)
         mean = block.mean(axis=(1, 3))
         square = np.einsum("iajb,iajb->ij", block, block) / size**2
         even = (mean > _NOISE_MEAN_HU[0]) & (mean < _NOISE_MEAN_HU[1])
+        if body is not None and inside is not None:
+            z, y, x = (
+                np.minimum(index // step, length - 1)
+                for index, step, length in zip(
+                    (place, size * np.arange(mean.shape[0]) + size // 2, size * np.arange(mean.shape[1]) + size // 2),
+                    body.step,
+                    inside.shape,
+                    strict=True,
+                )
+            )
+            even &= inside[z][np.ix_(y, x)]
         sums.append(np.sqrt(np.maximum(square - mean**2, 0))[even])
     deviations = np.concatenate(sums)
     if len(deviations) < _MIN_BLOCKS or (noise := float(np.quantile(deviations, 0.25))) <= MAX_NOISE_HU:
         return ()
     text = (
-        f"The scan is very noisy: soft tissue varies by {noise:.0f} HU. Small opacities may be missed, and noise may "
-        "be taken for some."
+        f"The scan is very noisy: soft tissue of the body varies by {noise:.0f} HU. Small opacities may be missed, "
+        "and noise may be taken for some."
     )
     return (Notice("noisy", text, "warn", round(noise, 1), MAX_NOISE_HU, "HU"),)

@@ -118,8 +118,8 @@ def _jumps(planes: NDArray[np.float32], filled: NDArray[np.intp]) -> tuple[Notic
         return ()
     worst = int(jumps[np.argmax(ratio[jumps])])
     text = (
-        f"Between slices {filled[worst]} and {filled[worst + 1]} (counted from the feet, from 0) the picture changes "
-        f"{ratio[worst]:.1f} times as much as nearby"
+        f"Between slices {filled[worst]} and {filled[worst + 1]} (counted from the feet, from 0) the whole picture "
+        f"changes {ratio[worst]:.1f} times as much as nearby"
         + (f", and so at {len(jumps) - 1} other places" if len(jumps) > 1 else "")
         + ": slices are missing there, or the patient moved or breathed."
     )

@@ -63,7 +63,7 @@ def check_scan(
     notices += check_body(grid, body, spacing_known)
     if spacing_known:
         notices += check_metal(sample, grid.geometry.voxel_volume_mm3 / 1000, body)
-    notices += check_noise(hu, spacing)
+    notices += check_noise(hu, spacing, body)
     notices += check_stack(hu, spacing[0])
     return tuple(notices)
 

@@ -11,9 +11,11 @@ from CovidCTLib.cli.arguments import (
     NEW_FOLDER,
     add_command,
     add_engine_arguments,
+    add_grid_arguments,
     add_output_argument,
     add_pdf_argument,
     check_pdf,
+    grid_options,
     models_from,
     options_from,
 )
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from CovidCTLib.cli.arguments import Commands
+    from CovidCTLib.cli.arguments import Commands, GridOptions
     from CovidCTLib.comparison import ScanSlice
     from CovidCTLib.models.store import ModelStore
     from CovidCTLib.options import Options
@@ -62,6 +64,7 @@ def add_parser(commands: Commands) -> None:
         metavar=("I", "J"),
         help="slices of A and B, counted from the feet from 0 (default: the representative ones)",
     )
+    add_grid_arguments(parser.add_argument_group("how CTs are read (folders of results stay as they were read)"))
     add_pdf_argument(parser, "comparison.pdf")
     add_engine_arguments(parser)
     parser.add_argument("--quiet", action="store_true", help="show only warnings and errors")
@@ -100,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     scans = []
     for name, path in zip("AB", (args.first, args.second), strict=True):
         with _of_scan(name):
-            scans.append(_scan(path))
+            scans.append(_scan(path, grid_options(args)))
     chosen = []
     for name, scan, number in zip("AB", scans, numbers, strict=True):
         with _of_scan(name):
@@ -139,14 +142,14 @@ def _slice(
     return take_slice(scan, lungs=lungs, index=number)
 
 
-def _scan(path: str) -> tuple[Scan, NDArray[np.uint8] | None]:
+def _scan(path: str, grid: GridOptions) -> tuple[Scan, NDArray[np.uint8] | None]:
     """Read a CT, or a folder of results with its CT and lungs."""
     from CovidCTLib.results import has_ct, is_result_folder, read_analysis
 
     if not is_result_folder(path):
         from CovidCTLib.reading import read_scan
 
-        return read_scan(path), None
+        return read_scan(path, **grid), None
     analysis = read_analysis(path)
     if not has_ct(analysis):
         raise InputError(

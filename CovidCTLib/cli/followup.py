@@ -16,9 +16,11 @@ from CovidCTLib.cli.arguments import (
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_grid_arguments,
     add_output_argument,
     add_pdf_argument,
     check_pdf,
+    grid_options,
     models_from,
     options_from,
 )
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from CovidCTLib.analysis import Analysis
-    from CovidCTLib.cli.arguments import Commands
+    from CovidCTLib.cli.arguments import Commands, GridOptions
     from CovidCTLib.followup import FollowUp, Study
     from CovidCTLib.models.store import ModelStore
     from CovidCTLib.options import Options
@@ -75,6 +77,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--no-registration", action="store_true", help="only numbers: do not lay later studies on the first"
     )
+    add_grid_arguments(parser.add_argument_group("how CTs are read (folders of results stay as they were read)"))
     add_pdf_argument(parser, "followup.pdf")
     add_engine_arguments(parser)
     add_display_arguments(parser)
@@ -120,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         for position, (path, day) in enumerate(zip(args.studies, dates, strict=True)):
             span = (STUDIES_SHARE * position / len(dates), STUDIES_SHARE * (position + 1) / len(dates))
             try:
-                study = _study(path, day, salt, options, models, reporter, span)
+                study = _study(path, day, salt, grid_options(args), options, models, reporter, span)
             except (InputError, QualityError) as error:
                 left_out.append(LeftOut(position + 1, str(error)))
             else:
@@ -181,6 +184,7 @@ def _study(
     path: str,
     day: date | None,
     salt: bytes,
+    grid: GridOptions,
     options: Options,
     models: ModelStore | None,
     reporter: SilentReporter,
@@ -201,7 +205,7 @@ def _study(
         return _study_from_dicom(path, day, salt)
     from CovidCTLib.reading import read_scan
 
-    scan = read_scan(path, with_study_date=True, identified=True)
+    scan = read_scan(path, with_study_date=True, identified=True, **grid)
     patient, scan = patient_key(scan.identifiers, salt), _without_identifiers(scan)
     # Asked for before the analysis, which takes minutes.
     study_day = _required(day or stated_date(scan))

@@ -12,6 +12,8 @@ _HINTS = {
     "body-size-doubtful": _SPACING,
     "body-shape-doubtful": _SPACING,
     "pixels-not-square": _SPACING,
+    "impossible-lungs": _SPACING,
+    "lung-height-doubtful": _SPACING,
     "spacing-unknown": _SPACING,
     "spacing-assumed": _SPACING,
     "spacing-contradicts": f"{_GEOMETRY}, and {_SPACING}",

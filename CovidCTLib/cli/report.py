@@ -117,7 +117,7 @@ def _from_dicom(args: argparse.Namespace) -> int:
     check_output_folder(args.output)
     scan = None
     if args.ct is not None:
-        scan = read_scan(args.ct, series=args.series, acquisition=args.acquisition, assume_axial=args.assume_axial)
+        scan = read_scan(args.ct, series=args.series, acquisition=args.acquisition, **grid_options(args))
     analysis = read_dicom_results(args.folder, scan)
     write_results(analysis, args.output, pdf=args.pdf)
     if not args.quiet:

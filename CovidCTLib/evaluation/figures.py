@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -126,3 +126,8 @@ def few_remark(count: int) -> str:
 def judged(rows: Sequence[Row]) -> list[Row]:
     """Rows that count."""
     return [row for row in rows if row.status == "judged"]
+
+
+def value_columns(rows: Iterable[Row]) -> list[str]:
+    """Names of all values of rows, in the order in which they first appear."""
+    return list(dict.fromkeys(name for row in rows for name in row.values))

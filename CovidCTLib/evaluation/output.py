@@ -15,7 +15,7 @@ import numpy as np
 from CovidCTLib import __version__
 from CovidCTLib.evaluation.definitions import INTERVALS, label_of, quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation
-from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value
+from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value, value_columns
 from CovidCTLib.evaluation.judges import Judge
 from CovidCTLib.evaluation.published import NOT_THE_SAME_CASES, compare
 from CovidCTLib.evaluation.statistics import CONFIDENCE_PERCENT, DRAWS, SEED
@@ -100,13 +100,8 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def value_columns(evaluation: Evaluation) -> list[str]:
-    """Names of all values of the rows, in the order in which they first appear."""
-    return list(dict.fromkeys(name for row in evaluation.rows for name in row.values))
-
-
 def _names(evaluation: Evaluation) -> list[str]:
-    return list(dict.fromkeys([*(figure.name for figure in evaluation.figures), *value_columns(evaluation)]))
+    return list(dict.fromkeys([*(figure.name for figure in evaluation.figures), *value_columns(evaluation.rows)]))
 
 
 def _model(judge: Judge, task: TaskName) -> dict[str, Any]:
@@ -174,7 +169,7 @@ def _curves(evaluation: Evaluation) -> dict[str, Any]:
 
 def _write_table(path: Path, evaluation: Evaluation) -> None:
     """Write a line a row; an empty cell is undefined."""
-    columns = value_columns(evaluation)
+    columns = value_columns(evaluation.rows)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*_FIRST_COLUMNS, *columns])

@@ -8,8 +8,7 @@ from pathlib import Path
 from CovidCTLib.evaluation.definitions import INTERVALS, label_of, quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation
 from CovidCTLib.evaluation.examples import FOUND_COLOUR, TRUTH_COLOUR, draw_example
-from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value
-from CovidCTLib.evaluation.output import value_columns
+from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value, value_columns
 from CovidCTLib.evaluation.plots import draw_curves
 from CovidCTLib.evaluation.published import NOT_THE_SAME_CASES, compare
 from CovidCTLib.evaluation.statistics import BOOTSTRAP, CONFIDENCE_PERCENT, EXACT
@@ -79,7 +78,7 @@ def render_page(evaluation: Evaluation) -> str:
     str
         One HTML document with all pictures inside; it names no address and runs no script.
     """
-    columns = value_columns(evaluation)
+    columns = value_columns(evaluation.rows)
     shown = _shown_rows(evaluation)
     names = list(dict.fromkeys([*(f.name for f in evaluation.figures), *columns]))
     cards = [judge.card for judge in evaluation.judges]
@@ -118,7 +117,7 @@ def _shown_rows(evaluation: Evaluation) -> list[Row]:
     if len(evaluation.rows) <= ROWS_ON_PAGE:
         return list(evaluation.rows)
     whole = [row for row in evaluation.rows if not row.image]
-    dice = next((name for name in value_columns(evaluation) if name.endswith("_dice")), "")
+    dice = next((name for name in value_columns(evaluation.rows) if name.endswith("_dice")), "")
 
     def worst_first(row: Row) -> float:
         value = row.values.get(dice)

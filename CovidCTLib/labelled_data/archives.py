@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.labelled_data.images import UNKNOWN, LabelledImage
-from CovidCTLib.labelled_data.layout import TrainingCase
 from CovidCTLib.labelled_data.tables import one_form
+from CovidCTLib.labelled_data.training_case import TrainingCase
 from CovidCTLib.reading.plausibility import HIGHEST_AIR_HU
 
 ARCHIVE_SPACING_MM = (1.0, 1.4, 1.4)

@@ -11,8 +11,8 @@ from functools import partial
 
 from CovidCTLib.labelled_data.archives import archive_patients, read_archive
 from CovidCTLib.labelled_data.images import INFECTION, UNKNOWN, LabelledImage
-from CovidCTLib.labelled_data.layout import TrainingCase
 from CovidCTLib.labelled_data.pictures import photograph_hu, picture_patients, picture_readers
+from CovidCTLib.labelled_data.training_case import TrainingCase
 from CovidCTLib.labelled_data.volumes import read_volume
 
 __all__ = ["INFECTION", "UNKNOWN", "LabelledImage", "image_readers", "patients_of", "photograph_hu", "read_images"]

@@ -13,8 +13,14 @@ from numpy.typing import NDArray
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.hu import AIR_HU, NETWORK_HIGH_HU, NETWORK_LOW_HU
 from CovidCTLib.labelled_data.images import INFECTION, UNKNOWN, LabelledImage
-from CovidCTLib.labelled_data.layout import CALIBRATION_COLUMNS, PATIENT_COLUMNS, TrainingCase, pictures_in, says_normal
 from CovidCTLib.labelled_data.tables import TableRow, read_table
+from CovidCTLib.labelled_data.training_case import (
+    CALIBRATION_COLUMNS,
+    PATIENT_COLUMNS,
+    TrainingCase,
+    pictures_in,
+    says_normal,
+)
 from CovidCTLib.photos.automatic import evidence_of, references_from
 from CovidCTLib.photos.references import to_hu
 

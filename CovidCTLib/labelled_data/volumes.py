@@ -11,9 +11,9 @@ from CovidCTLib.errors import CovidCTError, TrainingDataError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.hu import NETWORK_LOW_HU
 from CovidCTLib.labelled_data.images import INFECTION, UNKNOWN, LabelledImage
-from CovidCTLib.labelled_data.layout import TrainingCase, says_normal, says_other_disease
 from CovidCTLib.labelled_data.masks import read_mask
 from CovidCTLib.labelled_data.tables import TableRow, columns_of, read_table
+from CovidCTLib.labelled_data.training_case import TrainingCase, says_normal, says_other_disease
 
 MIN_POSITIVE_MM2 = 30.0
 """Slices with less opacity than this, but some, are neither abnormal nor normal for the classifier."""

@@ -70,13 +70,17 @@ MAP_TYPE_PARTS = ("MG", "IOD", "WATER", "FAT", "CALCIUM", "DENS", "EFF", "RHO", 
 """RescaleType of values that are no HU: DICOM's terms (PS3.3, C.11.1.1.2), and what makers' own hold: maps of density,
 iodine, water, ... What is none of them may be anything that somebody typed, and the values may be HU."""
 
+HU_TYPES = frozenset({"", "HU", "US"})
+"""RescaleType of CT slices: HU, or unspecified (PS3.3, C.8.2.1 and C.11.1.1.2), or none. Slices of an unknown type come
+after those of these and after derived ones, and are read with a warning."""
+
 SECONDARY_CAPTURE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.7{ending}" for ending in ("", ".1", ".2", ".3", ".4"))
 """Secondary Capture, single and multi-frame: what converters write that know no other class."""
 
 Elsewhere = Literal["float", "Philips", "nowhere"]
 """Where pixels are that are not in PixelData."""
 
-Kind = Literal["original", "derived", "localizer", "picture", "map", "colour", "not CT"]
+Kind = Literal["original", "derived", "unknown unit", "localizer", "picture", "map", "colour", "not CT"]
 
 
 @dataclass(frozen=True)
@@ -359,6 +363,8 @@ def _kind(dataset: HeaderValues, image_type: Any) -> Kind:
     rescaled = str(dataset.get("RescaleType") or "").strip().upper()
     if rescaled in MAP_TYPES or any(part in rescaled for part in MAP_TYPE_PARTS) or words & MATERIAL_WORDS:
         return "map"
+    if rescaled not in HU_TYPES:
+        return "unknown unit"
     return "derived" if "DERIVED" in words else "original"
 
 

@@ -169,10 +169,11 @@ def gather_series(
 def _slices_of(headers: list[FileHeader]) -> tuple[list[Frame], bool]:
     """Choose the images that are slices; originals before derived ones. Also tell whether they are originals."""
     frames = [frame for header in headers for frame in header.frames]
-    original = [frame for frame in frames if frame.kind == "original"]
-    if original:
-        return original, True
-    return [frame for frame in frames if frame.kind == "derived"], False
+    for kind in ("original", "derived", "unknown unit"):
+        chosen = [frame for frame in frames if frame.kind == kind]
+        if chosen:
+            return chosen, kind == "original"
+    return [], False
 
 
 @dataclass(frozen=True)
@@ -360,6 +361,25 @@ def _find(series: tuple[Series, ...], wanted: str) -> Series:
     return matching[0]
 
 
+_DOUBTFUL_KINDS = {
+    "derived": (
+        Notice(
+            "derived-images",
+            "The images were computed from others (reformatted or compressed with loss); HU may differ from the "
+            "scanner's.",
+        ),
+    ),
+    "unknown unit": (
+        Notice(
+            "unknown-unit",
+            "By their header (RescaleType) the values of the images are in a unit that is neither HU nor one of the "
+            "known maps; they have air and tissue where HU have them, and were read as HU. Check in a viewer that air "
+            "has about -1000 and muscle about 50.",
+        ),
+    ),
+}
+
+
 def read_series(
     folder: DicomFolder,
     wanted: str | None = None,
@@ -398,15 +418,7 @@ def read_series(
             f"All files of the series must be readable, but {beside} DICOM files beside its {len(stack.frames)} slices "
             "are damaged or truncated. Copy or export the series again."
         )
-    if not chosen.summary.original:
-        notices = (
-            *notices,
-            Notice(
-                "derived-images",
-                "The images were computed from others (reformatted or compressed with loss); HU may differ from the "
-                "scanner's.",
-            ),
-        )
+    notices = (*notices, *_DOUBTFUL_KINDS.get(stack.frames[0].kind, ()))
     notices = (*notices, *_doubts(folder, chosen))
     hu, pixel_notices = read_volume(stack)
     header = next(one for one in chosen.headers if one.frames[0].path == stack.frames[0].path)

@@ -42,7 +42,7 @@ def join_lone_images(by_uid: dict[str, list[FileHeader]]) -> dict[str, tuple[Not
     for uid, headers in by_uid.items():
         if len(headers) == 1 and len(headers[0].frames) == 1 and headers[0].frames[0].position_lps_mm is not None:
             frame = headers[0].frames[0]
-            if frame.kind in ("original", "derived"):
+            if frame.kind in ("original", "derived", "unknown unit"):
                 key = (frame.kind, frame.rows, frame.columns, frame.spacing_yx_mm, frame.orientation_lps, frame.kernel)
                 groups[key, headers[0].series_number].append(uid)
     notices: dict[str, tuple[Notice, ...]] = {}

@@ -46,11 +46,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from CovidCTLib import __version__
-from CovidCTLib.errors import OutputError
 from CovidCTLib.report import content
 from CovidCTLib.report.canvas import heat_colours
+from CovidCTLib.report.file import write_file
 from CovidCTLib.units import pretty_unit
-from CovidCTLib.writing.files import replacing
 
 RESEARCH_USE = "CovidCT is research software, not a medical device. Every number below says how it was made."
 """Said once on every page, plainly."""
@@ -126,32 +125,6 @@ def write_page(text: str, path: str | os.PathLike[str], *, pdf: bool = False) ->
 def pdf_beside(page: Path) -> Path:
     """Where the PDF of a page lies: beside it, under its name."""
     return page.with_suffix(".pdf")
-
-
-def write_file(content: bytes, target: Path) -> None:
-    """Write a page or its PDF, whole or not at all.
-
-    Parameters
-    ----------
-    content
-        What the file is to hold.
-    target
-        As in `write_page`.
-
-    Raises
-    ------
-    OutputError
-        As `write_page`.
-    """
-    try:
-        with replacing(target) as (part,):
-            part.write_bytes(content)
-    except OSError as error:
-        # The path may hold a patient's name, so the message leaves it out.
-        raise OutputError(
-            f"A file that can be written was expected for the report, but the system says: {error.strerror}. "
-            "Choose an existing folder with space and the right to write."
-        ) from error
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from CovidCTLib.errors import CovidCTError, OutputError
-from CovidCTLib.report.page import write_file
+from CovidCTLib.report.file import write_file
 
 _NO_PLACE = "about:blank"
 """Address of a page that lies nowhere."""

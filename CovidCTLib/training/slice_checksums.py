@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +16,27 @@ from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.hu import LOWEST_HU
 from CovidCTLib.models.card import count_of
 
-if TYPE_CHECKING:
-    from CovidCTLib.training.slices import SliceSet
-
 _HIGHEST_HU = 3071
 """Programs write metal beyond it, and padding below air, each in its own way; all else is the same in all of them."""
 
 _DIGITS = 12
 """Hexadecimal digits of a checksum: among a million slices two have the same by chance once in five hundred times."""
+
+
+class NamedSlices(Protocol):
+    """Slices of which each has a checksum, a patient and a case; arrays of texts, shape ``(n,)``."""
+
+    @property
+    def checksum(self) -> NDArray[Any]:
+        """As by `slice_checksums`."""
+
+    @property
+    def patient(self) -> NDArray[Any]:
+        """Name of the patient."""
+
+    @property
+    def case(self) -> NDArray[Any]:
+        """Name of the case."""
 
 
 def slice_checksums(hu: NDArray[Any]) -> list[str]:
@@ -56,7 +69,7 @@ def known_checksums(checksums: Iterable[str]) -> set[str]:
     return {checksum for checksum in map(str, checksums) if checksum}
 
 
-def check_patients_differ(slices: SliceSet) -> None:
+def check_patients_differ(slices: NamedSlices) -> None:
     """Refuse two patients who share a slice: one of them could judge what the other taught.
 
     Parameters

@@ -8,7 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from CovidCTLib.checks import agreement, check_lungs, chest, intensities, stack, surroundings, whole_scan
+from CovidCTLib.checks import (
+    agreement,
+    check_lungs,
+    chest,
+    intensities,
+    lung_shape,
+    pleura,
+    stack,
+    surroundings,
+    whole_scan,
+)
 from CovidCTLib.checks.agreement import compare_readings
 from CovidCTLib.checks.intensities import check_clipping, check_hounsfield, check_metal, check_noise
 from CovidCTLib.checks.sample import SAMPLE_SIDE_PX, SAMPLE_SLICES, Sample, take_sample
@@ -37,16 +47,25 @@ LIMITS = {
     "gaps-between-slices": (whole_scan.MAX_GAP_MM,),
     "coarse-pixels": (whole_scan.MAX_PIXEL_MM,),
     "oblique": (OBLIQUE_TOLERANCE_DEG,),
-    "no-lungs": (chest.MIN_LUNG_VOLUME_ML, 100 * chest.MIN_LUNG_SHARE),
+    "heart-on-the-right": (lung_shape.MIN_LEFTWARD_MM,),
+    "lung-height-doubtful": (*lung_shape.USUAL_HEIGHT_MM, *lung_shape.USUAL_HEIGHT_PER_WIDTH),
+    "impossible-lungs": (lung_shape.LARGEST_LUNGS_ML, *lung_shape.POSSIBLE_HEIGHT_MM),
+    "no-lungs": (chest.MIN_LUNG_VOLUME_ML, chest.ADULT_WIDTH_MM, 100 * chest.MIN_LUNG_SHARE),
     "small-lungs": (chest.SMALL_LUNGS_ML,),
     "large-lungs": (chest.LARGE_LUNGS_ML,),
     "lungs-cut-at-base": (100 * chest.CUT_LUNG_SHARE,),
     "lungs-cut-at-apex": (100 * chest.CUT_LUNG_SHARE,),
     "lungs-cut-at-side": (100 * chest.SIDE_LUNG_SHARE,),
+    "free-air": (pleura.MIN_FREE_AIR_ML, pleura.MIN_FREE_AIR_PERCENT),
+    "lung-with-little-air": (pleura.MIN_SIDES_PERCENT,),
     "blurred": (surroundings.MAX_EDGE_MM, surroundings.MAX_EDGE_PX),
     "contrast-enhanced": (surroundings.MAX_PLAIN_BLOOD_HU,),
-    "front-back-doubtful": (surroundings.MAX_FRONT_OVER_BACK_HU,),
-    "head-feet-doubtful": (surroundings.MIN_AIRWAY_AT_BASE_CM2,),
+    "front-back-doubtful": (
+        surroundings.MAX_FRONT_OVER_BACK_HU,
+        surroundings.MAX_FRONT_OVER_BONE_HU,
+        surroundings.MAX_BACK_HU,
+    ),
+    "head-feet-doubtful": (*(number for pair in surroundings.AIRWAY_LIMITS_CM2 for number in pair),),
     "readings-disagree": (agreement.DISAGREEMENT_PERCENT,),
     "readings-differ-in-thirds": (agreement.MIN_DICE,),
 }
@@ -76,6 +95,9 @@ def test_limits_that_the_page_tells_among_what_is_measured():
     assert f"from {low} to {high} HU" in measured["no-soft-tissue"]
     assert f"from {intensities.AERATED_FROM_HU} to {intensities.TISSUE_FROM_HU} HU" in measured["no-air"]
     assert f"at or above {intensities.METAL_HU} HU" in measured["metal"]
+    assert f"air of {pleura.FREE_AIR_HU:g} HU and less" in measured["free-air"]
+    assert f"balls of {pleura.FREE_AIR_RADIUS_MM:g} mm radius" in measured["free-air"]
+    assert f"under {pleura.AERATED_HU} HU" in measured["lung-with-little-air"]
     assert f"where one finds {agreement.REGION_PERCENT:g} % or more" in measured["readings-differ-in-thirds"]
 
 
@@ -279,6 +301,20 @@ def test_noise_is_the_standard_deviation_in_even_soft_tissue(sd, told):
     assert check_noise(hu - 700, (2.0, 2.0, 2.0)) == ()
     assert check_noise(hu + 61, (2.0, 2.0, 2.0)) == ()
     assert check_noise(hu - 60, (2.0, 2.0, 2.0)) == ()
+
+
+def test_noise_beside_the_body_is_not_counted():
+    # A quiet body in the left half, a noisy cushion of water in the right one.
+    pattern = np.where(np.indices((64, 64)).sum(axis=0) % 2, 150, -150)
+    plane = np.where(np.arange(64) < 32, 50, 60 + pattern)
+    hu = plane.astype(np.int16)[None].repeat(20, axis=0)
+    trunk = np.zeros((20, 32, 32), bool)
+    trunk[:, :, :16] = True
+    body = Body(trunk, trunk, (1, 2, 2), hu.shape)
+    assert check_noise(hu, (2.0, 2.0, 2.0), body) == ()
+    # The other way round, the noise is that of the body, however quiet the cushion is.
+    assert len(check_noise(hu, (2.0, 2.0, 2.0), Body(~trunk, ~trunk, (1, 2, 2), hu.shape))) == 1
+    assert len(check_noise(hu[:, :, ::-1], (2.0, 2.0, 2.0), body)) == 1
 
 
 def test_blocks_of_noise_are_six_mm_large_and_four_pixels_at_least():

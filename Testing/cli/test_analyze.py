@@ -63,9 +63,10 @@ def test_arguments_reach_reading_and_analysis(seen, tmp_path):
     line = f"analyze folder -o {tmp_path / 'out'} --series 2 --study-date --no-report --quiet --lungs contour"
     line += " --acquisition 4 --assume-axial --device cpu --threads 2 --slice-threshold 0.4 --case-threshold 0.1"
     line += " --high-opacity -150 --vessel=-450 --localization-threshold 0.35 --localization-sigma 0"
-    line += " --aeration-limits -960 -700 -300 50"
+    line += " --aeration-limits -960 -700 -300 50 --geometry qform --spacing 5 0.8 0.7"
     assert main(line.split()) == 0
     assert seen["reading"] == ("folder", "2", True)
+    assert (seen["geometry"], seen["spacing_zyx_mm"]) == ("qform", (5.0, 0.8, 0.7))
     assert seen["acquisition"] == 4
     assert seen["assume_axial"] is True
     assert seen["with_source"] is False

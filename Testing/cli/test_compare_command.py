@@ -84,6 +84,30 @@ def test_the_scan_that_cannot_be_read_is_named(scans, tmp_path, capsys):
     assert "covidct: Scan B: " in capsys.readouterr().err
 
 
+def test_the_grid_of_both_cts_can_be_given(scans, tmp_path, monkeypatch):
+    from CovidCTLib import reading
+
+    asked = []
+    real = reading.read_scan
+
+    def read_scan(path, **options):
+        asked.append(options)
+        return real(path, **options)
+
+    monkeypatch.setattr(reading, "read_scan", read_scan)
+    words = ["--geometry", "qform", "--spacing", "6", "4", "4.5", "--assume-axial", "--slices", "20", "21", "--quiet"]
+    assert main(["compare", *scans, "-o", str(tmp_path / "out"), *words]) == DONE
+    assert asked == 2 * [{"assume_axial": True, "geometry": "qform", "spacing_zyx_mm": (6.0, 4.0, 4.5)}]
+
+
+def test_a_wrong_spacing_is_said_with_its_option(scans, tmp_path, capsys):
+    words = ["--spacing", "0", "4", "4", "--slices", "20", "21"]
+    assert main(["compare", *scans, "-o", str(tmp_path / "out"), *words]) == WRONG_ARGUMENTS
+    said = capsys.readouterr().err
+    assert "The spacing must be three numbers from 0.05 to 50 mm (slices, rows, columns), not 0 4 4" in said
+    assert "--spacing Z Y X" in said
+
+
 def test_the_page_stands_on_paper_too_where_that_is_asked_for(scans, tmp_path, capsys):
     pytest.importorskip("plutoprint", reason="PlutoPrint is not installed (pip install -e '.[pdf]')")
     out = tmp_path / "out"

@@ -92,6 +92,13 @@ def test_a_ct_is_analyzed_first_and_its_patient_forgotten(stored, tmp_path, seen
         assert b"MARK7" not in content
 
 
+def test_the_grid_of_a_ct_can_be_given(stored, tmp_path, seen, monkeypatch):
+    words = ["--geometry", "qform", "--spacing", "5", "0.8", "0.7", "--assume-axial", "--dates", "-", "2020-04-01"]
+    assert main(["followup", stored[0], "ct.nii.gz", "-o", str(tmp_path / "out"), *FAST, *words]) == DONE
+    assert (seen["geometry"], seen["spacing_zyx_mm"]) == ("qform", (5.0, 0.8, 0.7))
+    assert seen["assume_axial"] is True
+
+
 def test_different_patients_are_warned_of(tmp_path, capsys):
     folders = [store(tmp_path / "a", "2020-03-01", "A1"), store(tmp_path / "b", "2020-03-02", "B2")]
     assert main(["followup", *folders, "-o", str(tmp_path / "out"), *FAST]) == DONE

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import SimpleITK as sitk
 from cohort_stand_ins import STAND_IN, make_source
 
 from CovidCTLib.cli.main import main
 from CovidCTLib.cohort.rows import read_rows
+from CovidCTLib.phantom import make_chest_phantom
 
 
 @pytest.fixture
@@ -58,6 +60,26 @@ def test_the_same_command_continues_and_retries_on_request(finished, source, cap
     assert lines[0] == {"scans": 2, "done": 1, "failed": 0}
     assert lines[-1] == {"done": True, "out": str(out)}
     assert {row.status for row in read_rows(out)} == {"ok"}
+
+
+def test_the_grid_of_all_scans_can_be_given(tmp_path, capsys):
+    scan = make_chest_phantom((40, 96, 96), (7.0, 3.8, 3.8)).scan
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    # A library's default grid: 1 x 1 x 1 mm at 0, 0, 0.
+    sitk.WriteImage(sitk.GetImageFromArray(scan.hu), str(folder / "ct.nii.gz"))
+    out = {}
+    for name, words in (("lost", ()), ("given", ("--spacing", 7, 3.8, 3.8, "--geometry", "qform", "--assume-axial"))):
+        out[name] = tmp_path / name
+        code = run(folder, "-o", out[name], "--measures", "fast", "--processes", 1, "--no-summary", *words)
+        assert code == 0, capsys.readouterr().err
+    (lost,), (given,) = (read_rows(folder) for folder in out.values())
+    assert lost.status == given.status == "ok"
+    # Without a spacing there is no area.
+    assert lost.lung_area_mm2 is None
+    assert given.lung_area_mm2 > 5000
+    record = json.loads((out["given"] / "run.json").read_text())
+    assert (record["geometry"], record["spacing_zyx_mm"], record["assume_axial"]) == ("qform", [7.0, 3.8, 3.8], True)
 
 
 def test_other_measures_in_the_same_folder_are_refused(finished, source, capsys):

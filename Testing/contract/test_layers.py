@@ -76,6 +76,63 @@ def test_imports_inside_the_library_go_down_only():
     assert not wrong, "\n".join(wrong)
 
 
+def file_of(name):
+    """The library's file that an imported name lies in, a package's ``__init__`` for the package's own names."""
+    parts = name.split(".")[1:]
+    while parts:
+        path = LIBRARY.joinpath(*parts)
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.is_file():
+                return file
+        parts.pop()
+    return LIBRARY / "__init__.py"
+
+
+def imports_between_files():
+    """The library's files with those that each imports, at file scope, inside functions and for types alike."""
+    edges = {}
+    for path in scripts_under(LIBRARY):
+        # The library's own __init__ loads its names on first use, from everywhere.
+        if path == LIBRARY / "__init__.py":
+            continue
+        package = ".".join(path.relative_to(ROOT).parts[:-1])
+        names = [name for name, _ in imports_of(syntax_of(path), package) if name.split(".")[0] == "CovidCTLib"]
+        edges[path] = {file_of(name) for name in names} - {path, LIBRARY / "__init__.py"}
+    return edges
+
+
+def circles_in(edges):
+    """What is left after files that import nothing left, or that nothing left imports, are taken away."""
+    left = {file: set(imported) for file, imported in edges.items()}
+    while True:
+        imported = set().union(*left.values()) if left else set()
+        kept = {file: used & left.keys() for file, used in left.items() if used & left.keys() and file in imported}
+        if kept == left:
+            return kept
+        left = kept
+
+
+def test_no_files_of_the_library_import_each_other_in_a_circle():
+    left = circles_in(imports_between_files())
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {', '.join(sorted(str(other.relative_to(ROOT)) for other in others))}"
+        for file, others in sorted(left.items())
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    ("edges", "circle"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, set()),
+        ({"a": {"b"}, "b": {"a"}}, {"a", "b"}),
+        ({"a": {"b"}, "b": {"c"}, "c": {"d"}, "d": {"b", "e"}, "e": {"f"}, "f": set()}, {"b", "c", "d"}),
+    ],
+)
+def test_a_circle_is_seen_however_many_files_it_has(edges, circle):
+    assert set(circles_in(edges)) == circle
+
+
 def test_the_library_knows_nothing_of_slicer():
     wrong = [
         f"{place(path, line)} imports {name}"

@@ -133,6 +133,34 @@ def test_a_series_that_is_no_ct_stack_is_refused_with_its_reason(tmp_path, keywo
     assert summary.spacing_zyx_mm is None
 
 
+@pytest.mark.parametrize("unit", ["HU", "hu ", "US", ""])
+def test_hu_and_unspecified_units_are_read_without_a_word(tmp_path, unit):
+    write_series(tmp_path, RescaleType=unit)
+    assert read_scan(tmp_path).notices == ()
+
+
+def test_a_unit_that_nobody_knows_is_read_with_a_warning_where_the_values_can_be_hu(tmp_path):
+    write_series(tmp_path, RescaleType="Ward 7 scale")
+    scan = read_scan(tmp_path)
+    np.testing.assert_array_equal(scan.hu, chest_like())
+    (notice,) = scan.notices
+    assert (notice.code, notice.severity) == ("unknown-unit", "warn")
+    # The text may be anything that somebody typed.
+    assert "Ward" not in notice.text
+
+
+def test_a_unit_that_nobody_knows_is_refused_where_the_values_cannot_be_hu(tmp_path):
+    write_series(tmp_path, np.clip(chest_like(), 0, None).astype(chest_like().dtype), RescaleType="Ward 7 scale")
+    with pytest.raises(InputError, match="HU of a chest CT were expected"):
+        read_scan(tmp_path)
+
+
+def test_a_series_of_an_unknown_unit_is_not_chosen_beside_one_in_hu(tmp_path):
+    write_series(tmp_path / "a", chest_like((14, 20, 24)), series="1.2.3.1", number=1, RescaleType="Ward 7 scale")
+    write_series(tmp_path / "b", chest_like(), series="1.2.3.2", number=2)
+    assert read_scan(tmp_path).geometry.shape_zyx[0] == len(chest_like())
+
+
 def test_a_chosen_series_that_cannot_be_used_is_refused_with_its_reason(two_series):
     folder, _, _ = two_series
     write_series(folder / "z", chest_like()[:1], number=1)
