@@ -21,7 +21,7 @@ from CovidCTLib.dicom_results import (
     write_dicom,
 )
 from CovidCTLib.dicom_results.reading_back import _restored
-from CovidCTLib.dicom_results.structured_report import read_measurements
+from CovidCTLib.dicom_results.reading_measurements import read_measurements
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.labels import CONSOLIDATION, GGO, LEFT_LUNG, RIGHT_LUNG
