@@ -19,6 +19,7 @@ from CovidCTScene.followup_summary import FollowUpSummary, summaryOf, summaryOfN
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
 from CovidCTScene.prepared_results import PreparedResults, preparing
+from CovidCTScene.replaced import removeReplaced
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
 from CovidCTScene.shown_results import showAgain, shownResults
@@ -98,20 +99,25 @@ class SceneActions:
         """Put results into the scene, in one batch, and show them, where earlier ones were shown in their place.
 
         Says what the user should know, or is empty. Surfaces are not made. ``prepared`` and ``edited`` are what
-        `addAnalysisToScene` takes.
+        `addAnalysisToScene` takes. Earlier results are hidden, for `removingReplaced` to remove them.
         """
         volumeNode = self._node(volumeId)
         earlier = resultNodesOf(self._scene, volumeNode)
         shown = shownResults(self._scene, earlier)
-        nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited)
+        nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited, removeLater=True)
         showAnalysis(self._scene, volumeNode, nodes)
         showAgain(self._scene, volumeNode, nodes, shown)
-        if earlier is None or earlier.segmentation.GetScene() is None:
+        if earlier is None or isResult(earlier.segmentation, "segmentation"):
             return ""
         return _(
             "The earlier segments had been edited by hand, so they were kept: hidden, in a segmentation whose "
             "name ends in {suffix}."
         ).format(suffix=EDITED_SUFFIX.strip())
+
+    def removingReplaced(self, volumeId: str) -> Iterator[float]:
+        """Remove results of the CT that `add` has replaced, one node a step; if the CT is gone, so are they."""
+        node = self._scene.GetNodeByID(volumeId)
+        return iter(()) if node is None else removeReplaced(self._scene, node)
 
     def record(self, volumeId: str | None) -> dict[str, Any] | None:
         """Give what ``analysis.json`` says of the CT; None where it has no results that this version can show."""

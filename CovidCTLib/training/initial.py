@@ -12,6 +12,7 @@ import torch
 
 from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.models.efficientnet import EfficientEncoder
+from CovidCTLib.models.eight_bit import plain_state
 from CovidCTLib.models.networks import ResNetStages
 from CovidCTLib.models.weights import is_plain, not_finite
 
@@ -85,7 +86,7 @@ def read_initial(path: Path) -> dict[str, torch.Tensor]:
             f"--init must hold finite numbers, but {name[:_LONGEST_NAME]} of {path.name!r} holds NaN or infinity: its "
             "training failed, or the file is damaged. Give other weights."
         )
-    return state
+    return plain_state(state)
 
 
 def _unwrapped(content: Any) -> dict[str, torch.Tensor]:
