@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from CovidCTLib.checks.surroundings import (
+    MAX_EDGE_MM,
+    MAX_EDGE_PX,
     _airway_cm2,
+    _blur,
     _edge_widths,
     _extent_of,
     _front_and_back,
@@ -79,6 +82,50 @@ def test_edges_nearer_to_the_side_than_ten_mm_are_left_out():
         # At the other side one pixel more is asked for.
         turned = np.ascontiguousarray(hu[:, :, ::-1]), np.ascontiguousarray(lungs[:, :, ::-1])
         assert len(_edge_widths(*turned, 2.0, _LungExtent((0, 9), (6, 17), 20, 59, 12))) == turned_count
+
+
+def blurred(width_px, spacing_x_mm):
+    """Lungs whose edges are ramps of 900 HU over so many pixels, and what is said of them."""
+    lungs = two_lungs((10, 48, 120), z=(0, 10), y=(6, 42), right=(30, 50), left=(70, 90))
+    row = np.full(120, 40, np.int16)
+    for first, last in ((30, 50), (70, 90)):
+        ramp = np.arange(1, width_px + 1) * (900 // width_px)
+        row[first : first + width_px] = 40 - ramp
+        row[first + width_px : last - width_px] = -860
+        row[last - width_px : last] = 40 - ramp[::-1]
+    hu = np.broadcast_to(row, lungs.shape).astype(np.int16)
+    return [notice.value for notice in _blur(hu, lungs, (2.0, 2.0, spacing_x_mm), _extent_of(lungs, (1, 1)))]
+
+
+def test_edges_are_blurred_beyond_a_width_in_pixels_and_one_in_mm():
+    assert (MAX_EDGE_PX, MAX_EDGE_MM) == (2.8, 3.4)
+    assert blurred(4, 3.4 / 4) == []
+    assert blurred(4, 0.86) == [3.44]
+    # However wide in mm, edges of two pixels are those of large pixels.
+    assert blurred(3, 5.0) == [15.0]
+    assert blurred(2, 5.0) == []
+
+
+def test_blocks_are_five_mm_of_the_smaller_side_and_lung_in_one_leaves_it_out():
+    # Pixels of 5 mm along y and 2.5 mm along x: blocks of 2 x 2 pixels.
+    lungs = two_lungs((24, 60, 41), z=(2, 23), y=(10, 51), right=(5, 16), left=(25, 36))
+    extent = _extent_of(lungs, (1, 1))
+    hu = np.full(lungs.shape, 60, np.int16)
+    assert blood_hu(hu, lungs, (2.0, 5.0, 2.5), extent) == 60
+    # Right lung ends in the middle of a block (columns 14 and 15 | 16); one more pixel of lung takes a whole block.
+    hu[9:17, 16:34, 16] = 500
+    assert blood_hu(hu, lungs, (2.0, 5.0, 2.5), extent) == 280
+    lungs[9:17, 16:34:2, 17] = 1
+    assert blood_hu(hu, lungs, (2.0, 5.0, 2.5), extent) == 60
+
+
+def test_lungs_that_leave_no_block_between_them_give_no_blood():
+    hu = np.full((24, 60, 41), 60, np.int16)
+    lungs = two_lungs((24, 60, 41), z=(2, 23), y=(10, 51), right=(5, 16), left=(25, 36))
+    flat = _LungExtent((2, 22), (10, 11), 10.0, 30.0, 10.0)
+    narrow = _LungExtent((2, 22), (10, 50), 20.0, 20.0, 30.0)
+    for extent in (flat, narrow):
+        assert blood_hu(hu, np.zeros_like(lungs), (2.0, 5.0, 5.0), extent) is None
 
 
 def test_blood_is_the_median_of_the_brightest_quarter_between_the_lungs():
@@ -210,3 +257,26 @@ def test_one_voxel_of_a_thousand_is_as_thin_as_air(thin, value, found):
     hu[:, :, 0] = -1024
     hu.reshape(-1)[1 : 1 + thin] = value
     assert _has_true_air(hu) == found
+
+
+@pytest.mark.parametrize(("every", "columns"), [(1, 11), (2, 5)])
+def test_the_windpipe_is_looked_for_within_25_mm_of_the_middle(every, columns):
+    hu, lungs = windpipe(0, 0)
+    # A band of air from lung to lung; columns of 5 mm: 5 on each side of column 20, or 2 of 10 mm.
+    hu[1:11, 10:20, 15:26] = -1000
+    area = _airway_cm2(hu, lungs, (2.0, 2.0, 5.0), _extent_of(lungs, (1, 1)), every, range(1, 11))
+    assert area == pytest.approx(10 / every * columns * 0.1 * every**2)
+
+
+def test_the_lowest_row_of_the_lungs_and_a_quarter_of_their_height_are_looked_at():
+    hu, lungs = windpipe(0, 0)
+    extent = _extent_of(lungs, (1, 1))
+    assert extent.y == (4, 25)
+    hu[1:11, 25, 16:22] = -1000
+    area = _airway_cm2(hu, lungs, (2.0, 2.0, 5.0), extent, 1, range(1, 11))
+    assert area == pytest.approx(0.6)
+    # Of 40 slices the lowest ten but the first, every one: air in six of ten makes the median.
+    for first, found in ((6, [1.0]), (7, [])):
+        hu, lungs = windpipe(0, 0)
+        hu[first:13, 10, 16:26] = -1000
+        assert [n.value for n in _head_and_feet(hu, lungs, (2.0, 2.0, 5.0), extent, (1, 1))] == found

@@ -50,6 +50,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
             "test_slices_and_surroundings",
             "test_surroundings_by_hand",
             "test_body",
+            "test_samples_and_stacks_by_hand",
         )
     ),
     "followup/difference.py": ("Testing/followup/test_difference.py", "Testing/followup/test_follow_up.py"),
