@@ -34,6 +34,7 @@ class Drawn:
         found = sorted((where, text, anchor) for where, text, anchor in self.texts if text in SIDE_LETTERS)
         for (x, y), _, anchor in found:
             assert y == self.image.height / 2
+            assert 0 <= x <= self.image.width
             # Anchored at the near edge, so that no letter reaches out of the picture.
             assert (x < self.image.width / 4, anchor) in ((True, "lm"), (False, "rm"))
         return tuple(text for _, text, _ in found)

@@ -16,7 +16,7 @@ _HOMES = {
     "in_sending_order": "output",
     "patient_number": "reading_back",
     "read_dicom_results": "reading_back",
-    "read_segments": "reading_back",
+    "read_segments": "reading_segments",
     "study_of": "study",
     "write_dicom": "output",
     "write_objects": "output",

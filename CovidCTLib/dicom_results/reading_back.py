@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from pydicom.dataset import Dataset
 
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.dicom_results.parametric_map import PARAMETRIC_MAP_CLASS
+from CovidCTLib.dicom_results.reading_measurements import read_measurements
+from CovidCTLib.dicom_results.reading_segments import planes_on_grid, read_object, read_segments
 from CovidCTLib.dicom_results.segmentation import LABELMAP_CLASS, SEGMENTATION_CLASS
 from CovidCTLib.dicom_results.structured_report import (
     MAP_ELEMENT,
@@ -24,12 +25,11 @@ from CovidCTLib.dicom_results.structured_report import (
     RECORD_ELEMENT,
     RECORD_GROUP,
     SR_CLASS,
-    read_measurements,
 )
 from CovidCTLib.dicom_results.study import MAKER
 from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.geometry import Geometry
-from CovidCTLib.labels import LABELS, OPACITY_LABELS, Label
+from CovidCTLib.labels import OPACITY_LABELS, Label
 from CovidCTLib.reading.archive import is_archive, unpacked
 from CovidCTLib.reading.dicom_encoding import READ_FAILURES
 from CovidCTLib.reading.dicom_files import find_dicom_files
@@ -45,9 +45,6 @@ NO_LOCALIZATION = Notice(
     "The study holds no localization beside these results, so heat maps of them are empty; the numbers are complete.",
     "note",
 )
-
-PLACE_TOLERANCE = 0.05
-"""A frame lies on a plane of the grid within this share of a voxel; positions are written with 16 characters."""
 
 _CLASSES = (SR_CLASS, SEGMENTATION_CLASS, LABELMAP_CLASS, PARAMETRIC_MAP_CLASS)
 _HEADER = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Manufacturer", "Modality"]
@@ -100,7 +97,7 @@ def find_dicom_results(folder: str | os.PathLike[str]) -> tuple[StoredResults, .
     }
     results = []
     for path, _ in by_class[SR_CLASS]:
-        report = _read(path)
+        report = read_object(path)
         if _record_of(report) is None:
             continue
         named = [segmentations[uid] for uid in _segmentations_named(report) if uid in segmentations]
@@ -165,11 +162,11 @@ def read_dicom_results(
 def patient_number(folder: str | os.PathLike[str]) -> str | None:
     """Give the PatientID in the results of a folder, to tell whether studies are of one patient; never to be shown."""
     results = find_dicom_results(folder)
-    return str(_read(results[0].report).get("PatientID") or "") or None if results else None
+    return str(read_object(results[0].report).get("PatientID") or "") or None if results else None
 
 
 def _restored(stored: StoredResults, scan: Scan | None, dated: bool) -> Analysis:
-    report = _read(stored.report)
+    report = read_object(stored.report)
     record = _record_of(report)
     if record is None:
         raise damaged_record("record")
@@ -202,123 +199,6 @@ def _restored(stored: StoredResults, scan: Scan | None, dated: bool) -> Analysis
     return analysis
 
 
-def read_segments(path: str | os.PathLike[str], geometry: Geometry) -> Mapping[Label, NDArray[np.bool_]]:
-    """Read the segments of a DICOM SEG whose codes are those of our labels, ours or another program's.
-
-    Parameters
-    ----------
-    path
-        Binary segmentation or label map segmentation, not compressed.
-    geometry
-        Grid to put the segments on; frames must lie on its planes, pixel by pixel.
-
-    Returns
-    -------
-    mapping from Label to NDArray of bool
-        Shape ``geometry.shape_zyx``, one entry a segment whose codes are known, empty ones included.
-
-    Raises
-    ------
-    InputError
-        If the file is no such SEG, is damaged, or lies on another grid.
-    """
-    dataset = _read(Path(path))
-    try:
-        return _segments(dataset, geometry)
-    except InputError:
-        raise
-    except READ_FAILURES:
-        raise InputError(
-            "A DICOM segmentation that can be read was expected, but its content is damaged. Fetch it again."
-        ) from None
-
-
-def _segments(dataset: Dataset, geometry: Geometry) -> dict[Label, NDArray[np.bool_]]:
-    kind = str(dataset.get("SegmentationType", ""))
-    if kind not in ("BINARY", "LABELMAP"):
-        raise InputError(
-            f"A binary or label map segmentation was expected, but its type is {kind[:16]!r}. Export it as binary."
-        )
-    label_of_number = {int(item.SegmentNumber): _label_of(item) for item in dataset.SegmentSequence}
-    masks = {label: np.zeros(geometry.shape_zyx, bool) for label in label_of_number.values() if label is not None}
-    planes = _planes(dataset, geometry)
-    frames = _frames(dataset, kind)
-    for number, plane in enumerate(planes):
-        if kind == "LABELMAP":
-            for value, label in label_of_number.items():
-                if label is not None:
-                    masks[label][plane] |= frames[number] == value
-            continue
-        item = dataset.PerFrameFunctionalGroupsSequence[number].SegmentIdentificationSequence[0]
-        label = label_of_number.get(int(item.ReferencedSegmentNumber))
-        if label is not None:
-            masks[label][plane] |= frames[number] != 0
-    return masks
-
-
-def _label_of(item: Dataset) -> Label | None:
-    """Find the label of a segment by its codes."""
-    kind = item.SegmentedPropertyTypeCodeSequence[0]
-    modifiers = kind.get("SegmentedPropertyTypeModifierCodeSequence") or ()
-    modifier = str(modifiers[0].CodeValue) if modifiers else None
-    for label in LABELS:
-        same = str(kind.CodeValue) == label.type.value and str(kind.CodingSchemeDesignator) == label.type.scheme
-        if same and modifier == (label.modifier.value if label.modifier else None):
-            return label
-    return None
-
-
-def _planes(dataset: Dataset, geometry: Geometry) -> list[int]:
-    """Give the plane of the grid that each frame lies on."""
-    count, rows, columns = geometry.shape_zyx
-    shared = dataset.SharedFunctionalGroupsSequence[0]
-    orientation = [float(v) for v in shared.PlaneOrientationSequence[0].ImageOrientationPatient]
-    spacing = [float(v) for v in shared.PixelMeasuresSequence[0].PixelSpacing]
-    direction = geometry.direction_matrix
-    same = (
-        (int(dataset.Rows), int(dataset.Columns)) == (rows, columns)
-        and np.allclose(orientation, [*direction[:, 0], *direction[:, 1]], atol=1e-4)
-        and np.allclose(spacing, [geometry.spacing_xyz_mm[1], geometry.spacing_xyz_mm[0]], rtol=1e-4)
-    )
-    if not same:
-        raise _other_grid(dataset, geometry)
-    to_index = np.linalg.inv(geometry.ijk_to_lps)
-    planes = []
-    for item in dataset.PerFrameFunctionalGroupsSequence:
-        position = [float(v) for v in item.PlanePositionSequence[0].ImagePositionPatient]
-        i, j, k = (to_index @ [*position, 1.0])[:3]
-        plane = round(float(k))
-        if max(abs(i), abs(j), abs(k - plane)) > PLACE_TOLERANCE or not 0 <= plane < count:
-            raise _other_grid(dataset, geometry)
-        planes.append(plane)
-    return planes
-
-
-def _other_grid(dataset: Dataset, geometry: Geometry) -> InputError:
-    size = " x ".join(str(length) for length in geometry.shape_zyx[::-1])
-    return InputError(
-        f"A segmentation on the CT's grid of {size} voxels was expected, but its frames of {int(dataset.Columns)} x "
-        f"{int(dataset.Rows)} pixels lie elsewhere. Give the segmentation of this CT."
-    )
-
-
-def _frames(dataset: Dataset, kind: str) -> NDArray[np.uint8]:
-    """Unpack the frames, shape ``(frames, rows, columns)``."""
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        frames = np.asarray(dataset.pixel_array)
-        return frames if frames.ndim == 3 else frames[None]
-    shape = int(dataset.NumberOfFrames), int(dataset.Rows), int(dataset.Columns)
-    pixels = np.frombuffer(dataset.PixelData, np.uint8)
-    bits = 1 if kind == "BINARY" else int(dataset.BitsAllocated)
-    if pixels.size * 8 < int(np.prod(shape)) * bits:
-        raise EOFError("fewer pixels than frames")
-    if kind == "BINARY":
-        pixels = np.unpackbits(pixels, count=int(np.prod(shape)), bitorder="little")
-    elif int(dataset.BitsAllocated) == 16:
-        pixels = pixels.view("<u2")
-    return pixels[: int(np.prod(shape))].reshape(shape)
-
-
 def _array_of(label: Label, lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     """The array that a label belongs to, and its value there."""
     if label in OPACITY_LABELS:
@@ -327,9 +207,9 @@ def _array_of(label: Label, lungs: NDArray[np.uint8], opacities: NDArray[np.uint
 
 
 def _add_localization(path: Path, geometry: Geometry, localization: NDArray[np.float32]) -> None:
-    dataset = _read(path)
+    dataset = read_object(path)
     try:
-        planes = _planes(dataset, geometry)
+        planes = planes_on_grid(dataset, geometry)
         shape = len(planes), int(dataset.Rows), int(dataset.Columns)
         values = np.frombuffer(dataset.FloatPixelData, "<f4", count=int(np.prod(shape))).reshape(shape)
         if not (float(values.min()) >= 0 and float(values.max()) <= 1):
@@ -404,13 +284,3 @@ def _header(path: Path) -> Dataset | None:
             return header if ours else None
     except READ_FAILURES:
         return None
-
-
-def _read(path: Path) -> Dataset:
-    try:
-        with quiet_pydicom():
-            return pydicom.dcmread(path)
-    except READ_FAILURES:
-        raise InputError(
-            "A DICOM object that can be read was expected, but it is damaged or cut off. Fetch it again."
-        ) from None

@@ -63,7 +63,8 @@ _DECISIONS = {
     False: Code("260385009", "SCT", "Negative"),
     None: Code("82334004", "SCT", "Indeterminate"),
 }
-_CASE_REGION = "case"
+CASE_REGION = "case"
+"""Region of the decision on the case."""
 
 _GroupKey = tuple[str, Code]
 """Region and finding."""
@@ -243,16 +244,16 @@ def _case_group(study: Study, algorithm: Any) -> Any:
 
     case = study.analysis.case
     entries = [
-        Measurement(_CASE_REGION, "positive_slices", float(case.positive_slices), ""),
-        Measurement(_CASE_REGION, "lung_slices", float(case.lung_slices), ""),
-        Measurement(_CASE_REGION, "slice_threshold", float(case.slice_threshold), ""),
-        Measurement(_CASE_REGION, "case_threshold_percent", 100 * case.case_threshold, "%"),
+        Measurement(CASE_REGION, "positive_slices", float(case.positive_slices), ""),
+        Measurement(CASE_REGION, "lung_slices", float(case.lung_slices), ""),
+        Measurement(CASE_REGION, "slice_threshold", float(case.slice_threshold), ""),
+        Measurement(CASE_REGION, "case_threshold_percent", 100 * case.case_threshold, "%"),
     ]
     if case.positive_fraction is not None:
-        entries.append(Measurement(_CASE_REGION, "positive_slices_percent", 100 * case.positive_fraction, "%"))
+        entries.append(Measurement(CASE_REGION, "positive_slices_percent", 100 * case.positive_fraction, "%"))
     group = hd.sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=hd.sr.TrackingIdentifier(
-            uid=uid_of(study.identity, "group", _CASE_REGION), identifier=_CASE_REGION
+            uid=uid_of(study.identity, "group", CASE_REGION), identifier=CASE_REGION
         ),
         finding_type=coded(CASE),
         finding_sites=_site(site_codes("both_lungs")),
@@ -363,49 +364,3 @@ def _mend_evidence(made: Dataset, study: Study) -> None:
                 for reference in series.ReferencedSOPSequence:
                     uid = str(reference.ReferencedSOPInstanceUID)
                     reference.ReferencedSOPClassUID = classes.get(uid, reference.ReferencedSOPClassUID)
-
-
-def read_measurements(report: Dataset) -> tuple[Measurement, ...]:
-    """Read the numbers of our SR back from its content, not from the record beside it.
-
-    Parameters
-    ----------
-    report
-        pydicom's data set.
-
-    Returns
-    -------
-    tuple of Measurement
-        In the order of the report, the case's left out; ``unit`` is the code value, ``reason`` None. Numbers come from
-        FloatingPointValue (DICOM PS3.3, C.18.1) and are those that were written, to the last bit.
-    """
-    measurements = []
-    for item in _walk(report):
-        if item.get("ValueType") != "NUM" or not item.get("MeasuredValueSequence"):
-            continue
-        value = item.MeasuredValueSequence[0]
-        tracking = next(
-            (
-                str(child.TextValue)
-                for child in item.get("ContentSequence", ())
-                if child.get("ValueType") == "TEXT"
-                and child.ConceptNameCodeSequence[0].CodeValue == _TRACKING_IDENTIFIER
-            ),
-            "",
-        )
-        region, _, name = tracking.partition(".")
-        if not name or region == _CASE_REGION:
-            continue
-        number = float(value.get("FloatingPointValue", value.NumericValue))
-        measurements.append(Measurement(region, name, number, str(value.MeasurementUnitsCodeSequence[0].CodeValue)))
-    return tuple(measurements)
-
-
-_TRACKING_IDENTIFIER = "112039"
-"""Code value of DCM's Tracking Identifier."""
-
-
-def _walk(item: Dataset) -> Any:
-    yield item
-    for child in item.get("ContentSequence", ()):
-        yield from _walk(child)

@@ -40,7 +40,7 @@ def stored_to_hu(
     bits_stored: int = 16,
     high_bit: int | None = None,
     padding: tuple[int, int] | None = None,
-) -> tuple[NDArray[np.int16], tuple[int, int] | None]:
+) -> tuple[NDArray[np.int16], tuple[int, int] | None, int]:
     """Convert the stored values of a slice to HU.
 
     Parameters
@@ -64,23 +64,9 @@ def stored_to_hu(
         they are credible (`CovidCTLib.reading.padding.padding_of`).
     tuple of int or None
         Lowest and highest HU outside padding; None if all is padding.
+    int
+        Voxels that have a padding value and are no padding.
     """
-    hu, extremes, _ = converted(
-        stored, slope=slope, intercept=intercept, bits_stored=bits_stored, high_bit=high_bit, padding=padding
-    )
-    return hu, extremes
-
-
-def converted(
-    stored: NDArray[Any],
-    *,
-    slope: float,
-    intercept: float,
-    bits_stored: int,
-    high_bit: int | None,
-    padding: tuple[int, int] | None,
-) -> tuple[NDArray[np.int16], tuple[int, int] | None, int]:
-    """Convert as `stored_to_hu` does; also count the voxels that have a padding value and are no padding."""
     stored = np.ascontiguousarray(stored, dtype=stored.dtype.newbyteorder("="))
     bits = stored.dtype.itemsize * 8
     highest = bits_stored - 1 if high_bit is None else high_bit
@@ -279,7 +265,7 @@ def _check_rescale(frames: Sequence[Frame], extremes: tuple[int, int], volume: N
 def _to_hu(stored: NDArray[Any], frame: Frame) -> tuple[NDArray[np.int16], tuple[int, int], int]:
     if stored.shape != (frame.rows, frame.columns):
         raise ValueError("the decoded image has another size than its header says")
-    hu, extremes, ignored = converted(
+    hu, extremes, ignored = stored_to_hu(
         stored,
         slope=1.0 if frame.slope is None else frame.slope,
         intercept=0.0 if frame.intercept is None else frame.intercept,

@@ -76,7 +76,7 @@ class Plane:
     localization: NDArray[np.float32]
     pixel_mm: tuple[float, float]
     sides: tuple[str, str]
-    spacing_known: bool = True
+    spacing_known: bool
 
     @property
     def size_mm(self) -> tuple[float, float]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import pydicom
 import pytest
 
+from CovidCTLib import dicom_results
 from CovidCTLib.cli.main import main
 from CovidCTLib.dicom_results import (
     find_dicom_results,
@@ -17,7 +20,8 @@ from CovidCTLib.dicom_results import (
     read_segments,
     write_dicom,
 )
-from CovidCTLib.dicom_results.structured_report import read_measurements
+from CovidCTLib.dicom_results.reading_back import _restored
+from CovidCTLib.dicom_results.reading_measurements import read_measurements
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.labels import CONSOLIDATION, GGO, LEFT_LUNG, RIGHT_LUNG
@@ -167,3 +171,38 @@ def test_a_follow_up_takes_studies_from_the_archive_without_a_new_analysis(resul
     assert "2020-03-17" in told
     assert "2020-04-01" in told
     assert "different patients" not in capsys.readouterr().err
+
+
+def change_record(file, change):
+    """Change the record in an SR; None takes it out."""
+    report = pydicom.dcmread(file)
+    block = report.private_block(0x0073, "COVIDCT RECORD")
+    if change is None:
+        del block[1]
+    else:
+        record = json.loads(zlib.decompress(bytes(block[1].value)))
+        change(record)
+        packed = zlib.compress(json.dumps(record).encode())
+        block[1].value = packed + b"\0" * (len(packed) % 2)
+    report.save_as(file)
+
+
+@pytest.mark.parametrize("change", [lambda record: record.pop("geometry"), lambda record: record.update(geometry={})])
+def test_a_record_without_a_usable_grid_is_damaged(a_copy, change):
+    change_record(a_copy / "measurements.dcm", change)
+    with pytest.raises(InputError, match="geometry"):
+        read_dicom_results(a_copy)
+
+
+def test_an_sr_whose_record_goes_while_it_is_read_is_damaged(a_copy):
+    (stored,) = find_dicom_results(a_copy)
+    change_record(a_copy / "measurements.dcm", None)
+    with pytest.raises(InputError, match="record"):
+        _restored(stored, None, False)
+    # Without its record it is an SR of another program.
+    assert find_dicom_results(a_copy) == ()
+
+
+def test_the_package_gives_no_names_but_its_own():
+    with pytest.raises(AttributeError, match=r"'CovidCTLib\.dicom_results' has no attribute 'write_dicm'"):
+        _ = dicom_results.write_dicm

@@ -48,6 +48,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
             "test_spoiled_phantoms",
             "test_limits_of_checks",
             "test_slices_and_surroundings",
+            "test_surroundings_by_hand",
+            "test_body",
+            "test_samples_and_stacks_by_hand",
         )
     ),
     "followup/difference.py": ("Testing/followup/test_difference.py", "Testing/followup/test_follow_up.py"),

@@ -29,7 +29,7 @@ def test_slope_and_intercept_are_those_of_each_slice(tmp_path):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32, ">u2", ">i2"])
 def test_stored_values_of_any_width_and_sign_become_hu(dtype):
     stored = np.array([[0, 1, 100], [5, 7, 127]], dtype=dtype)
-    hu, extremes = stored_to_hu(stored, slope=10, intercept=-1000, bits_stored=np.dtype(dtype).itemsize * 8)
+    hu, extremes, _ = stored_to_hu(stored, slope=10, intercept=-1000, bits_stored=np.dtype(dtype).itemsize * 8)
     np.testing.assert_array_equal(hu, [[-1000, -990, 0], [-950, -930, 270]])
     assert hu.dtype == np.int16
     assert extremes == (-1000, 270)
@@ -39,7 +39,7 @@ def test_twelve_signed_bits_are_extended_and_old_overlay_bits_dropped():
     signed = np.array([[0x0830, 0x0FFF, 0x0010]], dtype=np.uint16).view(np.int16)
     np.testing.assert_array_equal(stored_to_hu(signed, bits_stored=12)[0], [[-1024, -1, 16]])
     overlay = np.array([[0x1400, 0xF400, 0x0400]], dtype=np.uint16)
-    hu, _ = stored_to_hu(overlay, intercept=-1024, bits_stored=12)
+    hu, _, _ = stored_to_hu(overlay, intercept=-1024, bits_stored=12)
     np.testing.assert_array_equal(hu, [[0, 0, 0]])
 
 
@@ -59,13 +59,13 @@ def test_twelve_signed_bits_are_extended_and_old_overlay_bits_dropped():
     ],
 )
 def test_padding_and_the_outside_of_the_scan_circle_become_air(stored, padding, bits_stored):
-    hu, extremes = stored_to_hu(stored, intercept=-1024, bits_stored=bits_stored, padding=padding)
+    hu, extremes, _ = stored_to_hu(stored, intercept=-1024, bits_stored=bits_stored, padding=padding)
     np.testing.assert_array_equal(hu, [[-1024, 0]])
     assert extremes == (0, 0)
 
 
 def test_values_beside_the_padding_range_stay():
-    hu, _ = stored_to_hu(np.array([[3989, 4001]], np.uint16), intercept=-1024, padding=(3990, 4000))
+    hu, _, _ = stored_to_hu(np.array([[3989, 4001]], np.uint16), intercept=-1024, padding=(3990, 4000))
     np.testing.assert_array_equal(hu, [[2965, 2977]])
 
 
@@ -73,19 +73,19 @@ def test_values_beside_the_padding_range_stay():
 def test_a_padding_range_given_backwards_is_the_same_range(dtype):
     stored = np.array([[389, 390, 395, 400, 401]], dtype)
     for padding in ((390, 400), (400, 390)):
-        hu, extremes = stored_to_hu(stored, intercept=-1400, padding=padding)
+        hu, extremes, _ = stored_to_hu(stored, intercept=-1400, padding=padding)
         np.testing.assert_array_equal(hu, [[-1011, -1024, -1024, -1024, -999]])
         assert extremes == (-1011, -999)
 
 
 def test_a_slice_of_nothing_but_padding_has_no_extremes():
-    hu, extremes = stored_to_hu(np.full((2, 2), -2000, np.int16))
+    hu, extremes, _ = stored_to_hu(np.full((2, 2), -2000, np.int16))
     assert extremes is None
     assert (hu == -1024).all()
 
 
 def test_values_beyond_int16_are_limited():
-    hu, _ = stored_to_hu(np.array([[0, 65535]], np.uint16), slope=1, intercept=0)
+    hu, _, _ = stored_to_hu(np.array([[0, 65535]], np.uint16), slope=1, intercept=0)
     np.testing.assert_array_equal(hu, [[0, 32767]])
 
 
@@ -124,7 +124,7 @@ def test_padding_that_is_denser_than_air_is_taken_in_pieces_at_the_side(tmp_path
 def test_a_stored_value_of_minus_2000_that_is_tissue_stays():
     stored = np.full((8, 8), -2100, np.int16)
     stored[3:5, 3:5] = -2000
-    hu, _ = stored_to_hu(stored, intercept=2040)
+    hu, _, _ = stored_to_hu(stored, intercept=2040)
     assert (hu[3:5, 3:5] == 40).all()
 
 

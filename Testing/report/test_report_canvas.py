@@ -23,6 +23,7 @@ def make_plane(rows: int = 60, columns: int = 60, pixel_mm: tuple[float, float] 
         np.zeros(shape, dtype=np.float32),
         pixel_mm,
         ("R", "L"),
+        True,
     )
 
 

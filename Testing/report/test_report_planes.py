@@ -88,3 +88,21 @@ def test_positions_are_those_of_the_patient() -> None:
     assert position_mm(axial, "axial", 4) == pytest.approx(-80 + 4 * 4)
     assert position_mm(axial, "coronal", 10) == pytest.approx(-96 + 10 * 2)
     assert position_mm(axial, "sagittal", 1) == pytest.approx(-96 + 2)
+
+
+def test_without_findings_the_planes_go_through_the_right_lung_where_there_is_no_other(an_analysis):
+    arrays = an_analysis.axial
+    nothing = np.zeros_like(arrays.opacities)
+    right = np.where(arrays.lungs == 1, 1, 0).astype(np.uint8)
+    bare = dataclasses.replace(
+        an_analysis,
+        axial=dataclasses.replace(
+            arrays, lungs=right, opacities=nothing, localization=nothing.astype(arrays.localization.dtype)
+        ),
+        slices=(),
+    )
+    place = worst_place(bare)
+    plane = right[place.z] > 0
+    assert (place.y, place.x) == (int(np.argmax(plane.sum(axis=1))), int(np.argmax(plane.sum(axis=0))))
+    assert plane.any()
+    assert place.x < plane.shape[1] // 2

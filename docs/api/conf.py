@@ -2,7 +2,7 @@
 
     python -m sphinx -W --keep-going -b html docs/api build/api
 
-Needs ``pip install -e '.[docs,cohort,spark,cloud,explain,pdf]'``; -W makes an error of every warning.
+Needs ``pip install -e '.[docs,cohort,spark,cloud,dicom,archive]'``; -W makes an error of every warning.
 """
 
 from __future__ import annotations
