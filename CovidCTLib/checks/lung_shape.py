@@ -181,8 +181,8 @@ def leftward_mm(
 
 
 def _ends(present: NDArray[np.bool_]) -> Span:
-    places = np.flatnonzero(present)
-    return int(places[0]), int(places[-1])
+    indices = np.flatnonzero(present)
+    return int(indices[0]), int(indices[-1])
 
 
 def _part(ends: Span, shares: tuple[float, float]) -> Span:
@@ -209,7 +209,7 @@ def _spine(hu: NDArray[np.int16], lungs: NDArray[np.uint8], z: Span, y: Span) ->
 
 def _farther_left(lungs: NDArray[np.uint8], spine: float, z: Span, y: Span) -> float | None:
     """How many columns farther from the spine the left lung begins than the right one: the median over slices."""
-    found = []
+    differences = []
     for plane in lungs[_middle_slices(z), y[0] : y[1] + 1 : 2]:
         distance = []
         for side, seen in ((RIGHT, plane[:, ::-1]), (LEFT, plane)):
@@ -217,8 +217,8 @@ def _farther_left(lungs: NDArray[np.uint8], spine: float, z: Span, y: Span) -> f
             first = np.argmax(mask, axis=1)[mask.any(axis=1)].astype(float)
             column = lungs.shape[2] - 1 - first if side == RIGHT else first
             distance.append(np.median(np.abs(column - spine)) if len(first) else np.nan)
-        found.append(distance[1] - distance[0])
-    values = np.array(found)
+        differences.append(distance[1] - distance[0])
+    values = np.array(differences)
     values = values[np.isfinite(values)]
     return float(np.median(values)) if len(values) else None
 

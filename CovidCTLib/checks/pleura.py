@@ -87,14 +87,14 @@ def _free_air_ml(
     hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing: tuple[float, float, float], smallest_ml: float
 ) -> dict[int, float]:
     """Measure free air of either side in ml: pieces of at least the smallest volume."""
-    found = dict.fromkeys(NAMES, 0.0)
+    free_ml = dict.fromkeys(NAMES, 0.0)
     step = [max(1, round(_BLOCK_MM / size)) for size in spacing]
     sample = tuple(slice(n // 2, None, n) for n in step)
     block_ml = float(np.prod(spacing)) * float(np.prod(step)) / 1000
     thin = np.count_nonzero((hu[sample] <= FREE_AIR_HU) & (lungs[sample] > 0)) * block_ml
     # Without noise half a block's voxels and more are that thin, with noise half of them.
     if thin < smallest_ml / 4:
-        return found
+        return free_ml
     mean, side = _blocks(hu, lungs, step)
     air = (mean <= FREE_AIR_HU) & (side > 0)
     ball = _ball([size * n for size, n in zip(spacing, step, strict=True)])
@@ -104,8 +104,8 @@ def _free_air_ml(
         ml = float(np.count_nonzero(inside)) * block_ml
         if ml >= smallest_ml:
             for one in NAMES:
-                found[one] += block_ml * float(np.count_nonzero(side[inside] == one))
-    return found
+                free_ml[one] += block_ml * float(np.count_nonzero(side[inside] == one))
+    return free_ml
 
 
 def _blocks(
