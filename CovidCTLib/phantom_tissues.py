@@ -86,7 +86,7 @@ def faded(surface: Field, spacing: tuple[float, float, float], width_mm: float, 
     near = surface < 0.5 * float(np.max(surface))
     if not near.any():
         return np.zeros_like(surface)
-    box = tuple(slice(int(places.min()), int(places.max()) + 1) for places in np.nonzero(near))
+    box = tuple(slice(int(indices.min()), int(indices.max()) + 1) for indices in np.nonzero(near))
     distance = distance_mm(surface[box], spacing) + ragged_mm[box]
     share = np.zeros_like(surface)
     share[box] = np.clip(0.5 - distance / max(width_mm, min(spacing)), 0, 1)

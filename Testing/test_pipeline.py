@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy import ndimage
 
 from CovidCTLib import Analysis, Options, Scan, analyze, read_scan
 from CovidCTLib.analysis import Progress
@@ -56,6 +57,19 @@ def test_the_demo_comes_near_the_truth_of_its_chest(models: ModelStore) -> None:
     for _, key, region, measure in COMPARED:
         assert analysis.measure(region, measure).value == pytest.approx(sample.volumes_ml[key], rel=reach[key]), key
     assert [notice.code for notice in analysis.notices if notice.severity != "note"] == []
+
+
+def test_a_pneumothorax_is_told_by_the_analysis_itself(phantom: Phantom, models: ModelStore) -> None:
+    depth = ndimage.distance_transform_edt(phantom.lungs == 2, sampling=(5.0, 1.9, 1.9))
+    free = (depth > 0) & (depth <= 20)
+    hu = np.where(free, np.int16(-998), phantom.scan.hu)
+    analysis = analyze(dataclasses.replace(phantom.scan, hu=hu), Options(lungs="contour"), models=models)
+    notice = next(notice for notice in analysis.notices if notice.code == "free-air")
+    free_ml = np.count_nonzero(free) * 5.0 * 1.9 * 1.9 / 1000
+    assert notice.value == pytest.approx(free_ml, rel=0.3)
+    assert "On the left side" in notice.text
+    # The free air is counted as lung and as emphysema, as the sentence says.
+    assert analysis.measure("left_lung", "aeration_emphysema_ml").value > 0.7 * free_ml
 
 
 def test_results_lie_on_the_scans_own_grid(phantom: Phantom, phantom_analysis: Analysis) -> None:

@@ -278,7 +278,7 @@ def check_noise(
     planes = np.unique(np.linspace(0.2 * len(hu), 0.8 * len(hu), _NOISE_SLICES).astype(int))
     sums = []
     inside = None if body is None else _filled(body)
-    for place, plane in zip(planes, hu[planes, :rows, :columns], strict=True):
+    for index_z, plane in zip(planes, hu[planes, :rows, :columns], strict=True):
         block = plane.astype(np.float32).reshape(rows // size, size, -1, size)
         mean = block.mean(axis=(1, 3))
         square = np.einsum("iajb,iajb->ij", block, block) / size**2
@@ -287,7 +287,7 @@ def check_noise(
             z, y, x = (
                 np.minimum(index // step, length - 1)
                 for index, step, length in zip(
-                    (place, size * np.arange(mean.shape[0]) + size // 2, size * np.arange(mean.shape[1]) + size // 2),
+                    (index_z, size * np.arange(mean.shape[0]) + size // 2, size * np.arange(mean.shape[1]) + size // 2),
                     body.step,
                     inside.shape,
                     strict=True,

@@ -146,6 +146,16 @@ def test_a_mirrored_chest_is_told_with_how_far_the_heart_lies_to_the_right(chest
     assert "heart-on-the-right" in all_codes(mirrored(chest))
 
 
+def test_a_heart_beside_a_small_right_lung_is_not_told(chest: Chest) -> None:
+    hu, lungs, spacing = mirrored(chest)
+    part = lungs.copy()
+    slices = np.flatnonzero((lungs == 1).any(axis=(1, 2)))
+    upper = slices[len(slices) // 2 :]
+    part[upper] = np.where(lungs[upper] == 1, 0, lungs[upper])
+    assert 0.1 < np.mean(part[part > 0] == 1) < 0.41
+    assert check_heart_side(hu, part, spacing) == ()
+
+
 def test_a_chest_that_is_turned_over_is_told_once(chest: Chest) -> None:
     hu, lungs, spacing = mirrored(chest)
     codes = all_codes((np.ascontiguousarray(hu[:, ::-1]), np.ascontiguousarray(lungs[:, ::-1]), spacing))

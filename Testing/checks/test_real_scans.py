@@ -29,6 +29,10 @@ EXPECTED = {
     "controls/normal_001_ct.nii.gz": set(),
     "controls/cap_001_ct.nii.gz": set(),
     "dicom/covid_P001": set(),
+    # A tumour draws the heart over; half a lung is pressed together by fluid; a lung of which contours lose much.
+    "cancer/cancer_006_ct.nii.gz": {"clipped-hu", "coarse-hu", "slice-jump"},
+    "effusions/effusion_024_ct.nii.gz": {"clipped-hu", "coarse-hu", "contrast-enhanced"},
+    "coronacases_volumes/corona_07_ct.nii.gz": {"clipped-hu", "coarse-hu", "contrast-enhanced"},
     "awkward/cip/ct-64.nrrd": {"coarse-pixels"},
     "awkward/cip/ct-64-transformed.nrrd": {"coarse-pixels", "oblique"},
 }
@@ -51,7 +55,8 @@ def test_no_real_ct_is_refused_and_its_warnings_are_true(shared_data: Path, name
     grid = CanonicalGrid(scan.geometry)
     hu, spacing = grid.take(scan.hu, LOWEST_HU), grid.geometry.spacing_zyx_mm
     notices = list(check_scan(hu, grid, True, scan.facts.slice_thickness_mm))
-    mask = lung_mask(path)
+    # Of the coronacases' masks 255 means not labelled.
+    mask = None if name.startswith("coronacases") else lung_mask(path)
     if mask is not None:
         lungs = grid.take(sitk.GetArrayFromImage(sitk.ReadImage(str(mask))), 0) > 0
     else:
