@@ -74,7 +74,7 @@ class Controller:
         self._stopReason: str | None = None
         self._batch: BatchRun | None = None
         self._background: LongCall | None = None
-        self._removing: Pieces | None = None
+        self._replacing: Pieces | None = None
         self.surfaces = SurfacesRun(actions, choice.volumeId, self._try, self.showState)
         self._explanation = ExplanationRun(actions.shownSlice, choice.settings, self._start, self._openExplanation)
         self._files = ResultFiles(panel, actions.snapshot, actions.name, self._beside, self._explanation.begin)
@@ -107,7 +107,7 @@ class Controller:
     @property
     def busy(self) -> bool:
         """Whether anything is running."""
-        return self.running or any(work is not None for work in (self._batch, self._background, self._removing))
+        return self.running or any(work is not None for work in (self._batch, self._background, self._replacing))
 
     def showChosen(self, asSaved: bool = False) -> None:
         """Show in the views which CT is chosen, where that changed while the module is open, and then all the rest.
@@ -182,10 +182,10 @@ class Controller:
         for running in (self._run, self._batch):
             if running is not None:
                 running.stop()
-        for call in (self._background, self._removing):
+        for call in (self._background, self._replacing):
             if call is not None:
                 call.drop()
-        self._run = self._batch = self._background = self._removing = None
+        self._run = self._batch = self._background = self._replacing = None
         self.runVolumeId = None
         self._explanation.end()
         self.surfaces.stop()
@@ -285,15 +285,15 @@ class Controller:
                 message = orMistake(lambda: self._actions.add(volumeId, *future.result()))
         except CovidCTError as error:
             message, seen3D = str(error), False
-        self._removing = Pieces(self._actions.removingReplaced(volumeId), lambda _share: None, self._onRemoved, ())
-        self._removing.start()
+        self._replacing = Pieces(self._actions.replacing(volumeId), lambda _share: None, self._onReplaced, ())
+        self._replacing.start()
         self._end(message)
         if seen3D:
             self.surfaces.show(True, turn=False)
 
-    def _onRemoved(self, failure: Exception | None) -> None:
+    def _onReplaced(self, failure: Exception | None) -> None:
         """Tell that the results that were replaced are gone, or why one is not."""
-        self._removing = None
+        self._replacing = None
         if failure is not None:
             self._panel.showMessage(str(failure))
         self.showState()

@@ -19,10 +19,9 @@ from CovidCTScene.followup_summary import FollowUpSummary, summaryOf, summaryOfN
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
 from CovidCTScene.prepared_results import PreparedResults, preparing
-from CovidCTScene.replaced import removeReplaced
+from CovidCTScene.replaced import removeReplaced, showInPlace
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
-from CovidCTScene.shown_results import showAgain, shownResults
 from CovidCTScene.snapshot import Snapshot
 from CovidCTScene.surfaces import Surfaces
 from CovidCTScene.texts import tr as _
@@ -96,17 +95,15 @@ class SceneActions:
         prepared: PreparedResults | None = None,
         edited: bool | None = None,
     ) -> str:
-        """Put results into the scene, in one batch, and show them, where earlier ones were shown in their place.
+        """Put results into the scene, in one batch, and show the segments.
 
         Says what the user should know, or is empty. Surfaces are not made. ``prepared`` and ``edited`` are what
-        `addAnalysisToScene` takes. Earlier results are hidden, for `removingReplaced` to remove them.
+        `addAnalysisToScene` takes. Earlier segments are hidden; `replacing` does the rest.
         """
         volumeNode = self._node(volumeId)
         earlier = resultNodesOf(self._scene, volumeNode)
-        shown = shownResults(self._scene, earlier)
         nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited, removeLater=True)
         showAnalysis(self._scene, volumeNode, nodes)
-        showAgain(self._scene, volumeNode, nodes, shown)
         if earlier is None or isResult(earlier.segmentation, "segmentation"):
             return ""
         return _(
@@ -114,10 +111,17 @@ class SceneActions:
             "name ends in {suffix}."
         ).format(suffix=EDITED_SUFFIX.strip())
 
-    def removingReplaced(self, volumeId: str) -> Iterator[float]:
-        """Remove results of the CT that `add` has replaced, one node a step; if the CT is gone, so are they."""
+    def replacing(self, volumeId: str) -> Iterator[float]:
+        """Show what `add` has put into the scene where earlier results are shown, and remove those, in small steps.
+
+        Yields the share that is done. If the CT is gone by then, so are its results.
+        """
         node = self._scene.GetNodeByID(volumeId)
-        return iter(()) if node is None else removeReplaced(self._scene, node)
+        if node is None:
+            return
+        showInPlace(self._scene, node)
+        yield 0.0
+        yield from removeReplaced(self._scene, node)
 
     def record(self, volumeId: str | None) -> dict[str, Any] | None:
         """Give what ``analysis.json`` says of the CT; None where it has no results that this version can show."""

@@ -54,3 +54,16 @@ def volume_node(scene, analysis):
     from scene_maker import added_volume
 
     return added_volume(scene, analysis.scan.hu, analysis.scan.geometry)
+
+
+@pytest.fixture
+def fresh_words():
+    """Names of regions and measures that are translated anew, and forgotten at the end."""
+    from CovidCTScene import words
+
+    kept = (words._regions, words._measures, words._columns, words._bands, words._aeration)
+    for cached in kept:
+        cached.cache_clear()
+    yield
+    for cached in kept:
+        cached.cache_clear()

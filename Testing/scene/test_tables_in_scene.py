@@ -167,7 +167,7 @@ def test_every_region_measure_and_column_has_words_of_its_own(monkeypatch):
         assert words.measureWords(name, "?") == entry.label
 
 
-def test_regions_measures_and_headings_are_translated(scene, volume_node, monkeypatch, geometry):
+def test_regions_measures_and_headings_are_translated(fresh_words, scene, volume_node, monkeypatch, geometry):
     for module in (words, tables):
         monkeypatch.setattr(module, "_", lambda text: f"<{text}>")
     nodes = addAnalysisToScene(scene, volume_node, made_analysis(geometry))
