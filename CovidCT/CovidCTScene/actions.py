@@ -9,8 +9,9 @@ from typing import Any
 
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
-from CovidCTLib.scan import Scan
+from CovidCTLib.scan import Scan, SourceSeries
 from CovidCTScene.choice import newestCt, refusalOfCt, shownSlice
+from CovidCTScene.dicom import earlierResultsLater, hasEarlierResults, refusalOfDicom, sourceLater
 from CovidCTScene.edit_watch import EditCheck, EditWatch
 from CovidCTScene.edited import EDITED_SUFFIX
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, followUpNodesOf, studiesOfPatient
@@ -42,6 +43,8 @@ class SceneActions:
         Show a vtkMRMLPlotChartNode and a vtkMRMLTableNode in the layout of the application.
     openStatistics
         Opens Slicer's module Segment Statistics with a vtkMRMLSegmentationNode and a vtkMRMLScalarVolumeNode.
+    dicomDatabase
+        Gives Slicer's ctkDICOMDatabase; None where there is none.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class SceneActions:
         showChartNode: Callable[[Any], None],
         showTableNode: Callable[[Any], None],
         openStatistics: Callable[[Any, Any], None],
+        dicomDatabase: Callable[[], Any | None] = lambda: None,
     ) -> None:
         self._scene = scene
         self._showChartNode = showChartNode
         self._showTableNode = showTableNode
         self._edits = EditWatch()
         self._openStatistics = openStatistics
+        self._dicomDatabase = dicomDatabase
 
     def has(self, volumeId: str) -> bool:
         """Say whether the CT is still in the scene."""
@@ -137,6 +142,22 @@ class SceneActions:
     def snapshot(self, volumeId: str) -> Snapshot:
         """Prepare to take the analysis of the CT from the scene, as `Snapshot`."""
         return Snapshot(self._scene, self._node(volumeId))
+
+    def refusalOfDicom(self, volumeId: str) -> str | None:
+        """Say why no DICOM results can be made of the CT; None if they can."""
+        return refusalOfDicom(self._dicomDatabase(), self._node(volumeId))
+
+    def sourceLater(self, volumeId: str) -> Callable[[], SourceSeries]:
+        """Prepare to read the DICOM study of the CT, as `sourceLater` of `CovidCTScene.dicom`."""
+        return sourceLater(self._dicomDatabase(), self._node(volumeId))
+
+    def hasEarlierResults(self, volumeId: str) -> bool:
+        """Say whether the DICOM study of the CT holds results of an earlier analysis."""
+        return hasEarlierResults(self._dicomDatabase(), self._node(volumeId))
+
+    def earlierResultsLater(self, volumeId: str) -> Callable[[], Analysis]:
+        """Prepare to read results of an earlier analysis, as `earlierResultsLater` of `CovidCTScene.dicom`."""
+        return earlierResultsLater(self._dicomDatabase(), self._node(volumeId), self.scanLater(volumeId))
 
     def surfaces(self, volumeId: str) -> Surfaces | None:
         """Prepare to make the surfaces, as `Surfaces`; None where `show3D` has nothing long to do."""
