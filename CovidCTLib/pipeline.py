@@ -195,8 +195,8 @@ def analyze(
                 lambda share: tell(0.5 + share * 0.5),
             )
         with run.stage("measures"):
-            known = scan.facts.spacing_known
-            axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry, known, effusion is not None)
+            spacing_known = scan.facts.spacing_known
+            axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry, spacing_known, effusion is not None)
             measures = measure_regions(axial, options)
             slices = measure_slices(axial, findings, options)
             notices += [*check_agreement(case, _opacity_percent(measures), measures), *_own_models(used)]
@@ -275,8 +275,8 @@ def _find_chest(
     else:
         network = models.lungs()
         used.append(network.used)
-        found = segment_chest_by_network(hu, spacing_zyx_mm, network, tell)
-        mask, effusion = found.lungs, found.effusion
+        masks = segment_chest_by_network(hu, spacing_zyx_mm, network, tell)
+        mask, effusion = masks.lungs, masks.effusion
     run.check()
     midline = find_body_midline(hu, spacing_zyx_mm[2])
     return split_sides(mask, spacing_zyx_mm, body_midline_x=midline), effusion, notices

@@ -263,10 +263,10 @@ class SceneActions:
         """
         from CovidCTLib.followup import parse_date
 
-        known = {study.volumeNode.GetID(): study for study in analyzedStudies(self._scene)}
+        analyzed = {study.volumeNode.GetID(): study for study in analyzedStudies(self._scene)}
         studies = []
         for identifier, typed in chosen:
-            study = known.get(identifier)
+            study = analyzed.get(identifier)
             if study is None:
                 raise InputError(_("Each ticked study must be in the scene with its results, but one was removed."))
             date = parse_date(typed) if typed else study.date
@@ -287,8 +287,8 @@ class SceneActions:
         cts = comparedCts(self._scene, node) if node is not None else None
         if cts is None:
             return None
-        found = changeNodeOf(self._scene, *cts)
-        return found is not None and areChangesShown(found)
+        changeNode = changeNodeOf(self._scene, *cts)
+        return changeNode is not None and areChangesShown(changeNode)
 
     def changes(self, volumeId: str) -> Changes | None:
         """Prepare to make the map of what changed, as `Changes`; None where `showChanges` has nothing long to do."""
@@ -297,9 +297,9 @@ class SceneActions:
 
     def showChanges(self, volumeId: str, shown: bool) -> None:
         """Show or hide the map of what changed; where there is none, nothing happens."""
-        found = changeNodeOf(self._scene, *self._comparedCts(volumeId))
-        if found is not None:
-            showChanges(self._scene, found, shown)
+        changeNode = changeNodeOf(self._scene, *self._comparedCts(volumeId))
+        if changeNode is not None:
+            showChanges(self._scene, changeNode, shown)
 
     def _comparedCts(self, volumeId: str) -> tuple[Any, Any]:
         cts = comparedCts(self._scene, self._node(volumeId))

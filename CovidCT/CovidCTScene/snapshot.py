@@ -166,12 +166,12 @@ def checksum(lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> str:
 
 def _localization(image: Any, shape: tuple[int, int, int]) -> NDArray[Any]:
     """Give the voxels of the localization without copying them."""
-    found = None if image is None else image.GetDimensions()[::-1]
-    if found != shape:
+    dimensions = None if image is None else image.GetDimensions()[::-1]
+    if dimensions != shape:
         raise InputError(
             _(
                 "The localization must have the grid of the CT, {shape} voxels (z, y, x), but has {found}. Analyze "
                 "the CT again."
-            ).format(shape=shape, found=found)
+            ).format(shape=shape, found=dimensions)
         )
     return np.asarray(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape))

@@ -57,13 +57,14 @@ def volume_node(scene, analysis):
 
 
 @pytest.fixture
-def fresh_words():
-    """Names of regions and measures that are translated anew, and forgotten at the end."""
-    from CovidCTScene import words
+def untranslated():
+    """Words that are not kept from before, and not kept for later: Slicer's language changes only when it starts."""
+    from CovidCTScene import measure_words
 
-    kept = (words._regions, words._measures, words._columns, words._bands, words._aeration)
-    for cached in kept:
-        cached.cache_clear()
+    kept = [value for value in vars(measure_words).values() if hasattr(value, "cache_clear")]
+    assert kept
+    for words in kept:
+        words.cache_clear()
     yield
-    for cached in kept:
-        cached.cache_clear()
+    for words in kept:
+        words.cache_clear()

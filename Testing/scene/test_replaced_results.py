@@ -8,7 +8,7 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 
-from CovidCTScene import addAnalysisToScene, resultNodesOf, words
+from CovidCTScene import addAnalysisToScene, measure_words, resultNodesOf
 from CovidCTScene.nodes import markedNodes
 from CovidCTScene.replaced import removeReplaced, showInPlace
 from CovidCTScene.tables import fillMeasureTable
@@ -79,10 +79,10 @@ def test_what_else_the_views_show_stays(scene, volume_node, replaced):
     assert view.GetTableNodeID() == mine.GetID()
 
 
-def test_each_word_is_translated_once_however_many_rows_a_table_has(scene, analysis, monkeypatch, fresh_words):
+def test_each_word_is_translated_once_however_many_rows_a_table_has(scene, analysis, monkeypatch, untranslated):
     """Slicer's translation takes about 30 µs a text, and a table has hundreds of rows."""
     translated = []
-    monkeypatch.setattr(words, "_", lambda text: translated.append(text) or text)
+    monkeypatch.setattr(measure_words, "_", lambda text: translated.append(text) or text)
     for name in ("first", "second"):
         fillMeasureTable(scene.AddNewNodeByClass("vtkMRMLTableNode", name), analysis)
     assert translated

@@ -53,9 +53,9 @@ def measureWords(name: str, label: str) -> str:
     label
         What it is called where it is not known here, such as a measure of a later version.
     """
-    known = _measures()
-    if name in known:
-        return known[name]
+    names = _measures()
+    if name in names:
+        return names[name]
     begin, inMl, inPercent = _BAND
     if name.startswith(begin) and name.endswith(inMl):
         return _aeration()[0].format(band=_bandWords(name.removeprefix(begin).removesuffix(inMl)))
