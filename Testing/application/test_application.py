@@ -100,21 +100,36 @@ def test_the_interface_answers_while_an_analysis_runs(take_walk, monkeypatch, re
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The extension, configured, built and installed by a real Slicer's build; the folder of its modules."""
+def built(tmp_path_factory):
+    """The extension, configured and built by a real Slicer's build; its build folder."""
     given = os.environ.get(BUILD)
     if not given:
         pytest.skip(f"no Slicer build was given (set {BUILD} to the folder of its SlicerConfig.cmake)")
     if shutil.which("cmake") is None:
         pytest.skip("CMake is not installed")
-    build, prefix = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("installed")
-    for words in (
-        ["cmake", "-S", str(ROOT), "-B", str(build), f"-DSlicer_DIR={given}", "-DCMAKE_BUILD_TYPE=Release"],
-        ["cmake", "--build", str(build)],
-        ["cmake", "--install", str(build), "--prefix", str(prefix)],
-    ):
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    build = tmp_path_factory.mktemp("build")
+    run("cmake", "-S", ROOT, "-B", build, f"-DSlicer_DIR={given}", "-DCMAKE_BUILD_TYPE=Release")
+    run("cmake", "--build", build)
+    return build
+
+
+def run(*words):
+    """Run a command, which must succeed; give what it wrote."""
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_the_built_extension_passes_its_own_tests(built, display):
+    told = run(*display, "ctest", "--test-dir", built, "--output-on-failure")
+    assert "100% tests passed" in told
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """The built extension, installed; the folder of its modules."""
+    prefix = tmp_path_factory.mktemp("installed")
+    run("cmake", "--install", built, "--prefix", prefix)
     return next(prefix.rglob("CovidCT.py")).parent
 
 
