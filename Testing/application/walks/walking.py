@@ -27,6 +27,9 @@ LEVEL_COLUMN = 2
 TICK_MS = 5
 """Milliseconds between two ticks by which standstills are told."""
 
+WINDOW_PX = (1600, 1000)
+"""Width and height of the main window, so that the pictures show the whole panel."""
+
 LATE_S = 0.06
 """Seconds after which a tick counts as late, so that it is written where the main thread is."""
 
@@ -183,6 +186,9 @@ def walk(function: Callable[[Walk], None]) -> None:
         code = 1
         taken = Walk()
         try:
+            window = slicer.util.mainWindow()
+            if window is not None:
+                window.resize(*WINDOW_PX)
             taken.rest(1.0)
             function(taken)
         except BaseException:  # noqa: BLE001 - whatever it was, the application must end and say so
