@@ -96,15 +96,15 @@ class Walk:
         self.measured[name] = value
         tell(f"     {name}: {value}")
 
-    def until(self, condition: Callable[[], bool], seconds: float = LONGEST_S) -> bool:
-        """Let the application go on until something is the case; say whether it came."""
+    def until(self, condition: Callable[[], bool], seconds: float = LONGEST_S, rest_s: float = 0.3) -> bool:
+        """Let the application go on until something is the case, and a little longer; say whether it came."""
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
                 return False
             slicer.app.processEvents()
             time.sleep(0.002)
-        self.rest()
+        self.rest(rest_s)
         return True
 
     def rest(self, seconds: float = 0.3) -> None:
@@ -172,11 +172,11 @@ def loadSample(name: str):
     return source.customDownloader(source)
 
 
-def analyze(walk: Walk, panel) -> bool:
-    """Press Analyze, and wait until nothing runs any more."""
+def analyze(walk: Walk, panel, rest_s: float = 0.3) -> bool:
+    """Press Analyze, and wait until nothing runs any more, and a little longer."""
     panel.ui.analyzeButton.click()
     slicer.app.processEvents()
-    return walk.until(lambda: not panel.controller.busy)
+    return walk.until(lambda: not panel.controller.busy, rest_s=rest_s)
 
 
 def walk(function: Callable[[Walk], None]) -> None:
