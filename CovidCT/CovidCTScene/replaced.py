@@ -26,9 +26,9 @@ def showInPlace(scene: Any, volumeNode: Any) -> None:
         node.GetID(): nodes[-1].GetID() for nodes in markedNodes(scene, volumeNode).values() for node in nodes[:-1]
     }
 
-    def replace(found: str | None, show: Callable[[str], None]) -> None:
-        if found in newest:
-            show(newest[found])
+    def replace(shownId: str | None, show: Callable[[str], None]) -> None:
+        if shownId in newest:
+            show(newest[shownId])
 
     for composite in nodesOfClass(scene, "vtkMRMLSliceCompositeNode"):
         replace(composite.GetForegroundVolumeID(), composite.SetForegroundVolumeID)
