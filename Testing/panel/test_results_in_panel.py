@@ -28,7 +28,7 @@ def written(application, monkeypatch):
     """What a run of report or export would have written, in place of the writing, which takes long."""
     analyses = []
 
-    def write(analysis, folder):
+    def write(analysis, folder, source=None):
         folder.mkdir()
         (folder / "report.html").write_text("<p>a report</p>")
         analyses.append(analysis)
