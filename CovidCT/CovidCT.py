@@ -104,7 +104,13 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel,
             panels.BatchSection(self.ui),
             panels.FollowUpSection(self.ui),
-            SceneActions(slicer.mrmlScene, self.charts.show, self.tables.show, self.openStatistics),
+            SceneActions(
+                slicer.mrmlScene,
+                self.charts.show,
+                self.tables.show,
+                self.openStatistics,
+                lambda: getattr(slicer, "dicomDatabase", None),
+            ),
             self,
             self.installWithConsent,
             self.logic.python(),
@@ -112,6 +118,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.previousLayout,
         )
         panels.connectFolderButton(self.ui.modelsButton, self.ui.modelsEdit, _("Folder of own models"))
+        self.ui.advancedLabel.text = panels.advancedText()
         self.ui.resetButton.connect("clicked(bool)", lambda _checked=False: panels.resetSettings(self.settings()))
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -249,8 +256,8 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except CovidCTError as error:
             self.panel.showMessage(str(error))
 
-    def installWithConsent(self, forPdf: bool = False) -> bool:
-        """Install what is missing if the user agrees; say whether an analysis, or a PDF, can be made now."""
+    def installWithConsent(self, forPdf: bool = False, forDicom: bool = False) -> bool:
+        """Install what is missing if the user agrees; say whether an analysis, a PDF or DICOM can be made now."""
 
         def tell(text: str) -> None:
             self.panel.showMessage(text)
@@ -258,11 +265,11 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
         return panels.installWithConsent(
-            self.logic.missingPackages(forPdf),
+            self.logic.missingPackages(forPdf, forDicom),
             panels.isExtensionMissing(),
             lambda question: slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidCT")),
             tell,
-            lambda: self.logic.installMissingPackages(forPdf),
+            lambda: self.logic.installMissingPackages(forPdf, forDicom),
         )
 
 

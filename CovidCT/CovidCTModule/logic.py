@@ -124,17 +124,17 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         panels.requirePackages()
         return panels.analyzeCases(Path(inputFolder), Path(outputFolder), options or Options(), tell, cancelled)
 
-    def missingPackages(self, forPdf: bool = False) -> tuple[str, ...]:
-        """List the packages that an analysis, or also a PDF of its report, still needs; empty if it can be made."""
-        return panels.missingPackages(forPdf)
+    def missingPackages(self, forPdf: bool = False, forDicom: bool = False) -> tuple[str, ...]:
+        """List the packages that an analysis, or also a PDF of its report or DICOM results, still need."""
+        return panels.missingPackages(forPdf, forDicom)
 
-    def installMissingPackages(self, forPdf: bool = False):
+    def installMissingPackages(self, forPdf: bool = False, forDicom: bool = False):
         """Install what is missing; call it only with the user's consent. What Slicer ships stays as it is.
 
         Parameters
         ----------
-        forPdf
-            Whether what a PDF of the report needs is installed too.
+        forPdf, forDicom
+            Whether what a PDF of the report, or DICOM results, need is installed too.
 
         Raises
         ------
@@ -144,4 +144,4 @@ class CovidCTLogic(ScriptedLoadableModuleLogic):
         packaging = None
         if importlib.util.find_spec("slicer.packaging") is not None:
             import slicer.packaging as packaging
-        panels.installPackages(packaging, slicer.util.pip_install, forPdf)
+        panels.installPackages(packaging, slicer.util.pip_install, forPdf, forDicom)

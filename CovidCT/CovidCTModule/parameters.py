@@ -23,3 +23,21 @@ class CovidCTParameterNode:
     highOpacityHu: Annotated[int, WithinRange(panels.LOWEST_HU, panels.HIGHEST_HU)] = panels.DEFAULT_HIGH_OPACITY_HU
     vesselHu: Annotated[int, WithinRange(panels.LOWEST_HU, panels.HIGHEST_HU)] = panels.DEFAULT_VESSEL_HU
     modelsFolder: str = ""
+    localizationThreshold: Annotated[float, WithinRange(0.0, panels.HIGHEST_LOCALIZATION_THRESHOLD)] = (
+        panels.DEFAULT_LOCALIZATION_THRESHOLD
+    )
+    localizationSigmaMm: Annotated[float, WithinRange(0.0, panels.HIGHEST_SIGMA_MM)] = (
+        panels.DEFAULT_LOCALIZATION_SIGMA_MM
+    )
+    emphysemaEndHu: Annotated[int, WithinRange(panels.LOWEST_HU, panels.HIGHEST_HU)] = (
+        panels.DEFAULT_AERATION_LIMITS_HU[0]
+    )
+    inflatedEndHu: Annotated[int, WithinRange(panels.LOWEST_HU, panels.HIGHEST_HU)] = panels.DEFAULT_AERATION_LIMITS_HU[
+        1
+    ]
+    infiltratedEndHu: Annotated[int, WithinRange(panels.LOWEST_HU, panels.HIGHEST_HU)] = (
+        panels.DEFAULT_AERATION_LIMITS_HU[2]
+    )
+    collapsedEndHu: Annotated[int, WithinRange(panels.LOWEST_HU, panels.HIGHEST_HU)] = (
+        panels.DEFAULT_AERATION_LIMITS_HU[3]
+    )

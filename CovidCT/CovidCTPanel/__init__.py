@@ -18,14 +18,20 @@ from CovidCTPanel.panel import Panel, connectFolderButton
 from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.settings import (
     CASE_THRESHOLD_OF_MODEL,
+    DEFAULT_AERATION_LIMITS_HU,
     DEFAULT_HIGH_OPACITY_HU,
+    DEFAULT_LOCALIZATION_SIGMA_MM,
+    DEFAULT_LOCALIZATION_THRESHOLD,
     DEFAULT_VESSEL_HU,
     HIGHEST_HU,
+    HIGHEST_LOCALIZATION_THRESHOLD,
+    HIGHEST_SIGMA_MM,
     HIGHEST_THRESHOLD,
     LOWEST_HU,
     SLICE_THRESHOLD_OF_MODEL,
     Device,
     LungsEngine,
+    advancedText,
     connectWidgets,
     resetSettings,
 )
@@ -36,9 +42,14 @@ from CovidCTPanel.talkative import quietLibraries
 
 __all__ = [
     "CASE_THRESHOLD_OF_MODEL",
+    "DEFAULT_AERATION_LIMITS_HU",
     "DEFAULT_HIGH_OPACITY_HU",
+    "DEFAULT_LOCALIZATION_SIGMA_MM",
+    "DEFAULT_LOCALIZATION_THRESHOLD",
     "DEFAULT_VESSEL_HU",
     "HIGHEST_HU",
+    "HIGHEST_LOCALIZATION_THRESHOLD",
+    "HIGHEST_SIGMA_MM",
     "HIGHEST_THRESHOLD",
     "LOWEST_HU",
     "SLICE_THRESHOLD_OF_MODEL",
@@ -53,6 +64,7 @@ __all__ = [
     "PreviousLayout",
     "StudyEntry",
     "TableViews",
+    "advancedText",
     "analyzeCases",
     "connectFolderButton",
     "connectWidgets",

@@ -61,11 +61,15 @@ class Actions(Protocol):
     def scanLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
     def preparing(self, volumeId: str) -> Callable[[Any], Any]: ...  # noqa: D102
     def add(self, volumeId: str, analysis: Any, prepared: Any, edited: bool | None) -> str: ...  # noqa: D102
-    def removingReplaced(self, volumeId: str) -> Iterator[float]: ...  # noqa: D102
+    def replacing(self, volumeId: str) -> Iterator[float]: ...  # noqa: D102
     def hasCt(self) -> bool: ...  # noqa: D102
     def name(self, volumeId: str) -> str: ...  # noqa: D102
     def record(self, volumeId: str | None) -> dict[str, Any] | None: ...  # noqa: D102
     def snapshot(self, volumeId: str) -> Snapshot: ...  # noqa: D102
+    def refusalOfDicom(self, volumeId: str) -> str | None: ...  # noqa: D102
+    def sourceLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
+    def hasEarlierResults(self, volumeId: str) -> bool: ...  # noqa: D102
+    def earlierResultsLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
     def surfaces(self, volumeId: str) -> Surfaces | None: ...  # noqa: D102
     def is3DShown(self, volumeId: str) -> bool: ...  # noqa: D102
     def show3D(self, volumeId: str, shown: bool) -> None: ...  # noqa: D102

@@ -16,6 +16,7 @@ from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
 from CovidCTPanel.batch_run import BatchListener, BatchRun
 from CovidCTPanel.batch_section import BatchSection
 from CovidCTPanel.collaborators import Actions, Choice
+from CovidCTPanel.earlier_results import EarlierResults
 from CovidCTPanel.edit_notice import EditNotice
 from CovidCTPanel.explanation_run import EXPLANATION_PAGE, ExplanationRun
 from CovidCTPanel.followup_controls import FollowUpControls
@@ -42,8 +43,8 @@ class Controller:
     choice
         What is chosen.
     install
-        Installs what is missing if the user agrees, with what a PDF needs if it is given True; says whether the work
-        can begin now.
+        Installs what is missing if the user agrees, with what a PDF, and what DICOM results need if it is given True
+        for them; says whether the work can begin now.
     python, library
         As for `AnalysisProcess`.
     previousLayout
@@ -57,7 +58,7 @@ class Controller:
         followUpSection: FollowUpSection,
         actions: Actions,
         choice: Choice,
-        install: Callable[[bool], bool],
+        install: Callable[[bool, bool], bool],
         python: str,
         library: Path,
         previousLayout: PreviousLayout,
@@ -74,10 +75,13 @@ class Controller:
         self._stopReason: str | None = None
         self._batch: BatchRun | None = None
         self._background: LongCall | None = None
-        self._removing: Pieces | None = None
+        self._replacing: Pieces | None = None
         self.surfaces = SurfacesRun(actions, choice.volumeId, self._try, self.showState)
         self._explanation = ExplanationRun(actions.shownSlice, choice.settings, self._start, self._openExplanation)
-        self._files = ResultFiles(panel, actions.snapshot, actions.name, self._beside, self._explanation.begin)
+        self._files = ResultFiles(
+            panel, actions.snapshot, actions.name, self._beside, actions.sourceLater, self._explanation.begin
+        )
+        self._earlier = EarlierResults(panel, actions, self._beside, self._add)
         self.runVolumeId: str | None = None
         self._shownId: str | None = None
         self._edits = EditNotice(actions, panel.showEdited)
@@ -87,7 +91,10 @@ class Controller:
         panel.onResultButton("heatMapButton", lambda shown: self._withChosen(self._actions.showHeatMap, shown))
         panel.onResultButton("reportButton", lambda _checked: self._withFiles(self._files.report))
         panel.onResultButton("pdfButton", lambda _checked: self._withFiles(self._files.pdf, forPdf=True))
-        panel.onResultButton("exportButton", lambda _checked: self._withFiles(self._files.export))
+        panel.onResultButton(
+            "exportButton", lambda _checked: self._withFiles(self._files.export, forDicom=panel.dicom.wanted)
+        )
+        panel.dicom.onEarlier(lambda: self._withFiles(self._earlier.show))
         panel.onResultButton("explainButton", lambda _checked: self.explain())
         for name, show in (
             ("chartButton", actions.showChart),
@@ -107,7 +114,7 @@ class Controller:
     @property
     def busy(self) -> bool:
         """Whether anything is running."""
-        return self.running or any(work is not None for work in (self._batch, self._background, self._removing))
+        return self.running or any(work is not None for work in (self._batch, self._background, self._replacing))
 
     def showChosen(self, asSaved: bool = False) -> None:
         """Show in the views which CT is chosen, where that changed while the module is open, and then all the rest.
@@ -139,8 +146,11 @@ class Controller:
         self._panel.showRecord(record)
         self.followUp.refresh()
         self._edits.follow(volumeId if record is not None else None, mayCompare=not self.busy)
+        waiting = volumeId is not None and record is None and refusal is None and not self.busy
+        self._panel.dicom.showEarlier(volumeId is not None and waiting and self._actions.hasEarlierResults(volumeId))
         if record is None or volumeId is None:
             return
+        self._panel.dicom.showExport(self._actions.refusalOfDicom(volumeId))
         for name in ("chartButton", "tableButton", "measuresButton", "statisticsButton"):
             self._panel.showResultButton(name, None)
         making = _("The surfaces are being made.") if self.surfaces.running else None
@@ -182,10 +192,10 @@ class Controller:
         for running in (self._run, self._batch):
             if running is not None:
                 running.stop()
-        for call in (self._background, self._removing):
+        for call in (self._background, self._replacing):
             if call is not None:
                 call.drop()
-        self._run = self._batch = self._background = self._removing = None
+        self._run = self._batch = self._background = self._replacing = None
         self.runVolumeId = None
         self._explanation.end()
         self.surfaces.stop()
@@ -202,7 +212,7 @@ class Controller:
         if self.busy:
             return
         try:
-            if not self._install(False) or self.busy:
+            if not self._install(False, False) or self.busy:
                 return
             cases_beside(inputFolder, outputFolder)
             arguments = analysisArguments(self._choice.settings())
@@ -235,7 +245,7 @@ class Controller:
         if self.busy or volumeId is None:
             return False
         try:
-            if not self._install(False) or self.busy:
+            if not self._install(False, False) or self.busy:
                 return False
             handOver = HandOver(*self._actions.handOver(volumeId))
             arguments = argumentsFor(volumeId)
@@ -285,15 +295,15 @@ class Controller:
                 message = orMistake(lambda: self._actions.add(volumeId, *future.result()))
         except CovidCTError as error:
             message, seen3D = str(error), False
-        self._removing = Pieces(self._actions.removingReplaced(volumeId), lambda _share: None, self._onRemoved, ())
-        self._removing.start()
+        self._replacing = Pieces(self._actions.replacing(volumeId), lambda _share: None, self._onReplaced, ())
+        self._replacing.start()
         self._end(message)
         if seen3D:
             self.surfaces.show(True, turn=False)
 
-    def _onRemoved(self, failure: Exception | None) -> None:
+    def _onReplaced(self, failure: Exception | None) -> None:
         """Tell that the results that were replaced are gone, or why one is not."""
-        self._removing = None
+        self._replacing = None
         if failure is not None:
             self._panel.showMessage(str(failure))
         self.showState()
@@ -316,14 +326,14 @@ class Controller:
         self._batchSection.endWork()
         self.showState()
 
-    def _withFiles(self, make: Callable[[str], None], forPdf: bool = False) -> None:
+    def _withFiles(self, make: Callable[[str], None], forPdf: bool = False, forDicom: bool = False) -> None:
         """Make files of the chosen CT's results, once all that it needs is installed."""
         volumeId = self._choice.volumeId()
         if self.busy or volumeId is None:
             return
         try:
             # An installation takes events, so that another button may have been pressed meanwhile.
-            if not self._install(forPdf) or self.busy:
+            if not self._install(forPdf, forDicom) or self.busy:
                 return
         except CovidCTError as error:
             self._panel.showMessage(str(error))

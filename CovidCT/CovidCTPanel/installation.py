@@ -28,10 +28,10 @@ PYTORCH_EXTENSION = "PyTorchUtils"
 """Module of the extension PyTorch."""
 
 
-def missingPackages(forPdf: bool = False) -> tuple[str, ...]:
-    """List the packages that an analysis, or also a PDF, still needs, torch first; empty if it can be made."""
+def missingPackages(forPdf: bool = False, forDicom: bool = False) -> tuple[str, ...]:
+    """List the packages that an analysis, or also a PDF or DICOM results, still need, torch first; empty if none."""
     torch = () if isInstalled("torch", TORCH_REQUIREMENT) else (TORCH_REQUIREMENT,)
-    return torch + missingRequirements(forPdf=forPdf)
+    return torch + missingRequirements(forPdf=forPdf, forDicom=forDicom)
 
 
 def isExtensionMissing() -> bool:
@@ -55,7 +55,9 @@ def requirePackages() -> None:
         )
 
 
-def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any], forPdf: bool = False) -> None:
+def installPackages(
+    packaging: Any | None, pipInstall: Callable[[list[str]], Any], forPdf: bool = False, forDicom: bool = False
+) -> None:
     """Install what is missing; what Slicer ships stays as it is.
 
     Parameters
@@ -64,8 +66,8 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
         The module ``slicer.packaging`` of Slicer 5.12; None in 5.10, which has none.
     pipInstall
         ``slicer.util.pip_install``.
-    forPdf
-        Whether what a PDF needs is installed too.
+    forPdf, forDicom
+        Whether what a PDF, or DICOM results, need is installed too.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
     """
     if not isInstalled("torch", TORCH_REQUIREMENT):
         _installTorch()
-    missing = list(missingRequirements(forPdf=forPdf))
+    missing = list(missingRequirements(forPdf=forPdf, forDicom=forDicom))
     if not missing:
         return
     try:
@@ -97,7 +99,7 @@ def installPackages(packaging: Any | None, pipInstall: Callable[[list[str]], Any
             "the network and press the button again; Slicer's error log has the details."
         ) from error
     importlib.invalidate_caches()
-    left = missingRequirements(forPdf=forPdf)
+    left = missingRequirements(forPdf=forPdf, forDicom=forDicom)
     if left:
         raise CovidCTError(
             f"Python packages were installed, but are not found: {', '.join(left)}. Restart Slicer and try again."

@@ -11,6 +11,7 @@ import qt
 from slicer.i18n import tr as _
 
 from CovidCTLib.hu import READING_WINDOW, WINDOWS
+from CovidCTPanel.dicom_controls import DicomControls
 from CovidCTPanel.first_steps import FirstSteps
 from CovidCTPanel.panel_height import PanelHeight
 from CovidCTPanel.previous_layout import PreviousLayout
@@ -66,6 +67,7 @@ class Panel:
         self._ui = ui
         wrapToolTips(ui)
         self._firstSteps = FirstSteps(ui.firstStepsLabel, openModule, self.showMessage)
+        self.dicom = DicomControls(ui)
         self._folder: Path | None = None
         ui.showFolderButton.connect("clicked(bool)", lambda _checked=False: self._showFolder())
         self._refusal: str | None = None

@@ -24,6 +24,9 @@ report, the last three decode compressed DICOM files in the batch, for which Sli
 PDF_REQUIREMENTS = {"plutoprint": "plutoprint>=0.23"}
 """What a PDF of the report needs besides; installed only when the first one is asked for."""
 
+DICOM_REQUIREMENTS = {"highdicom": "highdicom>=0.27,<1", **PDF_REQUIREMENTS}
+"""What DICOM results need besides: Slicer 5.12 ships highdicom; one of the objects is the report as a PDF."""
+
 SHIPPED_BY_SLICER = ("numpy", "scipy", "SimpleITK", "pydicom", "vtk")
 """Packages that Slicer ships and that an installation must leave as they are."""
 
@@ -61,17 +64,19 @@ def isInstalled(name: str, requirement: str) -> bool:
     return isImportable(name) and hasVersion(requirement, importlib.metadata.version)
 
 
-def missingRequirements(isThere: Callable[[str, str], bool] = isInstalled, forPdf: bool = False) -> tuple[str, ...]:
+def missingRequirements(
+    isThere: Callable[[str, str], bool] = isInstalled, forPdf: bool = False, forDicom: bool = False
+) -> tuple[str, ...]:
     """List what pip still has to install, torch excepted; empty if nothing.
 
     Parameters
     ----------
     isThere
         Says whether a package, of this name to import, is there as this requirement asks.
-    forPdf
-        Whether a PDF is to be made too.
+    forPdf, forDicom
+        Whether a PDF, or DICOM results, are to be made too.
     """
-    wanted = {**REQUIREMENTS, **(PDF_REQUIREMENTS if forPdf else {})}
+    wanted = {**REQUIREMENTS, **(PDF_REQUIREMENTS if forPdf else {}), **(DICOM_REQUIREMENTS if forDicom else {})}
     return tuple(requirement for name, requirement in wanted.items() if not isThere(name, requirement))
 
 

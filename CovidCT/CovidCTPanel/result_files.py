@@ -7,6 +7,7 @@ import contextlib
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -61,6 +62,8 @@ class ResultFiles:
         Gives the name of the CT with an identifier.
     beside
         Does the work.
+    sourceLater
+        Gives what reads the DICOM study of the CT with an identifier, in any thread; raises CovidCTError without one.
     explain
         Gets a private folder with results that an explanation is to be made from; it removes the folder.
     """
@@ -71,6 +74,7 @@ class ResultFiles:
         snapshot: Callable[[str], Snapshot],
         nameOf: Callable[[str], str],
         beside: Beside,
+        sourceLater: Callable[[str], Callable[[], Any]],
         explain: Callable[[PrivateFolder], None],
     ) -> None:
         self._explain = explain
@@ -78,6 +82,7 @@ class ResultFiles:
         self._snapshot = snapshot
         self._nameOf = nameOf
         self._beside = beside
+        self._sourceLater = sourceLater
         self._kept: list[PrivateFolder] = []
         self._unfinished: PrivateFolder | None = None
 
@@ -133,13 +138,23 @@ class ResultFiles:
         self._write(volumeId, lambda analysis: _writePdf(analysis, path), _("Making the PDF..."), ended)
 
     def export(self, volumeId: str) -> None:
-        """Write all results of a CT into a folder of the user's."""
+        """Write all results of a CT into a folder of the user's, with DICOM results where they are wanted."""
+        try:
+            source = self._sourceLater(volumeId) if self._panel.dicom.wanted else None
+        except CovidCTError as error:
+            self._panel.showMessage(str(error))
+            return
         chosen = chooseFolder(None, _("Empty folder for the results"))
-        if chosen:
-            ended = self._teller(_("All results were written, with the report."), Path(chosen))
-            self._write(
-                volumeId, lambda analysis: _writeResults(analysis, Path(chosen)), _("Writing the results..."), ended
-            )
+        if not chosen:
+            return
+        written = _("All results were written, with the report.")
+        if source is not None:
+            written = _("All results were written. Those in the folder dicom hold the patient's data, as the CT does.")
+
+        def write(analysis: Any) -> None:
+            _writeResults(analysis, Path(chosen), source=source)
+
+        self._write(volumeId, write, _("Writing the results..."), self._teller(written, Path(chosen)))
 
     def open(self, folder: PrivateFolder, page: str) -> None:
         """Open a page of a private folder's results, which is kept until `removeKept`, and say where it is."""
@@ -233,11 +248,17 @@ def safeFileName(name: str) -> str:
     return f"{kept}_" if kept.split(".")[0].strip().lower() in RESERVED_NAMES else kept or UNNAMED
 
 
-def _writeResults(analysis: Any, folder: Path, report: bool = True) -> None:
-    """Write all results of an analysis, usually with the report."""
+def _writeResults(analysis: Any, folder: Path, report: bool = True, source: Callable[[], Any] | None = None) -> None:
+    """Write all results of an analysis, usually with the report, and DICOM results into the study that is read."""
     from CovidCTLib.results import write_results
 
-    write_results(analysis, folder, report=report)
+    also = None
+    if source is not None:
+        from CovidCTLib.dicom_results import check_all_possible, dicom_writer
+
+        check_all_possible()
+        also = dicom_writer(replace(analysis, scan=replace(analysis.scan, source=source())))
+    write_results(analysis, folder, report=report, also=also)
 
 
 def _writePdf(analysis: Any, path: Path) -> None:

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from slicer.i18n import tr as _
 
 from CovidCTLib.errors import OptionsError
-from CovidCTLib.hu import HIGH_OPACITY_HU, VESSEL_HU
+from CovidCTLib.hu import AERATION_BANDS, HIGH_OPACITY_HU, VESSEL_HU
+from CovidCTLib.options import Options
 
 SLICE_THRESHOLD_OF_MODEL = 0.0
 CASE_THRESHOLD_OF_MODEL = -0.01
@@ -20,6 +21,15 @@ LOWEST_HU, HIGHEST_HU = -1000, 1000
 
 DEFAULT_HIGH_OPACITY_HU = HIGH_OPACITY_HU
 DEFAULT_VESSEL_HU = VESSEL_HU
+
+HIGHEST_LOCALIZATION_THRESHOLD = 0.99
+HIGHEST_SIGMA_MM = 20.0
+"""Ends of the spin boxes, inclusive, as `CovidCTLib.options.Options` takes them."""
+
+DEFAULT_LOCALIZATION_THRESHOLD = Options.localization_threshold
+DEFAULT_LOCALIZATION_SIGMA_MM = Options.localization_sigma_mm
+DEFAULT_AERATION_LIMITS_HU = tuple(int(band.high_hu) for band in AERATION_BANDS[:-1])
+"""HU at which emphysema, inflated, infiltrated and collapsed lung end, exclusive."""
 
 
 class Device(enum.Enum):
@@ -62,6 +72,12 @@ class Settings(Protocol):
     highOpacityHu: int
     vesselHu: int
     modelsFolder: str
+    localizationThreshold: float
+    localizationSigmaMm: float
+    emphysemaEndHu: int
+    inflatedEndHu: int
+    infiltratedEndHu: int
+    collapsedEndHu: int
 
 
 def connectWidgets(parameterNode: Any, ui: Any) -> Any:
@@ -83,6 +99,45 @@ def resetSettings(settings: Settings) -> None:
     settings.highOpacityHu = DEFAULT_HIGH_OPACITY_HU
     settings.vesselHu = DEFAULT_VESSEL_HU
     settings.modelsFolder = ""
+    settings.localizationThreshold = DEFAULT_LOCALIZATION_THRESHOLD
+    settings.localizationSigmaMm = DEFAULT_LOCALIZATION_SIGMA_MM
+    (
+        settings.emphysemaEndHu,
+        settings.inflatedEndHu,
+        settings.infiltratedEndHu,
+        settings.collapsedEndHu,
+    ) = DEFAULT_AERATION_LIMITS_HU
+
+
+def advancedText() -> str:
+    """Name the defaults of the advanced limits."""
+    return _(
+        "Usual limits: aeration {bands} HU; localization from {threshold:g}, smoothed over {sigma:g} mm. Results with "
+        "other limits are not comparable with published ones."
+    ).format(
+        bands=", ".join(f"{limit}" for limit in DEFAULT_AERATION_LIMITS_HU),
+        threshold=DEFAULT_LOCALIZATION_THRESHOLD,
+        sigma=DEFAULT_LOCALIZATION_SIGMA_MM,
+    )
+
+
+def aerationLimits(settings: Settings) -> tuple[int, ...]:
+    """Give the HU at which each aeration band but the last ends.
+
+    Raises
+    ------
+    OptionsError
+        If they do not rise.
+    """
+    limits = (settings.emphysemaEndHu, settings.inflatedEndHu, settings.infiltratedEndHu, settings.collapsedEndHu)
+    if list(limits) != sorted(set(limits)):
+        told = ", ".join(f"{limit}" for limit in limits)
+        raise OptionsError(
+            _("The limits of the aeration bands must rise, but are {limits} HU. Correct them under Advanced.").format(
+                limits=told
+            )
+        )
+    return limits
 
 
 def engineArguments(settings: Settings) -> list[str]:
@@ -108,7 +163,7 @@ def analysisArguments(settings: Settings) -> list[str]:
     Raises
     ------
     OptionsError
-        As `engineArguments`.
+        As `engineArguments` and `aerationLimits`.
     """
     arguments = engineArguments(settings)
     if settings.sliceThreshold > SLICE_THRESHOLD_OF_MODEL:
@@ -116,4 +171,7 @@ def analysisArguments(settings: Settings) -> list[str]:
     if settings.caseThreshold > CASE_THRESHOLD_OF_MODEL / 2:
         arguments += ["--case-threshold", f"{max(settings.caseThreshold, 0.0):.4f}"]
     # A negative number after a space would be read as an option.
-    return [*arguments, f"--high-opacity={settings.highOpacityHu}", f"--vessel={settings.vesselHu}"]
+    arguments += [f"--high-opacity={settings.highOpacityHu}", f"--vessel={settings.vesselHu}"]
+    arguments += ["--localization-threshold", f"{settings.localizationThreshold:.4f}"]
+    arguments += ["--localization-sigma", f"{settings.localizationSigmaMm:.4f}"]
+    return [*arguments, "--aeration-limits", *(f"{limit}" for limit in aerationLimits(settings))]

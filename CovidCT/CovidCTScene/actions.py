@@ -9,8 +9,9 @@ from typing import Any
 
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.errors import InputError
-from CovidCTLib.scan import Scan
+from CovidCTLib.scan import Scan, SourceSeries
 from CovidCTScene.choice import newestCt, refusalOfCt, shownSlice
+from CovidCTScene.dicom import earlierResultsLater, hasEarlierResults, refusalOfDicom, sourceLater
 from CovidCTScene.edit_watch import EditCheck, EditWatch
 from CovidCTScene.edited import EDITED_SUFFIX
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, followUpNodesOf, studiesOfPatient
@@ -19,10 +20,9 @@ from CovidCTScene.followup_summary import FollowUpSummary, summaryOf, summaryOfN
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
 from CovidCTScene.prepared_results import PreparedResults, preparing
-from CovidCTScene.replaced import removeReplaced
+from CovidCTScene.replaced import removeReplaced, showInPlace
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
-from CovidCTScene.shown_results import showAgain, shownResults
 from CovidCTScene.snapshot import Snapshot
 from CovidCTScene.surfaces import Surfaces
 from CovidCTScene.texts import tr as _
@@ -43,6 +43,8 @@ class SceneActions:
         Show a vtkMRMLPlotChartNode and a vtkMRMLTableNode in the layout of the application.
     openStatistics
         Opens Slicer's module Segment Statistics with a vtkMRMLSegmentationNode and a vtkMRMLScalarVolumeNode.
+    dicomDatabase
+        Gives Slicer's ctkDICOMDatabase; None where there is none.
     """
 
     def __init__(
@@ -51,12 +53,14 @@ class SceneActions:
         showChartNode: Callable[[Any], None],
         showTableNode: Callable[[Any], None],
         openStatistics: Callable[[Any, Any], None],
+        dicomDatabase: Callable[[], Any | None] = lambda: None,
     ) -> None:
         self._scene = scene
         self._showChartNode = showChartNode
         self._showTableNode = showTableNode
         self._edits = EditWatch()
         self._openStatistics = openStatistics
+        self._dicomDatabase = dicomDatabase
 
     def has(self, volumeId: str) -> bool:
         """Say whether the CT is still in the scene."""
@@ -96,17 +100,15 @@ class SceneActions:
         prepared: PreparedResults | None = None,
         edited: bool | None = None,
     ) -> str:
-        """Put results into the scene, in one batch, and show them, where earlier ones were shown in their place.
+        """Put results into the scene, in one batch, and show the segments.
 
         Says what the user should know, or is empty. Surfaces are not made. ``prepared`` and ``edited`` are what
-        `addAnalysisToScene` takes. Earlier results are hidden, for `removingReplaced` to remove them.
+        `addAnalysisToScene` takes. Earlier segments are hidden; `replacing` does the rest.
         """
         volumeNode = self._node(volumeId)
         earlier = resultNodesOf(self._scene, volumeNode)
-        shown = shownResults(self._scene, earlier)
         nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited, removeLater=True)
         showAnalysis(self._scene, volumeNode, nodes)
-        showAgain(self._scene, volumeNode, nodes, shown)
         if earlier is None or isResult(earlier.segmentation, "segmentation"):
             return ""
         return _(
@@ -114,10 +116,17 @@ class SceneActions:
             "name ends in {suffix}."
         ).format(suffix=EDITED_SUFFIX.strip())
 
-    def removingReplaced(self, volumeId: str) -> Iterator[float]:
-        """Remove results of the CT that `add` has replaced, one node a step; if the CT is gone, so are they."""
+    def replacing(self, volumeId: str) -> Iterator[float]:
+        """Show what `add` has put into the scene where earlier results are shown, and remove those, in small steps.
+
+        Yields the share that is done. If the CT is gone by then, so are its results.
+        """
         node = self._scene.GetNodeByID(volumeId)
-        return iter(()) if node is None else removeReplaced(self._scene, node)
+        if node is None:
+            return
+        showInPlace(self._scene, node)
+        yield 0.0
+        yield from removeReplaced(self._scene, node)
 
     def record(self, volumeId: str | None) -> dict[str, Any] | None:
         """Give what ``analysis.json`` says of the CT; None where it has no results that this version can show."""
@@ -133,6 +142,22 @@ class SceneActions:
     def snapshot(self, volumeId: str) -> Snapshot:
         """Prepare to take the analysis of the CT from the scene, as `Snapshot`."""
         return Snapshot(self._scene, self._node(volumeId))
+
+    def refusalOfDicom(self, volumeId: str) -> str | None:
+        """Say why no DICOM results can be made of the CT; None if they can."""
+        return refusalOfDicom(self._dicomDatabase(), self._node(volumeId))
+
+    def sourceLater(self, volumeId: str) -> Callable[[], SourceSeries]:
+        """Prepare to read the DICOM study of the CT, as `sourceLater` of `CovidCTScene.dicom`."""
+        return sourceLater(self._dicomDatabase(), self._node(volumeId))
+
+    def hasEarlierResults(self, volumeId: str) -> bool:
+        """Say whether the DICOM study of the CT holds results of an earlier analysis."""
+        return hasEarlierResults(self._dicomDatabase(), self._node(volumeId))
+
+    def earlierResultsLater(self, volumeId: str) -> Callable[[], Analysis]:
+        """Prepare to read results of an earlier analysis, as `earlierResultsLater` of `CovidCTScene.dicom`."""
+        return earlierResultsLater(self._dicomDatabase(), self._node(volumeId), self.scanLater(volumeId))
 
     def surfaces(self, volumeId: str) -> Surfaces | None:
         """Prepare to make the surfaces, as `Surfaces`; None where `show3D` has nothing long to do."""

@@ -47,7 +47,7 @@ def fillChart(nodes: ResultNodes, volumeNode: Any, analysis: Analysis) -> None:
         [nodes.probabilitySeries, nodes.areaSeries] if spacingKnown else [nodes.probabilitySeries],
         f"{volumeNode.GetName()}: slices",
         "position from feet to head (mm)" if spacingKnown else "slice, from feet to head",
-        "probability (%), opacity area (cm²)" if spacingKnown else "probability (%)",
+        "% or cm²" if spacingKnown else "probability (%)",
     )
 
 

@@ -162,7 +162,9 @@ def addFollowUpToScene(scene: Any, studies: Sequence[SceneStudy]) -> tuple[Follo
             # The names of the lines are those in the legend, where the name of the CT would leave no room.
             lines = fillFollowUpSeries(lambda name: create("vtkMRMLPlotSeriesNode", name, "line"), nodes, region)
             chart = getattr(nodes, role)
-            fillChartNode(chart, lines, chart.GetName(), "days since the first study", "cm³ (ml)")
+            # Nor would it leave room for the title, which Slicer centres and cuts at both ends.
+            title = _CLASSES_AND_NAMES[role][1].capitalize()
+            fillChartNode(chart, lines, title, "days since the first study", "cm³ (ml)")
         _putIntoFolder(scene, volumes, added, followUp)
     except BaseException:
         # Whatever went wrong, half a follow-up must not stay.

@@ -51,6 +51,8 @@ def fillLocalizationNode(localizationNode: Any, colourNode: Any, volumeNode: Any
 
 def fillColourNode(colourNode: Any) -> None:
     """Make an empty colour table node the heat map's colours, from little to much."""
+    # Everybody is told once, not for each colour.
+    modifying = colourNode.StartModify()
     colourNode.SetTypeToUser()
     colourNode.SetNumberOfColors(COLOUR_COUNT)
     positions = np.linspace(0, 1, COLOUR_COUNT)
@@ -59,3 +61,4 @@ def fillColourNode(colourNode: Any) -> None:
     for index in range(COLOUR_COUNT):
         red, green, blue = (float(channel[index]) for channel in channels)
         colourNode.SetColor(index, f"{positions[index]:.3f}", red, green, blue, 1.0)
+    colourNode.EndModify(modifying)

@@ -58,9 +58,9 @@ def measureWords(name: str, label: str) -> str:
         return names[name]
     begin, inMl, inPercent = _BAND
     if name.startswith(begin) and name.endswith(inMl):
-        return _("aeration: {band}").format(band=_bandWords(name.removeprefix(begin).removesuffix(inMl)))
+        return _aeration()[0].format(band=_bandWords(name.removeprefix(begin).removesuffix(inMl)))
     if name.startswith(begin) and name.endswith(inPercent):
-        return _("aeration: {band}, share").format(band=_bandWords(name.removeprefix(begin).removesuffix(inPercent)))
+        return _aeration()[1].format(band=_bandWords(name.removeprefix(begin).removesuffix(inPercent)))
     return label
 
 
@@ -115,6 +115,11 @@ def _columns() -> dict[str, str]:
         "vessel_area_mm2": _("vessels or lesions"),
         "vessel_ratio_percent": _("vessels or lesions"),
     }
+
+
+@cache
+def _aeration() -> tuple[str, str]:
+    return _("aeration: {band}"), _("aeration: {band}, share")
 
 
 def _bandWords(band: str) -> str:

@@ -1,8 +1,12 @@
-"""Results of a CT in whose place newer ones came: hidden at once, removed in small steps."""
+"""Results of a CT in whose place newer ones came: hidden at once, replaced in the views and removed in small steps.
+
+In the application the views and tables that showed a node take some 10 ms each to let go of it, and a table that is
+shown anew 40 ms.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from CovidCTScene.folders import removeEmptyFolders
@@ -16,10 +20,29 @@ def hideReplaced(scene: Any, volumeNode: Any) -> None:
             node.GetDisplayNode().SetVisibility(False)
 
 
+def showInPlace(scene: Any, volumeNode: Any) -> None:
+    """Show the newest heat map, table and chart of a CT where the views show an earlier one of the same kind."""
+    newest = {
+        node.GetID(): nodes[-1].GetID() for nodes in markedNodes(scene, volumeNode).values() for node in nodes[:-1]
+    }
+
+    def replace(shownId: str | None, show: Callable[[str], None]) -> None:
+        if shownId in newest:
+            show(newest[shownId])
+
+    for composite in nodesOfClass(scene, "vtkMRMLSliceCompositeNode"):
+        replace(composite.GetForegroundVolumeID(), composite.SetForegroundVolumeID)
+    for view in nodesOfClass(scene, "vtkMRMLTableViewNode"):
+        replace(view.GetTableNodeID(), view.SetTableNodeID)
+    for view in nodesOfClass(scene, "vtkMRMLPlotViewNode"):
+        replace(view.GetPlotChartNodeID(), view.SetPlotChartNodeID)
+    selection = scene.GetFirstNodeByClass("vtkMRMLSelectionNode")
+    if selection is not None:
+        replace(selection.GetActiveTableID(), selection.SetActiveTableID)
+
+
 def removeReplaced(scene: Any, volumeNode: Any) -> Iterator[float]:
     """Remove all results of a CT except the newest of each kind, one node a step; yields the share that is done.
-
-    In the application the views and tables that showed a node take some 10 ms each to let go of it.
 
     Parameters
     ----------

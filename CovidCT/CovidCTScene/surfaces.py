@@ -132,7 +132,8 @@ class Surfaces:
         Parameters
         ----------
         turn
-            Whether the views turn to them, as `CovidCTScene.views.showSurfaces`.
+            Whether the views turn to them, as `CovidCTScene.views.showSurfaces`; where not, as when they take the
+            place of earlier ones, the layout stays, too.
 
         Raises
         ------
@@ -145,7 +146,7 @@ class Surfaces:
             segmentation.GetSegment(identifier).AddRepresentation(CLOSED_SURFACE, surface)
         # The views and the other modules' buttons look again at what there is.
         segmentation.InvokeEvent(segmentation.ContainedRepresentationNamesModified)
-        showSurfaces(self._scene, self._nodes, turn)
+        showSurfaces(self._scene, self._nodes, turn, intoLayout=turn)
 
     def _check(self) -> None:
         node = self._nodes.segmentation

@@ -176,14 +176,19 @@ def show3D(scene: Any, nodes: ResultNodes, shown: bool = True) -> None:
     showSurfaces(scene, nodes, turn=isFirst)
 
 
-def showSurfaces(scene: Any, nodes: ResultNodes, turn: bool) -> None:
-    """Show surfaces that are there, as `show3D`; with ``turn`` the 3D views turn to them, and hold all of them."""
+def showSurfaces(scene: Any, nodes: ResultNodes, turn: bool, intoLayout: bool = True) -> None:
+    """Show surfaces that are there, as `show3D`.
+
+    With ``turn`` the 3D views turn to them, and hold all of them. Without ``intoLayout`` the layout stays, even if it
+    has no 3D view.
+    """
     _showSegmentsOf(scene, nodes)
     display = nodes.segmentation.GetDisplayNode()
     display.SetPreferredDisplayRepresentationName3D(CLOSED_SURFACE)
     display.SetVisibility(True)
     display.SetVisibility3D(True)
-    show3DView(scene)
+    if intoLayout:
+        show3DView(scene)
     box = _boxOfSurfaces(nodes.segmentation.GetSegmentation()) if turn else None
     if box is not None:
         fit3DViews(scene, *box)

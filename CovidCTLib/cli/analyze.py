@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -205,6 +204,7 @@ def analyze_and_write(
     CancelledError
         On Ctrl-C or a polite kill; it says whether the results had been written already.
     """
+    from CovidCTLib.dicom_results import dicom_writer
     from CovidCTLib.pipeline import analyze
     from CovidCTLib.results import RECORD_FILE, write_results
 
@@ -219,7 +219,7 @@ def analyze_and_write(
             report=report,
             pdf=pdf,
             scan=with_scan,
-            also=None if dicom is None else _dicom_writer(analysis, dicom),
+            also=None if dicom is None else dicom_writer(analysis, dicom),
             progress=reporter.part(WRITING),
             cancelled=Interruption.requested,
         )
@@ -230,19 +230,6 @@ def analyze_and_write(
             raise CancelledError("Cancelled, but the results had already been written completely.") from stop
         raise CancelledError(CANCELLED) from stop
     return analysis
-
-
-def _dicom_writer(analysis: Analysis, kind: SegmentKind) -> Callable[[Path], None]:
-    """Make what writes the DICOM results into their folder among the results."""
-    from CovidCTLib.dicom_results import DICOM_FOLDER, study_of, write_objects
-
-    study = study_of(analysis)
-
-    def write(folder: Path) -> None:
-        (folder / DICOM_FOLDER).mkdir()
-        write_objects(study, folder / DICOM_FOLDER, kind)
-
-    return write
 
 
 def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool, pdf: bool = False) -> None:

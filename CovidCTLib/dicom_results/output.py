@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +108,33 @@ def write_objects(
         made.save_as(path, enforce_file_format=True)
         written.append(path)
     return written
+
+
+def dicom_writer(analysis: Analysis, kind: SegmentKind = "binary") -> Callable[[Path], None]:
+    """Make what writes the DICOM results into the folder `DICOM_FOLDER` among other results.
+
+    Parameters
+    ----------
+    analysis, kind
+        As in `write_dicom`.
+
+    Returns
+    -------
+    function
+        Gets the folder of the results, as ``also`` of `CovidCTLib.results.write_results`.
+
+    Raises
+    ------
+    InputError
+        If the scan has no DICOM source.
+    """
+    study = study_of(analysis)
+
+    def write(folder: Path) -> None:
+        (folder / DICOM_FOLDER).mkdir()
+        write_objects(study, folder / DICOM_FOLDER, kind)
+
+    return write
 
 
 def in_sending_order(folder: Path) -> list[Path]:

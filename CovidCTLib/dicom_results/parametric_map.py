@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def make_parametric_map(study: Study) -> Any:
                 quantity_definition=coded(Code("LOCALIZATION", PRIVATE_SCHEME, LOCALIZED.meaning)),
             )
         ],
-        voi_lut_transformations=[hd.VOILUTTransformation(window_center=0.5, window_width=1.0)],
+        **_window(hd),
         content_label="COVIDCT",
         content_description=RESEARCH_ONLY[:64],
     )
@@ -80,3 +81,10 @@ def make_parametric_map(study: Study) -> Any:
     made.FloatPixelData = b"".join(np.ascontiguousarray(localization[plane], "<f4").tobytes() for plane in order)
     mend_references(made, study, order)
     return made
+
+
+def _window(hd: Any) -> dict[str, Any]:
+    """Give the window of the map, 0 to 1, as highdicom takes it; Slicer 5.12 ships 0.27, which knows the older way."""
+    if "voi_lut_transformations" in inspect.signature(hd.pm.ParametricMap).parameters:
+        return {"voi_lut_transformations": [hd.VOILUTTransformation(window_center=0.5, window_width=1.0)]}
+    return {"window_center": 0.5, "window_width": 1.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,10 +84,13 @@ def find_dicom_results(folder: str | os.PathLike[str]) -> tuple[StoredResults, .
         By the names of their SR files; empty where there are none.
     """
     root = Path(folder)
-    if not root.is_dir():
-        return ()
+    return results_among(find_dicom_files(root)) if root.is_dir() else ()
+
+
+def results_among(files: Iterable[Path]) -> tuple[StoredResults, ...]:
+    """Find analyses of ours among DICOM files, such as those of one study; as `find_dicom_results`."""
     by_class: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
-    for path in find_dicom_files(root):
+    for path in files:
         header = _header(path)
         if header is not None:
             by_class[str(header.SOPClassUID)].append((path, header))
@@ -148,15 +152,16 @@ def read_dicom_results(
     results = find_dicom_results(path)
     if not results:
         raise InputError(
-            "DICOM results of CovidCT were expected, an SR with its SEG, but the folder holds none. Analyze the CT "
-            "with --dicom, or fetch the study with its results from the archive."
+            "DICOM results of CovidCT were expected, an SR with its SEG, but the folder holds none. Fetch the study "
+            "with its results from the archive.",
+            hint="Or analyze the CT with --dicom.",
         )
     if len(results) > 1:
         raise InputError(
             f"DICOM results of one analysis were expected, but the folder holds {len(results)}. Put those that you "
             "want into a folder of their own."
         )
-    return _restored(results[0], scan, with_study_date)
+    return read_stored(results[0], scan, with_study_date)
 
 
 def patient_number(folder: str | os.PathLike[str]) -> str | None:
@@ -165,7 +170,8 @@ def patient_number(folder: str | os.PathLike[str]) -> str | None:
     return str(read_object(results[0].report).get("PatientID") or "") or None if results else None
 
 
-def _restored(stored: StoredResults, scan: Scan | None, dated: bool) -> Analysis:
+def read_stored(stored: StoredResults, scan: Scan | None = None, with_study_date: bool = False) -> Analysis:
+    """Read an analysis of ours that was found; parameters, result and errors are those of `read_dicom_results`."""
     report = read_object(stored.report)
     record = _record_of(report)
     if record is None:
@@ -190,7 +196,7 @@ def _restored(stored: StoredResults, scan: Scan | None, dated: bool) -> Analysis
     localization = np.zeros(geometry.shape_zyx, np.float32)
     for path in stored.localizations:
         _add_localization(path, geometry, localization)
-    if dated:
+    if with_study_date:
         record = {**record, "scan": {**record["scan"], "study_date": date_of(report.get("StudyDate"))}}
     analysis = restored_analysis(record, lungs, opacities, localization, None if scan is None else scan.hu, scan)
     _check_numbers(report, analysis)

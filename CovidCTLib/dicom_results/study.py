@@ -284,6 +284,6 @@ def check_dicom_possible() -> None:
         import highdicom  # noqa: F401
     except ImportError as error:
         raise CovidCTError(
-            "DICOM results need the package highdicom, which is not there or does not load on this computer. Install "
-            "it with 'pip install \"covidct[dicom]\"'."
+            "DICOM results need the package highdicom, which is not there or does not load on this computer.",
+            hint="'pip install \"covidct[dicom]\"' installs it.",
         ) from error

@@ -6,12 +6,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pydicom
 from pydicom.tag import Tag
 
 from CovidCTLib.errors import InputError
+from CovidCTLib.geometry import Geometry
 from CovidCTLib.reading.dicom_encoding import READ_FAILURES
-from CovidCTLib.reading.dicom_headers import CT_CLASS, Frame
+from CovidCTLib.reading.dicom_headers import CT_CLASS, Frame, read_header
 from CovidCTLib.reading.quiet import quiet_pydicom
 from CovidCTLib.scan import SourceImage, SourceSeries
 
@@ -26,6 +28,10 @@ _TAGS = [Tag(keyword) for keyword in _KEYWORDS]
 
 LONGEST_UID = 64
 """Characters of a UID at most (DICOM PS3.5, 9.1)."""
+
+PLACE_TOLERANCE = 0.05
+"""An image lies on a slice of a grid within this share of a voxel, inclusive; positions are written with 16 characters
+(DICOM PS3.5, DS) and grids that other programs read in float32."""
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 
@@ -112,3 +118,61 @@ def read_source(frames: Sequence[Frame]) -> SourceSeries:
         for frame in frames
     )
     return SourceSeries(header, images)
+
+
+def source_of_grid(files: Sequence[Path], geometry: Geometry) -> SourceSeries:
+    """Read whose study the images of a CT are of, where another program has read their voxels.
+
+    Parameters
+    ----------
+    files
+        The DICOM files of the CT, in any order.
+    geometry
+        The grid on which the other program put them: slices along the third index, whichever end comes first.
+
+    Returns
+    -------
+    SourceSeries
+        Its images in the order of the slices.
+
+    Raises
+    ------
+    InputError
+        If a file is gone or damaged, the images are not one a slice of the grid, and as `read_source`.
+    """
+    frames: list[Frame] = []
+    lost = 0
+    for path in files:
+        try:
+            header = read_header(path) if path.is_file() else None
+        except InputError:
+            header = None
+        lost += header is None
+        frames += header.frames if header is not None else ()
+    if lost or not frames:
+        raise InputError(
+            f"All DICOM files of the CT are needed for DICOM results, but {lost} of {len(files)} are gone or damaged. "
+            "Load the CT again from its DICOM files."
+        )
+    of_slice = {_slice_of(frame, geometry): frame for frame in frames}
+    of_slice.pop(None, None)
+    count = geometry.shape_zyx[0]
+    if len(of_slice) != count or len(frames) != count:
+        raise InputError(
+            f"Each slice of the CT must lie on one of its DICOM images, but of {count} slices {len(of_slice)} do, and "
+            f"there are {len(frames)} images (was the CT cropped, resampled or moved?). Load it again from its DICOM "
+            "files."
+        )
+    return read_source([of_slice[number] for number in range(count)])
+
+
+def _slice_of(frame: Frame, geometry: Geometry) -> int | None:
+    """Give the slice of a grid that an image lies on, pixel by pixel; None where there is none."""
+    count, rows, columns = geometry.shape_zyx
+    if frame.position_lps_mm is None or (frame.rows, frame.columns) != (rows, columns):
+        return None
+    i, j, k, _one = np.linalg.solve(geometry.ijk_to_lps, np.append(frame.position_lps_mm, 1.0))
+    number = round(float(k))
+    if max(abs(i), abs(j), abs(k - number)) > PLACE_TOLERANCE or not 0 <= number < count:
+        return None
+    return number

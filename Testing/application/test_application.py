@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,22 +47,89 @@ def test_a_folder_is_analyzed_in_the_panel(take_walk):
     check(*take_walk("walk_batch"))
 
 
+@pytest.fixture
+def a_dicom_ct(tmp_path):
+    """Folder with a synthetic chest as a DICOM series."""
+    sys.path.insert(0, str(ROOT / "Testing" / "reading"))
+    from dicom_maker import write_series
+
+    from CovidCTLib.phantom import make_chest_phantom
+
+    scan = make_chest_phantom().scan
+    x, y, z = scan.geometry.spacing_xyz_mm
+    left, back, low = scan.geometry.origin_lps_mm
+    positions = [(left, back, low + z * index) for index in range(len(scan.hu))]
+    frame = "1.2.826.0.1.3680043.8.498.88"
+    folder = tmp_path / "ct"
+    write_series(folder, scan.hu, positions=positions, pixel_spacing=(y, x), distance=z, FrameOfReferenceUID=frame)
+    return folder
+
+
+def test_results_go_into_the_dicom_study_and_come_back_from_there(take_walk, a_dicom_ct, monkeypatch):
+    monkeypatch.setenv("COVIDCT_WALK_CT", str(a_dicom_ct))
+    check(*take_walk("walk_dicom"))
+
+
+@pytest.fixture
+def a_ct_of_300_slices(tmp_path):
+    """A real CT, resampled along the body."""
+    import SimpleITK as sitk
+
+    source = ROOT.parent / "shared" / "data" / "volumes" / "case_09_ct.nii.gz"
+    if not source.is_file():
+        pytest.skip("the shared CTs are not there")
+    image = sitk.ReadImage(str(source))
+    x, y, z = image.GetSize()
+    spacing = (*image.GetSpacing()[:2], image.GetSpacing()[2] * (z - 1) / 299)
+    grid = (image.GetOrigin(), spacing, image.GetDirection())
+    path = tmp_path / "ct.nrrd"
+    thin = sitk.Resample(image, (x, y, 300), sitk.Transform(), sitk.sitkLinear, *grid, -1000.0, sitk.sitkInt16)
+    sitk.WriteImage(thin, str(path))
+    return path
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["sample", "300 slices"])
+def test_the_interface_answers_while_an_analysis_runs(take_walk, monkeypatch, request, large):
+    if large:
+        monkeypatch.setenv("COVIDCT_WALK_CT", str(request.getfixturevalue("a_ct_of_300_slices")))
+    found, code = take_walk("walk_standstill")
+    check(found, code)
+    # Other programs and rendering by the processor count in the first number of each, not in the second.
+    computed = [found["measured"][f"standstill_{name}_s"][1] for name in ("first", "second")]
+    assert max(computed) <= LONGEST_STANDSTILL_S, found["measured"]
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The extension, configured, built and installed by a real Slicer's build; the folder of its modules."""
+def built(tmp_path_factory):
+    """The extension, configured and built by a real Slicer's build; its build folder."""
     given = os.environ.get(BUILD)
     if not given:
         pytest.skip(f"no Slicer build was given (set {BUILD} to the folder of its SlicerConfig.cmake)")
     if shutil.which("cmake") is None:
         pytest.skip("CMake is not installed")
-    build, prefix = tmp_path_factory.mktemp("build"), tmp_path_factory.mktemp("installed")
-    for words in (
-        ["cmake", "-S", str(ROOT), "-B", str(build), f"-DSlicer_DIR={given}", "-DCMAKE_BUILD_TYPE=Release"],
-        ["cmake", "--build", str(build)],
-        ["cmake", "--install", str(build), "--prefix", str(prefix)],
-    ):
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    build = tmp_path_factory.mktemp("build")
+    run("cmake", "-S", ROOT, "-B", build, f"-DSlicer_DIR={given}", "-DCMAKE_BUILD_TYPE=Release")
+    run("cmake", "--build", build)
+    return build
+
+
+def run(*words):
+    """Run a command, which must succeed; give what it wrote."""
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def test_the_built_extension_passes_its_own_tests(built, display):
+    told = run(*display, "ctest", "--test-dir", built, "--output-on-failure")
+    assert "100% tests passed" in told
+
+
+@pytest.fixture(scope="module")
+def installed(built, tmp_path_factory):
+    """The built extension, installed; the folder of its modules."""
+    prefix = tmp_path_factory.mktemp("installed")
+    run("cmake", "--install", built, "--prefix", prefix)
     return next(prefix.rglob("CovidCT.py")).parent
 
 

@@ -16,8 +16,6 @@ COMMANDS = ("analyze.py", "batch.py", "explain.py", "main.py", "arguments.py")
 WORDS = re.compile(r"(?<![\w.-])-o\b|(?<![\w-])--[a-z][a-z-]+|\bcovidct [a-z]|\bpip install\b")
 
 NOT_REACHED = {
-    "CovidCTLib/dicom_results/reading_back.py": "read back by the terminal's report and follow-up",
-    "CovidCTLib/dicom_results/study.py": "DICOM results, which only the terminal writes",
     "CovidCTLib/models/card.py": "a page about a network, which Slicer shows nowhere",
     "CovidCTLib/reading/identifiers.py": "said where identifiers were asked for, which only the terminal can",
     "CovidCTLib/reading/label_file.py": "masks of pictures, for making a volume of them",

@@ -308,5 +308,6 @@ def test_without_highdicom_one_line_says_so(an_analysis, tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "highdicom", None)
-    with pytest.raises(CovidCTError, match=r"covidct\[dicom\]"):
+    with pytest.raises(CovidCTError, match="DICOM results need the package highdicom") as refused:
         write_dicom(an_analysis, tmp_path / "dicom")
+    assert "covidct[dicom]" in refused.value.hint

@@ -88,6 +88,9 @@ SETTINGS = (
 )
 
 
+SOURCE = "source_of_grid()"
+
+
 def _write(out: str, prepare: Callable[[Path], object] = lambda folder: None) -> Callable[[Path], object]:
     def given(folder: Path) -> object:
         from analysis_maker import make_analysis
@@ -104,6 +107,22 @@ def _filled(folder: Path) -> None:
     (folder / "out" / "precious.txt").write_text("mine")
 
 
+def _source_of(spoil: Callable[[list[Path]], None], slices: int = 12) -> Callable[[Path], object]:
+    """Ask for the DICOM study of a CT of 12 slices whose voxels another program has read."""
+
+    def given(folder: Path) -> object:
+        from dicom_maker import write_series
+
+        from CovidCTLib.reading.dicom_source import source_of_grid
+
+        write_series(folder / "ct")
+        files = sorted((folder / "ct").iterdir())
+        spoil(files)
+        return source_of_grid(files, Geometry((slices, 20, 24), (0.7, 0.8, 2.5), (-10.0, -20.0, -300.0)))
+
+    return given
+
+
 WRITE = "write_results()"
 FILES = (
     BadInput("write-into-content", WRITE, "a folder with content", _write("out", _filled)),
@@ -114,6 +133,9 @@ FILES = (
     BadInput(
         "read-text", "read_scan()", "a text file", lambda f: (f / "a.txt").write_text("x") and read_scan(f / "a.txt")
     ),
+    BadInput("source-gone", SOURCE, "DICOM files of which one is gone", _source_of(lambda files: files[0].unlink())),
+    BadInput("source-cropped", SOURCE, "a CT with a slice less than images", _source_of(lambda files: None, 11)),
+    BadInput("source-without-uids", SOURCE, "files without a frame of reference", _source_of(lambda files: None)),
     BadInput("list-nothing", "list_series()", "a path with nothing there", lambda f: _listed(f / "none")),
 )
 

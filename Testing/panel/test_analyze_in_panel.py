@@ -283,7 +283,7 @@ def test_the_buttons_of_the_results_do_what_they_say(application, panel, program
 
     kinds = []
 
-    def slow_writing(analysis, folder, report=True):
+    def slow_writing(analysis, folder, report=True, source=None):
         go_on.wait(60)
         folder.mkdir()
         kinds.append(report)

@@ -9,7 +9,7 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip install -e '.[test]')")
 
-from panel_case import ANALYSIS, height  # noqa: E402
+from panel_case import ANALYSIS, height, start, wait  # noqa: E402
 
 SLICE_MM = 4.0
 
@@ -105,6 +105,18 @@ def test_the_surfaces_can_be_seen_after_the_chart(application, panel, layout):
     assert layout.layout == LAYOUTS.SlicerLayoutOneUpRedSliceView, "hiding needs no 3D view"
     application.click(panel.ui.show3DButton)
     assert layout.layout == LAYOUTS.SlicerLayoutFourUpView
+
+
+def test_a_second_analysis_shows_its_surfaces_without_another_layout(application, panel, layout):
+    application.click(panel.ui.show3DButton)
+    wait(application, panel)
+    application.click(panel.ui.chartButton)
+    before = layout.layout
+    assert not layout.has("vtkMRMLViewNode")
+    start(application, panel)
+    wait(application, panel)
+    assert panel.ui.show3DButton.checked
+    assert layout.layout == before
 
 
 def test_charts_and_tables_are_left_when_the_module_is_reloaded(application, program, volume, layout):

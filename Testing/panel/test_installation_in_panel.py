@@ -248,6 +248,7 @@ def test_the_first_pdf_asks_for_what_it_needs(application, volume, program, monk
     logic = application.module.CovidCTLogic()
     assert logic.missingPackages() == ()
     assert logic.missingPackages(forPdf=True) == ("plutoprint>=0.23",)
+    assert logic.missingPackages(forDicom=True) == ("plutoprint>=0.23",)
     application.answer = False
     widget = application.opened()
     widget.controller._actions.add(volume.GetID(), ANALYSIS)

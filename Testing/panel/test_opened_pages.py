@@ -24,7 +24,7 @@ PATIENT = "Doe^Jane 1950"
 def panel(panel, volume, application, monkeypatch):
     """The open panel with results of a CT that is named like a patient; its files are written at once."""
 
-    def write(analysis, folder, report=True):
+    def write(analysis, folder, report=True, source=None):
         folder.mkdir()
         (folder / "report.html").write_text("<p>a report</p>")
 

@@ -28,7 +28,7 @@ def written(application, monkeypatch):
     """What a run of report or export would have written, in place of the writing, which takes long."""
     analyses = []
 
-    def write(analysis, folder):
+    def write(analysis, folder, source=None):
         folder.mkdir()
         (folder / "report.html").write_text("<p>a report</p>")
         analyses.append(analysis)
@@ -288,8 +288,8 @@ def test_a_button_that_was_pressed_during_an_installation_is_not_joined_by_anoth
 ):
     calls = []
 
-    def install(forPdf):
-        calls.append(forPdf)
+    def install(forPdf, forDicom):
+        calls.append((forPdf, forDicom))
         if len(calls) == 1:
             application.click(panel.ui.reportButton)
         return True

@@ -64,3 +64,55 @@ def test_what_was_set_is_restored_with_the_scene(application, panel):
     assert panel.ui.highOpacityBox.value == -123
     node = application.scene.GetSingletonNode("CovidCT", "vtkMRMLScriptedModuleNode")
     assert node.GetParameter("highOpacityHu") == "-123"
+
+
+def set_advanced(ui):
+    ui.settingsSection.collapsed = False
+    ui.advancedSection.collapsed = False
+    limits = (ui.emphysemaEndBox, ui.inflatedEndBox, ui.infiltratedEndBox, ui.collapsedEndBox)
+    for box, value in zip(limits, (-940, -700, -300, 50), strict=True):
+        box.value = value
+    ui.localizationThresholdBox.value = 0.35
+    ui.localizationSigmaBox.value = 1.5
+
+
+def test_advanced_limits_are_those_of_the_terminal(application, panel, program):
+    from CovidCTLib.cli.arguments import options_from
+    from CovidCTLib.cli.main import build_parser
+    from CovidCTLib.options import Options
+
+    def options():
+        arguments = application.panels.settings.analysisArguments(panel.settings())
+        return options_from(build_parser().parse_args(["analyze", "in", "-o", "out", *arguments, "--progress", "json"]))
+
+    usual = options()
+    assert (usual.aeration_bands, usual.localization_threshold, usual.localization_sigma_mm) == (
+        Options().aeration_bands,
+        Options().localization_threshold,
+        Options().localization_sigma_mm,
+    )
+    set_advanced(panel.ui)
+    application.picture(panel, "6-advanced")
+    chosen = options()
+    assert [band.high_hu for band in chosen.aeration_bands[:-1]] == [-940, -700, -300, 50]
+    assert (chosen.localization_threshold, chosen.localization_sigma_mm) == (0.35, 1.5)
+    start(application, panel)
+    wait(application, panel)
+    arguments = program.calls[0]["arguments"]
+    at = arguments.index("--aeration-limits")
+    assert arguments[at + 1 : at + 5] == ["-940", "-700", "-300", "50"]
+    application.click(panel.ui.resetButton)
+    assert options() == usual
+
+
+def test_the_defaults_of_the_advanced_limits_are_named(panel):
+    assert "-950, -750, -400, 0 HU" in panel.ui.advancedLabel.text
+    assert "from 0.2, smoothed over 2 mm" in panel.ui.advancedLabel.text
+    assert panel.ui.advancedSection.collapsed
+
+
+def test_limits_of_bands_that_do_not_rise_are_refused(application, panel, program):
+    panel.ui.inflatedEndBox.value = -960
+    start(application, panel)
+    assert "must rise, but are -950, -960, -400, 0 HU" in message(panel)
+    assert program.calls == []

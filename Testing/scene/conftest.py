@@ -54,3 +54,17 @@ def volume_node(scene, analysis):
     from scene_maker import added_volume
 
     return added_volume(scene, analysis.scan.hu, analysis.scan.geometry)
+
+
+@pytest.fixture
+def untranslated():
+    """Words that are not kept from before, and not kept for later: Slicer's language changes only when it starts."""
+    from CovidCTScene import measure_words
+
+    kept = [value for value in vars(measure_words).values() if hasattr(value, "cache_clear")]
+    assert kept
+    for words in kept:
+        words.cache_clear()
+    yield
+    for words in kept:
+        words.cache_clear()

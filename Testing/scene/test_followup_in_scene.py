@@ -132,6 +132,7 @@ def test_the_table_tells_every_measure_and_its_change_from_the_first_study(scene
     for region in ("both lungs", "right lung", "left lung"):
         assert (region, "Corona Score") in seen
     assert nodes.table.GetColumnTitle("days") == "time (days)"
+    assert nodes.bothLungs.GetTitle() == "Follow-up, both lungs"
     assert len(followUp.sentences) == 2
 
 

@@ -167,18 +167,6 @@ def test_every_region_measure_and_column_has_words_of_its_own(monkeypatch):
         assert measure_words.measureWords(name, "?") == entry.label
 
 
-@pytest.fixture
-def untranslated():
-    """Words that are not kept from before, and not kept for later: Slicer's language changes only when it starts."""
-    kept = [value for value in vars(measure_words).values() if hasattr(value, "cache_clear")]
-    assert kept
-    for words in kept:
-        words.cache_clear()
-    yield
-    for words in kept:
-        words.cache_clear()
-
-
 @pytest.mark.usefixtures("untranslated")
 def test_regions_measures_and_headings_are_translated(scene, volume_node, monkeypatch, geometry):
     for module in (measure_words, tables):

@@ -22,7 +22,7 @@ def take(walk):
     walk.rest(2.0)
     walk.standstill()
     with walk.watched("first"):
-        walk.step("the first analysis ends", analyze(walk, panel) and panel.ui.resultsWidget.visible)
+        walk.step("the first analysis ends", analyze(walk, panel, 0.0) and panel.ui.resultsWidget.visible)
     walk.measure("standstill_first_s", walk.standstill())
     panel.ui.show3DButton.click()
     walk.until(lambda: not panel.controller.surfaces.running)
@@ -30,8 +30,11 @@ def take(walk):
     walk.rest(2.0)
     walk.standstill()
     with walk.watched("second"):
-        walk.step("the second analysis ends", analyze(walk, panel) and panel.ui.resultsWidget.visible)
+        walk.step("the second analysis ends", analyze(walk, panel, 0.0) and panel.ui.resultsWidget.visible)
     walk.measure("standstill_second_s", walk.standstill())
+    walk.until(lambda: not panel.controller.surfaces.running)
+    walk.rest(1.0)
+    walk.measure("standstill_surfaces_after_second_s", walk.standstill())
 
 
 walk(take)

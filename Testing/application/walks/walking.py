@@ -27,6 +27,9 @@ LEVEL_COLUMN = 2
 TICK_MS = 5
 """Milliseconds between two ticks by which standstills are told."""
 
+WINDOW_PX = (1600, 1000)
+"""Width and height of the main window, so that the pictures show the whole panel."""
+
 LATE_S = 0.06
 """Seconds after which a tick counts as late, so that it is written where the main thread is."""
 
@@ -93,15 +96,15 @@ class Walk:
         self.measured[name] = value
         tell(f"     {name}: {value}")
 
-    def until(self, condition: Callable[[], bool], seconds: float = LONGEST_S) -> bool:
-        """Let the application go on until something is the case; say whether it came."""
+    def until(self, condition: Callable[[], bool], seconds: float = LONGEST_S, rest_s: float = 0.3) -> bool:
+        """Let the application go on until something is the case, and a little longer; say whether it came."""
         end = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > end:
                 return False
             slicer.app.processEvents()
             time.sleep(0.002)
-        self.rest()
+        self.rest(rest_s)
         return True
 
     def rest(self, seconds: float = 0.3) -> None:
@@ -169,11 +172,11 @@ def loadSample(name: str):
     return source.customDownloader(source)
 
 
-def analyze(walk: Walk, panel) -> bool:
-    """Press Analyze, and wait until nothing runs any more."""
+def analyze(walk: Walk, panel, rest_s: float = 0.3) -> bool:
+    """Press Analyze, and wait until nothing runs any more, and a little longer."""
     panel.ui.analyzeButton.click()
     slicer.app.processEvents()
-    return walk.until(lambda: not panel.controller.busy)
+    return walk.until(lambda: not panel.controller.busy, rest_s=rest_s)
 
 
 def walk(function: Callable[[Walk], None]) -> None:
@@ -183,6 +186,9 @@ def walk(function: Callable[[Walk], None]) -> None:
         code = 1
         taken = Walk()
         try:
+            window = slicer.util.mainWindow()
+            if window is not None:
+                window.resize(*WINDOW_PX)
             taken.rest(1.0)
             function(taken)
         except BaseException:  # noqa: BLE001 - whatever it was, the application must end and say so
