@@ -17,7 +17,6 @@ from pydicom.dataset import Dataset
 
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.dicom_results.parametric_map import PARAMETRIC_MAP_CLASS
-from CovidCTLib.dicom_results.segmentation import LABELMAP_CLASS, SEGMENTATION_CLASS
 from CovidCTLib.dicom_results.structured_report import (
     MAP_ELEMENT,
     RECORD_CREATOR,
@@ -39,6 +38,7 @@ from CovidCTLib.results.plain_values import PlainValueError, from_plain
 from CovidCTLib.results.reading import restored_analysis
 from CovidCTLib.results.stored_record import LARGEST_RECORD_BYTES, damaged_record, parsed_record
 from CovidCTLib.scan import Scan
+from CovidCTLib.segments.dicom_seg import LABELMAP_CLASS, SEGMENTATION_CLASS, unpacked_frames
 
 NO_LOCALIZATION = Notice(
     "localization-not-stored",
@@ -242,7 +242,7 @@ def _segments(dataset: Dataset, geometry: Geometry) -> dict[Label, NDArray[np.bo
     known = {int(item.SegmentNumber): _label_of(item) for item in dataset.SegmentSequence}
     masks = {label: np.zeros(geometry.shape_zyx, bool) for label in known.values() if label is not None}
     planes = _planes(dataset, geometry)
-    frames = _frames(dataset, kind)
+    frames = unpacked_frames(dataset, kind)
     for number, plane in enumerate(planes):
         if kind == "LABELMAP":
             for value, label in known.items():
@@ -300,23 +300,6 @@ def _other_grid(dataset: Dataset, geometry: Geometry) -> InputError:
         f"A segmentation on the CT's grid of {size} voxels was expected, but its frames of {int(dataset.Columns)} x "
         f"{int(dataset.Rows)} pixels lie elsewhere. Give the segmentation of this CT."
     )
-
-
-def _frames(dataset: Dataset, kind: str) -> NDArray[np.uint8]:
-    """Unpack the frames, shape ``(frames, rows, columns)``."""
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        frames = np.asarray(dataset.pixel_array)
-        return frames if frames.ndim == 3 else frames[None]
-    shape = int(dataset.NumberOfFrames), int(dataset.Rows), int(dataset.Columns)
-    pixels = np.frombuffer(dataset.PixelData, np.uint8)
-    bits = 1 if kind == "BINARY" else int(dataset.BitsAllocated)
-    if pixels.size * 8 < int(np.prod(shape)) * bits:
-        raise EOFError("fewer pixels than frames")
-    if kind == "BINARY":
-        pixels = np.unpackbits(pixels, count=int(np.prod(shape)), bitorder="little")
-    elif int(dataset.BitsAllocated) == 16:
-        pixels = pixels.view("<u2")
-    return pixels[: int(np.prod(shape))].reshape(shape)
 
 
 def _array_of(label: Label, lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
