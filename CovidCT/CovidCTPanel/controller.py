@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import importlib
-import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -15,27 +13,21 @@ from slicer.i18n import tr as _
 from CovidCTLib.batch.cases import cases_beside
 from CovidCTLib.errors import CovidCTError
 from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
-from CovidCTPanel.background import BackgroundCall
 from CovidCTPanel.batch_run import BatchListener, BatchRun
 from CovidCTPanel.batch_section import BatchSection
-from CovidCTPanel.changes_run import ChangesRun
-from CovidCTPanel.collaborators import Actions, Choice, FollowUpSummary
+from CovidCTPanel.collaborators import Actions, Choice
 from CovidCTPanel.edit_notice import EditNotice
-from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
+from CovidCTPanel.explanation_run import EXPLANATION_PAGE, ExplanationRun
+from CovidCTPanel.followup_controls import FollowUpControls
+from CovidCTPanel.followup_section import FollowUpSection
 from CovidCTPanel.panel import Panel
 from CovidCTPanel.pieces import LongCall, orMistake
 from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.private_folder import PrivateFolder, removeStubborn
 from CovidCTPanel.result_files import ResultFiles
-from CovidCTPanel.settings import analysisArguments, engineArguments
-from CovidCTPanel.summary import changeTable
+from CovidCTPanel.settings import analysisArguments
+from CovidCTPanel.surfaces_run import SurfacesRun
 from CovidCTPanel.wait_cursor import waitCursor
-
-FOLLOW_UP_PACKAGE = "CovidCTLib.followup"
-"""Loaded only where it is needed, as it needs packages that Slicer does not ship."""
-
-EXPLANATION_PAGE = "explanation.html"
-"""Name of the page that ``covidct explain`` writes."""
 
 
 class Controller:
@@ -72,7 +64,6 @@ class Controller:
     ) -> None:
         self._panel = panel
         self._batchSection = batchSection
-        self._followUpSection = followUpSection
         self._actions = actions
         self._choice = choice
         self._install = install
@@ -83,16 +74,15 @@ class Controller:
         self._stopReason: str | None = None
         self._batch: BatchRun | None = None
         self._background: LongCall | None = None
-        self._loading: BackgroundCall[Any] | None = None
-        self._surfaces: LongCall | None = None
-        self._files = ResultFiles(panel, actions.snapshot, actions.name, self._beside, self._explain)
-        self._results: PrivateFolder | None = None
+        self.surfaces = SurfacesRun(actions, choice.volumeId, self._try, self.showState)
+        self._explanation = ExplanationRun(actions.shownSlice, choice.settings, self._start, self._openExplanation)
+        self._files = ResultFiles(panel, actions.snapshot, actions.name, self._beside, self._explanation.begin)
         self.runVolumeId: str | None = None
         self._shownId: str | None = None
         self._edits = EditNotice(actions, panel.showEdited)
         panel.onAnalyze(self.analyze, lambda: self.cancel(_("Cancelled; the scene is as it was.")))
         panel.onWindow(lambda name: self._try(lambda: self._actions.applyWindow(self._choice.volumeId(), name)))
-        panel.onResultButton("show3DButton", self.show3D)
+        panel.onResultButton("show3DButton", self.surfaces.show)
         panel.onResultButton("heatMapButton", lambda shown: self._withChosen(self._actions.showHeatMap, shown))
         panel.onResultButton("reportButton", lambda _checked: self._withFiles(self._files.report))
         panel.onResultButton("pdfButton", lambda _checked: self._withFiles(self._files.pdf, forPdf=True))
@@ -106,9 +96,7 @@ class Controller:
         ):
             panel.onResultButton(name, partial(self._showOf, show))
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
-        followUpSection.onOpened(self._showStudies)
-        followUpSection.onCompare(self.compare)
-        self._changes = ChangesRun(followUpSection, actions, choice.volumeId, self.showState)
+        self.followUp = FollowUpControls(followUpSection, actions, choice, previousLayout, self.showState)
 
     @property
     def running(self) -> bool:
@@ -148,14 +136,13 @@ class Controller:
         self._batchSection.showBusy(self.busy and self._batch is None)
         record = self._actions.record(volumeId)
         self._panel.showRecord(record)
-        self._showStudies()
+        self.followUp.refresh()
         self._edits.follow(volumeId if record is not None else None, mayCompare=not self.busy)
-        self._changes.refresh()
         if record is None or volumeId is None:
             return
         for name in ("chartButton", "tableButton", "measuresButton", "statisticsButton"):
             self._panel.showResultButton(name, None)
-        making = _("The surfaces are being made.") if self._surfaces is not None else None
+        making = _("The surfaces are being made.") if self.surfaces.running else None
         self._panel.showResultButton("show3DButton", making, bool(making) or self._actions.is3DShown(volumeId))
         self._panel.showResultButton("heatMapButton", None, self._actions.isHeatMapShown(volumeId))
         busy = _("Wait until what is running is done, or cancel it.") if self.busy else None
@@ -172,23 +159,6 @@ class Controller:
     def explain(self) -> None:
         """Start the explanation of the slice in the red view, from the results that are there."""
         self._withFiles(self._files.forExplanation)
-
-    def _explain(self, results: PrivateFolder) -> None:
-        """Explain with results that were written into a private folder, which goes at the end."""
-        self._results = results
-        self._start(
-            "explain",
-            lambda volumeId: [
-                *engineArguments(self._choice.settings()),
-                "--results",
-                str(results.results),
-                "--slices",
-                str(self._actions.shownSlice(volumeId)),
-            ],
-            self._openExplanation,
-        )
-        if self._run is None:
-            self._removeResults()
 
     def cancel(self, reason: str) -> None:
         """End the run as soon as possible; the scene stays as it was.
@@ -211,96 +181,19 @@ class Controller:
         for running in (self._run, self._batch):
             if running is not None:
                 running.stop()
-        for call in (self._background, self._loading, self._surfaces):
-            if call is not None:
-                call.drop()
-        self._run = self._batch = self._background = self._loading = self._surfaces = None
+        if self._background is not None:
+            self._background.drop()
+        self._run = self._batch = self._background = None
         self.runVolumeId = None
-        self._removeResults()
-        self._changes.stop()
+        self._explanation.end()
+        self.surfaces.stop()
+        self.followUp.stop()
         self._files.stop()
         removeStubborn()
 
     def removeKept(self) -> None:
         """Remove the private folders of pages that were opened."""
         self._files.removeKept()
-
-    def forgetStudies(self) -> None:
-        """Empty the follow-up section, because its studies go with their scene."""
-        self._changes.stop()
-        self._followUpSection.showStudies(())
-
-    def show3D(self, shown: bool, turn: bool = True) -> None:
-        """Show or hide the surfaces of the chosen CT; the first time they are made beside the user interface.
-
-        With ``turn`` the 3D views then turn to them.
-        """
-        volumeId = self._choice.volumeId()
-        if volumeId is None or self._surfaces is not None:
-            return
-        try:
-            surfaces = self._actions.surfaces(volumeId) if shown else None
-        except CovidCTError as error:
-            self._panel.showMessage(str(error))
-            # The press has checked the button, though nothing is shown.
-            self.showState()
-            return
-        if surfaces is None:
-            self._withChosen(self._actions.show3D, shown)
-            return
-
-        def done(future: concurrent.futures.Future[Any]) -> None:
-            self._surfaces = None
-
-            def show() -> None:
-                future.result()
-                surfaces.show(turn)
-
-            with waitCursor():
-                self._try(show)
-            self.showState()
-
-        self._surfaces = LongCall(surfaces.steps(), surfaces.make, done)
-        self.showState()
-
-    def compare(self, chosen: list[tuple[str, str]]) -> None:
-        """Put the course of the ticked studies into the scene, and show it."""
-        try:
-            with waitCursor(), self._previousLayout.remembered():
-                summary = self._actions.followUp(chosen)
-        except CovidCTError as error:
-            self._followUpSection.showMessage(str(error))
-            self._followUpSection.showResult(())
-            return
-        self._showCourse(summary)
-
-    def _showCourse(self, summary: FollowUpSummary | None) -> None:
-        """Tell the change in words and numbers; without a follow-up nothing stands there."""
-        self._followUpSection.showMessage("\n".join(summary.sentences) if summary is not None else "")
-        self._followUpSection.showResult(changeTable(summary.regions) if summary is not None else ())
-
-    def _showStudies(self) -> None:
-        """List the studies, but only where the list is seen, for the dates of many studies take time to find."""
-        if not self._choice.following() or not self._followUpSection.open or self._loading is not None:
-            # While the module is closed nothing is chosen, and the list, made anew without that, would lose its ticks.
-            return
-        if FOLLOW_UP_PACKAGE in sys.modules:
-            entries = self._actions.studies(self._choice.volumeId())
-            if self._followUpSection.showStudies([StudyEntry(*entry) for entry in entries]):
-                self._showCourse(self._actions.earlierFollowUp(self._choice.volumeId()))
-            return
-        # The first time, its packages load for a second or two, which the panel need not wait for.
-        self._followUpSection.showMessage(_("Looking for studies..."))
-        self._loading = BackgroundCall(lambda: importlib.import_module(FOLLOW_UP_PACKAGE), self._onFollowUpLoaded)
-
-    def _onFollowUpLoaded(self, future: concurrent.futures.Future[Any]) -> None:
-        self._loading = None
-        if isinstance(future.exception(), ImportError):
-            self._followUpSection.showMessage(_("Packages are missing. Press Analyze once, which installs them."))
-            return
-        future.result()
-        self._followUpSection.showMessage("")
-        self._showStudies()
 
     def analyzeFolder(self, inputFolder: Path, outputFolder: Path) -> None:
         """Start the batch."""
@@ -331,14 +224,17 @@ class Controller:
         command: str,
         argumentsFor: Callable[[str], list[str]],
         onFinished: Callable[[PrivateFolder], None],
-    ) -> None:
-        """Hand the chosen CT to a process of the command line; whatever is wrong is shown as one sentence."""
+    ) -> bool:
+        """Hand the chosen CT to a process of the command line; whatever is wrong is shown as one sentence.
+
+        Say whether it runs.
+        """
         volumeId = self._choice.volumeId()
         if self.busy or volumeId is None:
-            return
+            return False
         try:
             if not self._install(False) or self.busy:
-                return
+                return False
             handOver = HandOver(*self._actions.handOver(volumeId))
             arguments = argumentsFor(volumeId)
             listener = RunListener(self._panel.showProgress, onFinished, self._end, lambda: self._end(""))
@@ -349,6 +245,7 @@ class Controller:
         except CovidCTError as error:
             self._end(str(error))
         self.showState()
+        return self._run is not None
 
     def _read(self, folder: PrivateFolder) -> None:
         """Read the results beside the user interface."""
@@ -388,7 +285,7 @@ class Controller:
             message, seen3D = str(error), False
         self._end(message)
         if seen3D:
-            self.show3D(True, turn=False)
+            self.surfaces.show(True, turn=False)
 
     def _openExplanation(self, folder: PrivateFolder) -> None:
         self._end("")
@@ -398,15 +295,10 @@ class Controller:
         """Come to rest after a run, with one sentence, or the reason why it was stopped."""
         reason = self._stopReason
         self._run = self.runVolumeId = self._stopReason = None
-        self._removeResults()
+        self._explanation.end()
         self._panel.endWork()
         self._panel.showMessage(message if reason is None else reason)
         self.showState()
-
-    def _removeResults(self) -> None:
-        results, self._results = self._results, None
-        if results is not None:
-            results.remove()
 
     def _endBatch(self) -> None:
         self._batch = None

@@ -124,7 +124,7 @@ def measure(application: Application, analysis: Analysis, patch: pytest.MonkeyPa
     patch.setattr(files, "chooseFile", lambda *_: str(folder / "report.pdf"))
 
     def idle() -> bool:
-        return not controller.busy and controller._surfaces is None
+        return not (controller.busy or controller.surfaces.running)
 
     for node in (second, volume):
         ui.inputVolumeSelector.setCurrentNode(node)
@@ -145,7 +145,7 @@ def measure(application: Application, analysis: Analysis, patch: pytest.MonkeyPa
         if ui.messageLabel.visible:
             sys.stdout.write(f"{'':<16} {ui.messageLabel.text}\n")
     ui.followUpSection.collapsed = False
-    application.until(lambda: controller._loading is None and ui.studiesTable.rowCount == 2)
+    application.until(lambda: not controller.followUp.busy and ui.studiesTable.rowCount == 2)
     for row, day in enumerate(("2020-03-01", "2020-03-08")):
         ui.studiesTable.item(row, 0).setCheckState(application.panels.followup_section.qt.Qt.Checked)
         ui.studiesTable.item(row, 1).setText(day)

@@ -83,7 +83,7 @@ def shown_texts(tree):
 
 
 def test_no_text_of_the_panel_speaks_of_the_terminal():
-    paths = [MODULE / "CovidCT.py", *scripts_under(MODULE / "CovidCTPanel")]
+    paths = [MODULE / "CovidCT.py", *scripts_under(MODULE / "CovidCTModule"), *scripts_under(MODULE / "CovidCTPanel")]
     wrong = [entry for path in paths for entry in wrong_in(path, list(shown_texts(syntax_of(path))))]
     window = (MODULE / "Resources" / "UI" / "CovidCT.ui").read_text(encoding="utf-8")
     wrong += [text for text in re.findall(r"<string[^>]*>([^<]*)</string>", window) if WORDS.search(text)]

@@ -33,7 +33,7 @@ def start(application, widget):
 
 def wait(application, widget):
     """Wait until nothing runs any more."""
-    application.until(lambda: not widget.controller.busy and widget.controller._surfaces is None)
+    application.until(lambda: not (widget.controller.busy or widget.controller.surfaces.running))
 
 
 def reach(application, widget, stage):

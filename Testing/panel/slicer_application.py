@@ -156,7 +156,9 @@ class Application:
         monkeypatch.setitem(sys.modules, "qt", qt)
         monkeypatch.setitem(sys.modules, "ctk", ctk_module())
         monkeypatch.setattr(QtGui.QDesktopServices, "openUrl", self._open_url)
-        for name in [name for name in sys.modules if name.split(".")[0] in ("CovidCT", "CovidCTPanel")]:
+        for name in [
+            name for name in sys.modules if name.split(".")[0] in ("CovidCT", "CovidCTModule", "CovidCTPanel")
+        ]:
             monkeypatch.delitem(sys.modules, name)
         self.module = importlib.import_module("CovidCT")
         self.panels = importlib.import_module("CovidCTPanel")

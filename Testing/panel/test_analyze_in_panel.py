@@ -260,7 +260,7 @@ def test_the_buttons_of_the_results_do_what_they_say(application, panel, program
     assert not panel.ui.heatMapButton.checked
     application.click(panel.ui.show3DButton)
     assert panel.ui.show3DButton.toolTip == "The surfaces are being made."
-    application.until(lambda: panel.controller._surfaces is None)
+    application.until(lambda: not panel.controller.surfaces.running)
     assert panel.ui.show3DButton.checked
     assert panel.ui.show3DButton.enabled
     segmentation = application.scene.GetFirstNodeByClass(SEGMENTATION)
@@ -359,9 +359,9 @@ def test_the_panel_is_usable_with_a_large_font(application, program, volume):
     for section in (widget.ui.followUpSection, widget.ui.batchSection, widget.ui.settingsSection):
         section.collapsed = False
     # The list of studies, once it is there, empties the table of changes.
-    application.until(lambda: widget.controller._loading is None)
+    application.until(lambda: not widget.controller.followUp.busy)
     change = (("Both lungs", (("Consolidation (ml)", 191.2, 0.54, -190.6),)),)
-    widget.controller._followUpSection.showResult(application.panels.summary.changeTable(change))
+    widget.controller.followUp._section.showResult(application.panels.summary.changeTable(change))
     application.picture(widget, "9-large-font")
     assert widget.parent.width <= 400
     for name, part in vars(widget.ui).items():

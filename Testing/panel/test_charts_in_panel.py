@@ -96,7 +96,7 @@ def test_the_surfaces_can_be_seen_after_the_chart(application, panel, layout):
     assert layout.layout == LAYOUTS.SlicerLayoutFourUpPlotView
     assert not layout.has("vtkMRMLViewNode")
     application.click(panel.ui.show3DButton)
-    application.until(lambda: panel.controller._surfaces is None)
+    application.until(lambda: not panel.controller.surfaces.running)
     assert panel.ui.show3DButton.checked
     assert layout.layout == LAYOUTS.SlicerLayoutConventionalPlotView
     assert layout.has("vtkMRMLViewNode")

@@ -23,7 +23,7 @@ from CovidCTLib.followup.change_map import ChangeMap  # noqa: E402
 
 def test_without_studies_there_is_nothing_to_compare(application, panel):
     panel.ui.followUpSection.collapsed = False
-    application.until(lambda: panel.controller._loading is None)
+    application.until(lambda: not panel.controller.followUp.busy)
     assert not panel.ui.followUpButton.enabled
     assert "at least 2 studies" in panel.ui.followUpButton.toolTip
 
@@ -208,14 +208,14 @@ def test_what_changed_is_shown_and_hidden_by_a_button_and_can_be_cancelled(appli
     assert "Cancel" in button.text
     application.until(going.is_set)
     application.click(button)
-    application.until(lambda: not panel.controller._changes.running)
+    application.until(lambda: not panel.controller.followUp.busy)
     assert contents(application.scene) == before
     assert button.text == "Show what changed"
     assert not button.checked
     assert course_of(panel) == sentences
     monkeypatch.setattr(change_file, "change_map", found)
     application.click(button)
-    application.until(lambda: not panel.controller._changes.running)
+    application.until(lambda: not panel.controller.followUp.busy)
     assert button.checked
     application.picture(panel, "8-what-changed")
     (node,) = (n for n in application.scene.GetNodesByClass("vtkMRMLSegmentationNode") if "change since" in n.GetName())
@@ -225,7 +225,7 @@ def test_what_changed_is_shown_and_hidden_by_a_button_and_can_be_cancelled(appli
     assert not node.GetDisplayNode().GetVisibility()
     application.click(button)
     assert button.checked, "at once, for the map is there"
-    assert not panel.controller._changes.running
+    assert not panel.controller.followUp.busy
     panel.ui.inputVolumeSelector.setCurrentNode(course[2])
     assert not button.visible
 
@@ -236,7 +236,7 @@ def test_studies_that_cannot_be_laid_on_each_other_are_told_in_the_panel(applica
 
     monkeypatch.setattr(change_file, "change_map", refused)
     application.click(panel.ui.followUpChangesButton)
-    application.until(lambda: not panel.controller._changes.running)
+    application.until(lambda: not panel.controller.followUp.busy)
     assert panel.ui.followUpMessageLabel.text == "The lungs of both studies must lie on each other."
     assert not panel.ui.followUpChangesButton.checked
 
@@ -255,12 +255,12 @@ def test_a_map_in_the_making_ends_with_the_scene(application, panel, course, mon
     application.until(going.is_set)
     application.scene.Clear(0)
     application.rest()
-    assert not panel.controller._changes.running
+    assert not panel.controller.followUp.busy
     assert not panel.ui.followUpChangesButton.visible
 
 
 def test_a_follow_up_without_its_packages_is_told(application, panel, monkeypatch):
-    monkeypatch.setattr(application.panels.controller, "FOLLOW_UP_PACKAGE", "no_such_package_anywhere")
+    monkeypatch.setattr(application.panels.followup_controls, "FOLLOW_UP_PACKAGE", "no_such_package_anywhere")
     panel.ui.followUpSection.collapsed = False
-    application.until(lambda: panel.controller._loading is None)
+    application.until(lambda: not panel.controller.followUp.busy)
     assert "Packages are missing" in panel.ui.followUpMessageLabel.text

@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
 
@@ -209,7 +210,7 @@ def test_the_samples_are_registered_where_slicer_has_sample_data(application, mo
 
 
 def test_every_connected_widget_has_its_parameter(application):
-    assert sorted(parameter_names()) == sorted(application.module.CovidCTParameterNode.__annotations__)
+    assert sorted(parameter_names()) == sorted(import_module("CovidCTModule").CovidCTParameterNode.__annotations__)
 
 
 def test_the_slice_of_the_red_view_is_the_one_that_is_explained(application, volume):

@@ -142,7 +142,7 @@ def test_three_studies_of_which_one_is_analyzed_twice_give_their_course(applicat
     assert measures[0] == measures[1] != measures[2]
 
     ui.followUpSection.collapsed = False
-    application.until(lambda: ui.studiesTable.rowCount == len(studies) and controller._loading is None)
+    application.until(lambda: ui.studiesTable.rowCount == len(studies) and not controller.followUp.busy)
     for row, day in enumerate(("2020-03-01", "2020-03-08", "2020-03-20")):
         ui.studiesTable.item(row, 0).setCheckState(application.panels.followup_section.qt.Qt.Checked)
         ui.studiesTable.item(row, 1).setText(day)

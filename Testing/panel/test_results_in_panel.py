@@ -134,7 +134,7 @@ def test_closing_the_application_meanwhile_leaves_nothing(application, panel, wr
     panel.cleanup()
     assert list(application.temporary.iterdir()) == []
     assert not panel.controller.busy
-    assert panel.controller._surfaces is None
+    assert not panel.controller.surfaces.running
 
 
 @pytest.mark.parametrize("button", ["reportButton", "show3DButton"])
@@ -304,8 +304,8 @@ def test_a_button_that_was_pressed_during_an_installation_is_not_joined_by_anoth
 
 def test_a_second_press_while_surfaces_are_made_does_nothing(application, panel):
     application.click(panel.ui.show3DButton)
-    panel.controller.show3D(False)
-    panel.controller.show3D(True)
+    panel.controller.surfaces.show(False)
+    panel.controller.surfaces.show(True)
     wait(application, panel)
     assert panel.ui.show3DButton.checked
 

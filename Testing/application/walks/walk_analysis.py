@@ -37,7 +37,7 @@ def take(walk):
     walk.step("the heat map waits until it is asked for", not any(c.GetForegroundVolumeID() for c in composites))
     for name in ("heatMapButton", "tableButton", "chartButton", "show3DButton"):
         getattr(ui, name).click()
-        walk.until(lambda: panel.controller._surfaces is None)
+        walk.until(lambda: not panel.controller.surfaces.running)
         walk.rest(1.0)
         walk.picture(f"4-{name}")
     ui.tableButton.click()

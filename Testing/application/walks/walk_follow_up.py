@@ -32,9 +32,9 @@ def take(walk):
         walk.step("the chosen study is in the views", red.GetBackgroundVolumeID() == node.GetID())
         walk.step(f"{node.GetName()} is analyzed", analyze(walk, panel) and panel.ui.resultsWidget.visible)
     panel.ui.followUpSection.collapsed = False
-    walk.until(lambda: panel.controller._loading is None)
+    walk.until(lambda: not panel.controller.followUp.busy)
     walk.rest(1.0)
-    walk.step("all three are ticked", len(panel.controller._followUpSection.chosen()) == len(nodes))
+    walk.step("all three are ticked", len(panel.controller.followUp._section.chosen()) == len(nodes))
     panel.ui.followUpButton.click()
     walk.until(lambda: not panel.controller.busy)
     walk.rest(1.0)
