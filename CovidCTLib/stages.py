@@ -42,7 +42,7 @@ _NETWORK_FINDS, _SEGMENTATION_SHOWS = "the opacity network finds", "the segmenta
 """Words of the notice about the two readings, where no network made the opacities."""
 
 NO_EFFUSION_GIVEN = Notice(
-    NO_EFFUSION.code,
+    "no-pleural-effusion",
     "Pleural effusion is not looked for: the segmentation says nothing of it, and where lungs are given, the network "
     "that finds them does not run.",
     "note",

@@ -100,8 +100,8 @@ def lobe_notices(axial: AxialArrays, lobes: NDArray[np.uint8]) -> tuple[Notice, 
             "its part of the lung belongs to no lobe."
         )
         notices.append(Notice("lobes-missing", text, "warn", float(len(missing)), None, "lobes"))
-    for side, value, members in (("right", RIGHT, RIGHT_LOBES), ("left", LEFT, LEFT_LOBES)):
-        total, lung = int(sum(counts[member] for member in members)), int(lungs[value])
+    for side, lung_value, members in (("right", RIGHT, RIGHT_LOBES), ("left", LEFT, LEFT_LOBES)):
+        total, lung = int(sum(counts[member] for member in members)), int(lungs[lung_value])
         if not total or not lung:
             continue
         percent = 100 * (total - lung) / lung
@@ -109,9 +109,9 @@ def lobe_notices(axial: AxialArrays, lobes: NDArray[np.uint8]) -> tuple[Notice, 
             continue
         more = "more" if percent > 0 else "less"
         text = f"The lobes of the {side} lung together hold {abs(percent):.1f} % {more} than the {side} lung itself."
-        severity = "warn" if abs(percent) >= LOBES_DIFFER_PERCENT else "note"
+        value, limit = round(abs(percent), 2), AGREEMENT_PERCENT
         notices.append(
-            Notice("lobes-differ", text, severity, round(abs(percent), 2), AGREEMENT_PERCENT, "%")  # type: ignore[arg-type]
+            Notice("lobes-differ", text, "warn" if value >= LOBES_DIFFER_PERCENT else "note", value, limit, "%")
         )
     return tuple(notices)
 
