@@ -184,7 +184,7 @@ def measure(
         with work.run.stage("slices") as tell:
             reading = judge_slices(work, lungs, tell) if before is None else _reading_of(before, work, lungs)
         provenance = provenance_of(given, before, corrected, known)
-        work.notices += provenance_notices(provenance)
+        work.notices[:0] = provenance_notices(provenance)
         lobes = None if given.lobes is None else work.grid.take(given.lobes, 0, labels=True)
         named = {name: _taken(work, mask) for name, mask in given.areas.items()}
         with work.run.stage("measures"):
