@@ -304,6 +304,25 @@ def _reading_of(before: Analysis, work: Work, lungs: NDArray[np.uint8]) -> Slice
     return SliceReading(findings, before.case, np.where(lungs > 0, heat, np.float32(0)))
 
 
+def settled_labels(scan: Scan, given: GivenLabels) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Give lungs and opacities on the CT's own grid as `measure` counts them, where both are given.
+
+    Parameters
+    ----------
+    scan
+        The CT.
+    given
+        Labels on its grid; what is None is empty.
+    """
+    work = begin(scan, None, None, None, None, None, checked=False)
+    none = np.zeros(scan.geometry.shape_zyx, np.uint8)
+    lungs = _sided(work, work.grid.take(none if given.lungs is None else given.lungs, 0, labels=True))
+    opacities = work.grid.take(none if given.opacities is None else given.opacities, 0, labels=True).copy()
+    effusion = None if given.effusion is None else _taken(work, given.effusion)
+    lungs, opacities = settle(lungs, opacities, effusion)
+    return work.grid.give_back(lungs), work.grid.give_back(opacities)
+
+
 def _with_own_voxels(analysis: Analysis, given: GivenLabels) -> Analysis:
     """Keep what was given voxel by voxel where the canonical grid is another one, so that nothing wears off."""
     lungs, opacities = analysis.lungs, analysis.opacities

@@ -36,6 +36,19 @@ class EditCheck(Protocol):
         """Say, in any thread, whether they differ from those of the analysis, when all steps were taken."""
 
 
+class Remeasure(Protocol):
+    """Segments that are being measured again, as `CovidCTScene.remeasure.Remeasure`."""
+
+    def steps(self) -> Iterator[float]:
+        """Take the segments from the scene, piece by piece."""
+
+    def make(self) -> None:
+        """Measure, in any thread, when all steps were taken."""
+
+    def put(self) -> str:
+        """Put the numbers into the scene, and say what the user should know of them."""
+
+
 class Changes(Protocol):
     """A map of what changed that is being made, as `CovidCTScene.followup_changes.Changes`."""
 
@@ -74,7 +87,9 @@ class Actions(Protocol):
     def showCt(self, volumeId: str) -> None: ...  # noqa: D102
     def heatMaps(self) -> list[str]: ...  # noqa: D102
     def watchEdits(self, volumeId: str | None, onEdit: Callable[[], None]) -> None: ...  # noqa: D102
-    def editCheck(self, volumeId: str) -> EditCheck | None: ...  # noqa: D102
+    def editCheck(self, volumeId: str, sinceAnalysis: bool = False) -> EditCheck | None: ...  # noqa: D102
+    def editSegments(self, volumeId: str) -> None: ...  # noqa: D102
+    def remeasure(self, volumeId: str) -> Remeasure: ...  # noqa: D102
     def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
     def showChart(self, volumeId: str) -> None: ...  # noqa: D102
     def showTable(self, volumeId: str) -> None: ...  # noqa: D102

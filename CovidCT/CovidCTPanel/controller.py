@@ -20,6 +20,7 @@ from CovidCTPanel.edit_notice import EditNotice
 from CovidCTPanel.explanation_run import EXPLANATION_PAGE, ExplanationRun
 from CovidCTPanel.followup_controls import FollowUpControls
 from CovidCTPanel.followup_section import FollowUpSection
+from CovidCTPanel.measuring_run import MeasuringRun
 from CovidCTPanel.panel import Panel
 from CovidCTPanel.pieces import LongCall, orMistake
 from CovidCTPanel.previous_layout import PreviousLayout
@@ -93,8 +94,11 @@ class Controller:
             ("tableButton", actions.showTable),
             ("measuresButton", actions.showMeasures),
             ("statisticsButton", actions.openStatistics),
+            ("editButton", actions.editSegments),
         ):
             panel.onResultButton(name, partial(self._showOf, show))
+        self._measuring = MeasuringRun(actions, self._beside, panel.showMessage)
+        panel.onResultButton("measureAgainButton", lambda _checked: self._withFiles(self._measuring.begin))
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
         self.followUp = FollowUpControls(followUpSection, actions, choice, previousLayout, self.showState)
 
@@ -140,13 +144,13 @@ class Controller:
         self._edits.follow(volumeId if record is not None else None, mayCompare=not self.busy)
         if record is None or volumeId is None:
             return
-        for name in ("chartButton", "tableButton", "measuresButton", "statisticsButton"):
+        for name in ("chartButton", "tableButton", "measuresButton", "statisticsButton", "editButton"):
             self._panel.showResultButton(name, None)
         making = _("The surfaces are being made.") if self.surfaces.running else None
         self._panel.showResultButton("show3DButton", making, bool(making) or self._actions.is3DShown(volumeId))
         self._panel.showResultButton("heatMapButton", None, self._actions.isHeatMapShown(volumeId))
         busy = _("Wait until what is running is done, or cancel it.") if self.busy else None
-        for name in ("reportButton", "pdfButton", "exportButton", "explainButton"):
+        for name in ("reportButton", "pdfButton", "exportButton", "explainButton", "measureAgainButton"):
             self._panel.showResultButton(name, busy)
 
     def analyze(self) -> None:
@@ -257,7 +261,7 @@ class Controller:
         try:
             scanLater = orMistake(lambda: self._actions.scanLater(volumeId))
             prepare = self._actions.preparing(volumeId)
-            check = self._actions.editCheck(volumeId)
+            check = self._actions.editCheck(volumeId, sinceAnalysis=True)
         except CovidCTError as error:
             folder.remove()
             self._end(str(error))

@@ -19,6 +19,7 @@ from CovidCTScene.followup_summary import FollowUpSummary, summaryOf, summaryOfN
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
 from CovidCTScene.prepared_results import PreparedResults, preparing
+from CovidCTScene.remeasure import Remeasure
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
 from CovidCTScene.shown_results import showAgain, shownResults
@@ -42,6 +43,8 @@ class SceneActions:
         Show a vtkMRMLPlotChartNode and a vtkMRMLTableNode in the layout of the application.
     openStatistics
         Opens Slicer's module Segment Statistics with a vtkMRMLSegmentationNode and a vtkMRMLScalarVolumeNode.
+    openEditor
+        Opens Slicer's Segment Editor with the same.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class SceneActions:
         showChartNode: Callable[[Any], None],
         showTableNode: Callable[[Any], None],
         openStatistics: Callable[[Any, Any], None],
+        openEditor: Callable[[Any, Any], None],
     ) -> None:
         self._scene = scene
         self._showChartNode = showChartNode
         self._showTableNode = showTableNode
         self._edits = EditWatch()
         self._openStatistics = openStatistics
+        self._openEditor = openEditor
 
     def has(self, volumeId: str) -> bool:
         """Say whether the CT is still in the scene."""
@@ -174,10 +179,18 @@ class SceneActions:
         nodes = self._results(volumeId)
         self._edits.follow(nodes.segmentation if nodes is not None else None, onEdit)
 
-    def editCheck(self, volumeId: str) -> EditCheck | None:
-        """Prepare to compare the segments with those of the analysis, as `EditCheck`; None where there are none."""
+    def editCheck(self, volumeId: str, sinceAnalysis: bool = False) -> EditCheck | None:
+        """Prepare to compare the segments with those that were measured, as `EditCheck`; None where there are none."""
         nodes = self._results(volumeId)
-        return None if nodes is None else EditCheck(nodes.segmentation, self._node(volumeId))
+        return None if nodes is None else EditCheck(nodes.segmentation, self._node(volumeId), sinceAnalysis)
+
+    def editSegments(self, volumeId: str) -> None:
+        """Open Slicer's Segment Editor with the segmentation and its CT."""
+        self._openEditor(self._resultsOrRefusal(volumeId).segmentation, self._node(volumeId))
+
+    def remeasure(self, volumeId: str) -> Remeasure:
+        """Prepare to measure the segments as they are now, as `Remeasure`."""
+        return Remeasure(self._scene, self._node(volumeId))
 
     def shownSlice(self, volumeId: str) -> int:
         """Give the number of the axial slice that the red view shows."""

@@ -14,6 +14,7 @@ from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from CovidCTLib.analysis import Analysis
 from CovidCTLib.labels import LUNG_LABELS, OPACITY_LABELS, PLEURAL_EFFUSION, Label
+from CovidCTScene.remeasure import firstOf
 from CovidCTScene.scan import ijkToRasOfVolumeNode
 from CovidCTScene.snapshot import checksum
 
@@ -32,12 +33,15 @@ class PreparedResults:
         Of lungs and opacities, as `CovidCTScene.snapshot.checksum`.
     record
         Text of ``analysis.json``.
+    first
+        As `CovidCTScene.remeasure.firstOf`.
     """
 
     layers: tuple[tuple[Any, tuple[tuple[int, Label], ...]], ...]
     heat: Any
     checksum: str
     record: str
+    first: str = ""
 
 
 def preparing(volumeNode: Any) -> Callable[[Analysis], PreparedResults]:
@@ -72,7 +76,9 @@ def _prepared(analysis: Analysis, ijkToRas: NDArray[np.float64]) -> PreparedResu
     heat.SetDimensions(x, y, z)
     heat.AllocateScalars(vtk.VTK_FLOAT, 1)
     np.copyto(vtk_to_numpy(heat.GetPointData().GetScalars()).reshape(z, y, x), analysis.localization)
-    return PreparedResults(tuple(layers), heat, checksum(analysis.lungs, analysis.opacities), analysis_json(analysis))
+    return PreparedResults(
+        tuple(layers), heat, checksum(analysis.lungs, analysis.opacities), analysis_json(analysis), firstOf(analysis)
+    )
 
 
 def orientedImage(array: NDArray[np.uint8], ijkToRas: NDArray[np.float64]) -> Any:

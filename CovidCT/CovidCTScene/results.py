@@ -16,6 +16,7 @@ from CovidCTScene.folders import folderOfNodes, leaveOutOfTree, newFolder, putIn
 from CovidCTScene.localization import fillColourNode, fillLocalizationNode
 from CovidCTScene.nodes import CLASSES_AND_NAMES, ResultNodes, mark, markedNodes, nodesOfClass, removeNodes, unmark
 from CovidCTScene.prepared_results import PreparedResults, preparing
+from CovidCTScene.remeasure import FIRST_ATTRIBUTE
 from CovidCTScene.scan import geometryOfVolumeNode
 from CovidCTScene.segmentation import fillSegmentationNode
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE
@@ -120,6 +121,8 @@ def _checkSameGrid(volumeNode: Any, analysis: Analysis) -> None:
 def _fill(nodes: ResultNodes, volumeNode: Any, analysis: Analysis, prepared: PreparedResults) -> None:
     fillSegmentationNode(nodes.segmentation, volumeNode, prepared)
     nodes.segmentation.SetAttribute(CHECKSUM_ATTRIBUTE, prepared.checksum)
+    if prepared.first:
+        nodes.segmentation.SetAttribute(FIRST_ATTRIBUTE, prepared.first)
     fillColourNode(nodes.colours)
     fillLocalizationNode(nodes.localization, nodes.colours, volumeNode, prepared.heat)
     fillMeasureTable(nodes.measures, analysis)
