@@ -104,6 +104,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel,
             panels.BatchSection(self.ui),
             panels.FollowUpSection(self.ui),
+            panels.GivenSection(self.ui),
             SceneActions(slicer.mrmlScene, self.charts.show, self.tables.show, self.openStatistics, self.openEditor),
             self,
             self.installWithConsent,

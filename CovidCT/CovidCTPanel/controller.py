@@ -20,6 +20,7 @@ from CovidCTPanel.edit_notice import EditNotice
 from CovidCTPanel.explanation_run import EXPLANATION_PAGE, ExplanationRun
 from CovidCTPanel.followup_controls import FollowUpControls
 from CovidCTPanel.followup_section import FollowUpSection
+from CovidCTPanel.given_section import GivenSection
 from CovidCTPanel.measuring_run import MeasuringRun
 from CovidCTPanel.panel import Panel
 from CovidCTPanel.pieces import LongCall, orMistake
@@ -36,7 +37,7 @@ class Controller:
 
     Parameters
     ----------
-    panel, batchSection, followUpSection
+    panel, batchSection, followUpSection, givenSection
         The widgets.
     actions
         The scene.
@@ -56,6 +57,7 @@ class Controller:
         panel: Panel,
         batchSection: BatchSection,
         followUpSection: FollowUpSection,
+        givenSection: GivenSection,
         actions: Actions,
         choice: Choice,
         install: Callable[[bool], bool],
@@ -65,6 +67,7 @@ class Controller:
     ) -> None:
         self._panel = panel
         self._batchSection = batchSection
+        self._givenSection = givenSection
         self._actions = actions
         self._choice = choice
         self._install = install
@@ -97,8 +100,9 @@ class Controller:
             ("editButton", actions.editSegments),
         ):
             panel.onResultButton(name, partial(self._showOf, show))
-        self._measuring = MeasuringRun(actions, self._beside, panel.showMessage)
+        self._measuring = MeasuringRun(actions, self._beside, panel.showMessage, self._edits.settle)
         panel.onResultButton("measureAgainButton", lambda _checked: self._withFiles(self._measuring.begin))
+        givenSection.onMeasure(self.measureGiven)
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
         self.followUp = FollowUpControls(followUpSection, actions, choice, previousLayout, self.showState)
 
@@ -136,6 +140,8 @@ class Controller:
         if refusal is None and self.busy and not self.running:
             refusal = _("Wait until what is running is done, or cancel it.")
         self._panel.showRefusal(refusal)
+        running = _("Wait until what is running is done, or cancel it.") if self.running else None
+        self._givenSection.showRefusal(refusal or running)
         self._panel.showFirstSteps(volumeId is None and not self._actions.hasCt())
         self._batchSection.showBusy(self.busy and self._batch is None)
         record = self._actions.record(volumeId)
@@ -158,6 +164,19 @@ class Controller:
         # Without a report, which is made from the scene when it is wanted: most readers look at the scene first.
         self._start(
             "analyze", lambda _volumeId: [*analysisArguments(self._choice.settings()), "--no-report"], self._read
+        )
+
+    def measureGiven(self, segmentationId: str) -> None:
+        """Measure the chosen CT with any segmentation of the scene; what it does not give the networks find."""
+        volumeId = self._choice.volumeId()
+        if volumeId is not None and self._actions.isMeasured(volumeId, segmentationId):
+            self._withFiles(self._measuring.begin)
+            return
+        self._start(
+            "measure",
+            lambda _volumeId: [*analysisArguments(self._choice.settings()), "--no-report"],
+            self._read,
+            segmentationId,
         )
 
     def explain(self) -> None:
@@ -228,10 +247,11 @@ class Controller:
         command: str,
         argumentsFor: Callable[[str], list[str]],
         onFinished: Callable[[PrivateFolder], None],
+        segmentationId: str | None = None,
     ) -> bool:
         """Hand the chosen CT to a process of the command line; whatever is wrong is shown as one sentence.
 
-        Say whether it runs.
+        Say whether it runs. With ``segmentationId`` a segmentation of the scene is handed over, too.
         """
         volumeId = self._choice.volumeId()
         if self.busy or volumeId is None:
@@ -241,15 +261,22 @@ class Controller:
                 return False
             handOver = HandOver(*self._actions.handOver(volumeId))
             arguments = argumentsFor(volumeId)
+            labels = self._labels(volumeId, segmentationId)
             listener = RunListener(self._panel.showProgress, onFinished, self._end, lambda: self._end(""))
             run = AnalysisRun(self._python, self._library, listener)
             self._run, self.runVolumeId, self._stopReason = run, volumeId, None
             self._panel.startWork()
-            orMistake(lambda: run.start(command, handOver, arguments))
+            orMistake(lambda: run.start(command, handOver, arguments, labels))
         except CovidCTError as error:
             self._end(str(error))
         self.showState()
         return self._run is not None
+
+    def _labels(self, volumeId: str, segmentationId: str | None) -> HandOver | None:
+        if segmentationId is None:
+            return None
+        found = self._actions.segmentsHandOver(volumeId, segmentationId)
+        return HandOver(found.byteCount, found.steps)
 
     def _read(self, folder: PrivateFolder) -> None:
         """Read the results beside the user interface."""

@@ -28,12 +28,17 @@ class MeasuringRun:
         Does something long during which nothing else that is long can begin.
     showMessage
         Shows one sentence.
+    settle
+        Gets the CT whose segments were measured as they still are.
     """
 
-    def __init__(self, actions: Actions, beside: Beside, showMessage: Callable[[str], None]) -> None:
+    def __init__(
+        self, actions: Actions, beside: Beside, showMessage: Callable[[str], None], settle: Callable[[str], None]
+    ) -> None:
         self._actions = actions
         self._beside = beside
         self._showMessage = showMessage
+        self._settle = settle
 
     def begin(self, volumeId: str) -> None:
         """Measure the segments of a CT with results; whatever is wrong is shown as one sentence."""
@@ -48,6 +53,8 @@ class MeasuringRun:
                 future.result()
                 with waitCursor():
                     message = orMistake(work.put)
+                if work.current:
+                    self._settle(volumeId)
             except CovidCTError as error:
                 message = str(error)
             self._showMessage(message)

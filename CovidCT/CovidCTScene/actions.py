@@ -22,6 +22,7 @@ from CovidCTScene.prepared_results import PreparedResults, preparing
 from CovidCTScene.remeasure import Remeasure
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
+from CovidCTScene.segments_handover import SegmentsHandOver
 from CovidCTScene.shown_results import showAgain, shownResults
 from CovidCTScene.snapshot import Snapshot
 from CovidCTScene.surfaces import Surfaces
@@ -187,6 +188,18 @@ class SceneActions:
     def editSegments(self, volumeId: str) -> None:
         """Open Slicer's Segment Editor with the segmentation and its CT."""
         self._openEditor(self._resultsOrRefusal(volumeId).segmentation, self._node(volumeId))
+
+    def isMeasured(self, volumeId: str, segmentationId: str) -> bool:
+        """Say whether a segmentation is that of the CT's results."""
+        nodes = self._results(volumeId)
+        return nodes is not None and nodes.segmentation.GetID() == segmentationId
+
+    def segmentsHandOver(self, volumeId: str, segmentationId: str) -> SegmentsHandOver:
+        """Prepare to write any segmentation of the scene to a file, as `SegmentsHandOver`."""
+        node = self._scene.GetNodeByID(segmentationId)
+        if node is None:
+            raise InputError(_("The segmentation must be in the scene, but it was removed. Choose another."))
+        return SegmentsHandOver(node, self._node(volumeId))
 
     def remeasure(self, volumeId: str) -> Remeasure:
         """Prepare to measure the segments as they are now, as `Remeasure`."""

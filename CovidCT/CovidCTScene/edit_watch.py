@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import slicer
@@ -40,6 +41,22 @@ class EditWatch:
             self._tags = [segmentation.AddObserver(event, lambda *_caller: onEdit()) for event in events]
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What changes with the segments, and with what they are compared with.
+
+    Parameters
+    ----------
+    measured
+        Checksum of the segments that were measured again; None before that.
+    voxels
+        Changes with any voxel of any segment.
+    """
+
+    measured: str | None
+    voxels: tuple[tuple[str, int, int], ...]
+
+
 class EditCheck:
     """Compares segments with those of the analysis: steps in the main thread, then `edited` in any.
 
@@ -56,7 +73,7 @@ class EditCheck:
     def __init__(self, segmentationNode: Any, volumeNode: Any, sinceAnalysis: bool = False) -> None:
         self._checksum = segmentationNode.GetAttribute(CHECKSUM_ATTRIBUTE)
         self._measured = None if sinceAnalysis else segmentationNode.GetAttribute(MEASURED_ATTRIBUTE)
-        self.stamp = (self._measured, _stampOf(segmentationNode))
+        self.stamp = Stamp(self._measured, _stampOf(segmentationNode))
         self._reader: SegmentReader | None = None
         self._all: SceneSegments | None = None
         if self._measured is not None:

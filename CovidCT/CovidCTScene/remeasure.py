@@ -77,8 +77,14 @@ class Remeasure:
         self._first = nodes.segmentation.GetAttribute(FIRST_ATTRIBUTE)
         self._segments = SceneSegments(nodes.segmentation, volumeNode)
         x, y, z = volumeNode.GetImageData().GetDimensions()
+        self._stamped = self._segments.stamp()
         self._heat = localizationOf(nodes.localization.GetImageData(), (z, y, x))
         self._made: tuple[Analysis, str, str] | None = None
+
+    @property
+    def current(self) -> bool:
+        """Whether the segments are still those that were measured."""
+        return self._segments.stamp() == self._stamped
 
     def steps(self) -> Iterator[float]:
         """Copy the segments, as `SceneSegments.steps`."""

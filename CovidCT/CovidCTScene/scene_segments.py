@@ -12,6 +12,7 @@ import vtk
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError
+from CovidCTLib.geometry import Geometry
 from CovidCTScene.scan import geometryOfVolumeNode, ijkToRasOfVolumeNode
 from CovidCTScene.segment_voxels import BINARY_LABELMAP, Layer
 from CovidCTScene.texts import tr as _
@@ -80,6 +81,29 @@ class SceneSegments:
                     int(segment.GetLabelValue()),
                 )
             )
+
+    @property
+    def geometry(self) -> Geometry:
+        """Grid of the CT."""
+        return self._geometry
+
+    @property
+    def layers(self) -> list[NDArray[Any]]:
+        """Voxels of each layer as far as they were read, shape (z, y, x)."""
+        return [array for _layer, array in self._layers.values()]
+
+    @property
+    def byteCount(self) -> int:
+        """Size of all layers in bytes."""
+        return sum(array.nbytes for array in self.layers)
+
+    def listed(self) -> list[tuple[str, str, int, int]]:
+        """Give name, terminology, number of the layer and value there of each segment."""
+        places = {id(image): place for place, image in enumerate(self._layers)}
+        return [
+            (name, terminology, places[id(image)], value)
+            for _identifier, name, terminology, image, value in self._segments
+        ]
 
     @property
     def empty(self) -> bool:
