@@ -150,10 +150,10 @@ class CaseDecision:
         """
         if self.positive_fraction is None:
             return ""
-        told = float(self.limit_words)
+        limit = float(self.limit_words)
         texts = [f"{100 * self.positive_fraction:.{digits}f}" for digits in range(_MOST_DECIMALS + 1)]
         above = self.positive_fraction > self.case_threshold
-        return next((text for text in texts if (float(text) > told) == above), texts[-1])
+        return next((text for text in texts if (float(text) > limit) == above), texts[-1])
 
     @property
     def limit_words(self) -> str:

@@ -46,7 +46,6 @@ def test_the_notebook_names_no_folder_of_its_makers(a_notebook):
 def test_the_notebook_gives_the_same_kinds_of_output_again(a_notebook, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient", reason="nbclient executes the notebook (pip install nbclient)")
     pytest.importorskip("ipykernel", reason="the notebook needs a kernel (pip install ipykernel)")
-    pytest.importorskip("lime", reason="the notebook shows LIME (pip install 'covidct[explain]')")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     again = nbformat.from_dict(a_notebook)
     for cell in code_cells(again):

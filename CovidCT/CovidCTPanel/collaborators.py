@@ -89,6 +89,7 @@ class Actions(Protocol):
     def scanLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
     def preparing(self, volumeId: str) -> Callable[[Any], Any]: ...  # noqa: D102
     def add(self, volumeId: str, analysis: Any, prepared: Any, edited: bool | None) -> str: ...  # noqa: D102
+    def removingReplaced(self, volumeId: str) -> Iterator[float]: ...  # noqa: D102
     def hasCt(self) -> bool: ...  # noqa: D102
     def name(self, volumeId: str) -> str: ...  # noqa: D102
     def record(self, volumeId: str | None) -> dict[str, Any] | None: ...  # noqa: D102

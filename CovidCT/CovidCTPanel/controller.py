@@ -23,7 +23,7 @@ from CovidCTPanel.followup_section import FollowUpSection
 from CovidCTPanel.given_section import GivenSection
 from CovidCTPanel.measuring_run import MeasuringRun
 from CovidCTPanel.panel import Panel
-from CovidCTPanel.pieces import LongCall, orMistake
+from CovidCTPanel.pieces import LongCall, Pieces, orMistake
 from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.private_folder import PrivateFolder, removeStubborn
 from CovidCTPanel.result_files import ResultFiles
@@ -78,6 +78,7 @@ class Controller:
         self._stopReason: str | None = None
         self._batch: BatchRun | None = None
         self._background: LongCall | None = None
+        self._removing: Pieces | None = None
         self.surfaces = SurfacesRun(actions, choice.volumeId, self._try, self.showState)
         self._explanation = ExplanationRun(actions.shownSlice, choice.settings, self._start, self._openExplanation)
         self._files = ResultFiles(panel, actions.snapshot, actions.name, self._beside, self._explanation.begin)
@@ -114,7 +115,7 @@ class Controller:
     @property
     def busy(self) -> bool:
         """Whether anything is running."""
-        return self.running or self._batch is not None or self._background is not None
+        return self.running or any(work is not None for work in (self._batch, self._background, self._removing))
 
     def showChosen(self, asSaved: bool = False) -> None:
         """Show in the views which CT is chosen, where that changed while the module is open, and then all the rest.
@@ -204,9 +205,10 @@ class Controller:
         for running in (self._run, self._batch):
             if running is not None:
                 running.stop()
-        if self._background is not None:
-            self._background.drop()
-        self._run = self._batch = self._background = None
+        for call in (self._background, self._removing):
+            if call is not None:
+                call.drop()
+        self._run = self._batch = self._background = self._removing = None
         self.runVolumeId = None
         self._explanation.end()
         self.surfaces.stop()
@@ -314,9 +316,18 @@ class Controller:
                 message = orMistake(lambda: self._actions.add(volumeId, *future.result()))
         except CovidCTError as error:
             message, seen3D = str(error), False
+        self._removing = Pieces(self._actions.removingReplaced(volumeId), lambda _share: None, self._onRemoved, ())
+        self._removing.start()
         self._end(message)
         if seen3D:
             self.surfaces.show(True, turn=False)
+
+    def _onRemoved(self, failure: Exception | None) -> None:
+        """Tell that the results that were replaced are gone, or why one is not."""
+        self._removing = None
+        if failure is not None:
+            self._panel.showMessage(str(failure))
+        self.showState()
 
     def _openExplanation(self, folder: PrivateFolder) -> None:
         self._end("")

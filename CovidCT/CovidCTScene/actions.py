@@ -20,6 +20,7 @@ from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
 from CovidCTScene.prepared_results import PreparedResults, preparing
 from CovidCTScene.remeasure import Remeasure
+from CovidCTScene.replaced import removeReplaced
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
 from CovidCTScene.segments_handover import SegmentsHandOver
@@ -104,20 +105,25 @@ class SceneActions:
         """Put results into the scene, in one batch, and show them, where earlier ones were shown in their place.
 
         Says what the user should know, or is empty. Surfaces are not made. ``prepared`` and ``edited`` are what
-        `addAnalysisToScene` takes.
+        `addAnalysisToScene` takes. Earlier results are hidden, for `removingReplaced` to remove them.
         """
         volumeNode = self._node(volumeId)
         earlier = resultNodesOf(self._scene, volumeNode)
         shown = shownResults(self._scene, earlier)
-        nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited)
+        nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited, removeLater=True)
         showAnalysis(self._scene, volumeNode, nodes)
         showAgain(self._scene, volumeNode, nodes, shown)
-        if earlier is None or earlier.segmentation.GetScene() is None:
+        if earlier is None or isResult(earlier.segmentation, "segmentation"):
             return ""
         return _(
             "The earlier segments had been edited by hand, so they were kept: hidden, in a segmentation whose "
             "name ends in {suffix}."
         ).format(suffix=EDITED_SUFFIX.strip())
+
+    def removingReplaced(self, volumeId: str) -> Iterator[float]:
+        """Remove results of the CT that `add` has replaced, one node a step; if the CT is gone, so are they."""
+        node = self._scene.GetNodeByID(volumeId)
+        return iter(()) if node is None else removeReplaced(self._scene, node)
 
     def record(self, volumeId: str | None) -> dict[str, Any] | None:
         """Give what ``analysis.json`` says of the CT; None where it has no results that this version can show."""
@@ -258,10 +264,10 @@ class SceneActions:
         """
         from CovidCTLib.followup import parse_date
 
-        known = {study.volumeNode.GetID(): study for study in analyzedStudies(self._scene)}
+        analyzed = {study.volumeNode.GetID(): study for study in analyzedStudies(self._scene)}
         studies = []
         for identifier, typed in chosen:
-            study = known.get(identifier)
+            study = analyzed.get(identifier)
             if study is None:
                 raise InputError(_("Each ticked study must be in the scene with its results, but one was removed."))
             date = parse_date(typed) if typed else study.date
@@ -282,8 +288,8 @@ class SceneActions:
         cts = comparedCts(self._scene, node) if node is not None else None
         if cts is None:
             return None
-        found = changeNodeOf(self._scene, *cts)
-        return found is not None and areChangesShown(found)
+        changeNode = changeNodeOf(self._scene, *cts)
+        return changeNode is not None and areChangesShown(changeNode)
 
     def changes(self, volumeId: str) -> Changes | None:
         """Prepare to make the map of what changed, as `Changes`; None where `showChanges` has nothing long to do."""
@@ -292,9 +298,9 @@ class SceneActions:
 
     def showChanges(self, volumeId: str, shown: bool) -> None:
         """Show or hide the map of what changed; where there is none, nothing happens."""
-        found = changeNodeOf(self._scene, *self._comparedCts(volumeId))
-        if found is not None:
-            showChanges(self._scene, found, shown)
+        changeNode = changeNodeOf(self._scene, *self._comparedCts(volumeId))
+        if changeNode is not None:
+            showChanges(self._scene, changeNode, shown)
 
     def _comparedCts(self, volumeId: str) -> tuple[Any, Any]:
         cts = comparedCts(self._scene, self._node(volumeId))

@@ -38,16 +38,16 @@ def fillChart(nodes: ResultNodes, volumeNode: Any, analysis: Analysis) -> None:
     -----
     Slicer's charts have one vertical axis. In percent and cm², probability and area have about the same range.
     """
-    known = analysis.scan.facts.spacing_known
-    xColumn = POSITION_COLUMN if known else INDEX_COLUMN
+    spacingKnown = analysis.scan.facts.spacing_known
+    xColumn = POSITION_COLUMN if spacingKnown else INDEX_COLUMN
     drawColumn(nodes.probabilitySeries, nodes.chartValues, xColumn, PROBABILITY_COLUMN, PROBABILITY_COLOUR)
     drawColumn(nodes.areaSeries, nodes.chartValues, xColumn, AREA_COLUMN, AREA_COLOUR)
     fillChartNode(
         nodes.chart,
-        [nodes.probabilitySeries, nodes.areaSeries] if known else [nodes.probabilitySeries],
+        [nodes.probabilitySeries, nodes.areaSeries] if spacingKnown else [nodes.probabilitySeries],
         f"{volumeNode.GetName()}: slices",
-        "position from feet to head (mm)" if known else "slice, from feet to head",
-        "probability (%), opacity area (cm²)" if known else "probability (%)",
+        "position from feet to head (mm)" if spacingKnown else "slice, from feet to head",
+        "probability (%), opacity area (cm²)" if spacingKnown else "probability (%)",
     )
 
 

@@ -54,21 +54,21 @@ def refusalOfCt(volumeNode: Any) -> str | None:
     return None
 
 
-def newestCt(scene: Any, known: Collection[str] = ()) -> Any | None:
+def newestCt(scene: Any, seenBefore: Collection[str] = ()) -> Any | None:
     """Give the volume that came into the scene last and may be a CT; None where there is none.
 
     Parameters
     ----------
     scene
         The scene.
-    known
+    seenBefore
         Identifiers of CTs that were seen before. Of several that came since, such as the studies of a course, the one
         that a slice view shows is given.
     """
     cts = [node for node in nodesOfClass(scene, "vtkMRMLScalarVolumeNode") if not node.GetHideFromEditors()]
     cts = [node for node in reversed(cts) if refusalOfCt(node) is None]
     seen = {view.GetBackgroundVolumeID() for view in nodesOfClass(scene, "vtkMRMLSliceCompositeNode")}
-    newAndSeen = [node for node in cts if node.GetID() in seen and node.GetID() not in known]
+    newAndSeen = [node for node in cts if node.GetID() in seen and node.GetID() not in seenBefore]
     return next(iter([*newAndSeen, *cts]), None)
 
 
@@ -139,6 +139,6 @@ def shownSlice(scene: Any, volumeNode: Any) -> int:
     if view is None:
         return count // 2
     matrix = view.GetSliceToRAS()
-    place = np.array([matrix.GetElement(row, 3) for row in range(3)] + [1.0])
-    index = np.linalg.solve(LPS_FROM_RAS @ grid.ijk_to_lps, place)[2]
+    centre = np.array([matrix.GetElement(row, 3) for row in range(3)] + [1.0])
+    index = np.linalg.solve(LPS_FROM_RAS @ grid.ijk_to_lps, centre)[2]
     return int(min(max(round(float(index)), 0), count - 1))

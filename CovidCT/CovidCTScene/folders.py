@@ -82,9 +82,9 @@ def removeEmptyFolders(scene: Any) -> None:
 
 
 def _childrenOf(hierarchy: Any, item: int, *, recursive: bool) -> list[int]:
-    found = vtk.vtkIdList()
-    hierarchy.GetItemChildren(item, found, recursive)
-    return [int(found.GetId(index)) for index in range(found.GetNumberOfIds())]
+    children = vtk.vtkIdList()
+    hierarchy.GetItemChildren(item, children, recursive)
+    return [int(children.GetId(index)) for index in range(children.GetNumberOfIds())]
 
 
 def _isThere(hierarchy: Any, item: int) -> bool:

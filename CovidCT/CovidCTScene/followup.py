@@ -100,8 +100,8 @@ def studiesOfPatient(scene: Any, volumeNode: Any) -> tuple[SceneStudy, ...]:
 
 def analyzedStudies(scene: Any) -> tuple[SceneStudy, ...]:
     """Find every analyzed CT of the scene, whosever it is, for choosing by hand; by date, those without one last."""
-    found = (sceneStudy(scene, node) for node in _volumes(scene))
-    return tuple(sorted((study for study in found if study.record is not None), key=_byDate))
+    studies = (sceneStudy(scene, node) for node in _volumes(scene))
+    return tuple(sorted((study for study in studies if study.record is not None), key=_byDate))
 
 
 def sceneStudy(scene: Any, volumeNode: Any) -> SceneStudy:
@@ -163,7 +163,7 @@ def addFollowUpToScene(scene: Any, studies: Sequence[SceneStudy]) -> tuple[Follo
             lines = fillFollowUpSeries(lambda name: create("vtkMRMLPlotSeriesNode", name, "line"), nodes, region)
             chart = getattr(nodes, role)
             fillChartNode(chart, lines, chart.GetName(), "days since the first study", "cm³ (ml)")
-        _place(scene, volumes, added, followUp)
+        _putIntoFolder(scene, volumes, added, followUp)
     except BaseException:
         # Whatever went wrong, half a follow-up must not stay.
         removeNodes(scene, added)
@@ -179,12 +179,12 @@ def addFollowUpToScene(scene: Any, studies: Sequence[SceneStudy]) -> tuple[Follo
 
 def followUpNodesOf(scene: Any, volumeNode: Any) -> FollowUpNodes | None:
     """Find the follow-up that a CT is a study of, for example in a scene from a file; None if there is none."""
-    found: dict[str, Any] = {}
+    byRole: dict[str, Any] = {}
     for node in _earlierNodes(scene, {volumeNode.GetID()}):
-        found[node.GetAttribute(FOLLOW_UP_ATTRIBUTE)] = node
-    if not all(field.name in found for field in fields(FollowUpNodes) if field.default is MISSING):
+        byRole[node.GetAttribute(FOLLOW_UP_ATTRIBUTE)] = node
+    if not all(field.name in byRole for field in fields(FollowUpNodes) if field.default is MISSING):
         return None
-    return FollowUpNodes(**{field.name: found[field.name] for field in fields(FollowUpNodes) if field.name in found})
+    return FollowUpNodes(**{field.name: byRole[field.name] for field in fields(FollowUpNodes) if field.name in byRole})
 
 
 def markFollowUp(node: Any, role: str, volumes: Sequence[Any]) -> None:
@@ -235,11 +235,11 @@ def _numbersOf(record: Any) -> Analysis:
     from CovidCTLib.results.reading import restored_analysis
     from CovidCTLib.results.stored_record import parsed_record
 
-    told = parsed_record(record.GetText() or "")
-    shape = shapeOfRecord(told)
+    content = parsed_record(record.GetText() or "")
+    shape = shapeOfRecord(content)
     nothing = np.broadcast_to(np.uint8(0), shape)
     heat = np.broadcast_to(np.float32(0), shape)
-    return restored_analysis(told, nothing, nothing, heat, np.broadcast_to(np.int16(LOWEST_HU), shape))
+    return restored_analysis(content, nothing, nothing, heat, np.broadcast_to(np.int16(LOWEST_HU), shape))
 
 
 def _volumes(scene: Any) -> list[Any]:
@@ -281,9 +281,9 @@ def _dateInHierarchy(scene: Any, volumeNode: Any) -> date | None:
     names = slicer.vtkMRMLSubjectHierarchyConstants
     item = hierarchy.GetItemByDataNode(volumeNode)
     study = hierarchy.GetItemAncestorAtLevel(item, names.GetDICOMLevelStudy()) if item else 0
-    told = hierarchy.GetItemAttribute(study, names.GetDICOMStudyDateAttributeName()) if study else ""
+    text = hierarchy.GetItemAttribute(study, names.GetDICOMStudyDateAttributeName()) if study else ""
     try:
-        return parse_date(told) if told else None
+        return parse_date(text) if text else None
     except CovidCTError:
         # What a file holds as its date may be anything; the user is asked then.
         return None
@@ -297,8 +297,8 @@ def _dateInRecord(record: Any) -> date | None:
     if record is None:
         return None
     try:
-        told = parsed_record(record.GetText() or "")
-        parts = [part for part in (told.get("scan"), told.get("identifiers")) if isinstance(part, dict)]
+        content = parsed_record(record.GetText() or "")
+        parts = [part for part in (content.get("scan"), content.get("identifiers")) if isinstance(part, dict)]
         dates = [str(part["study_date"]) for part in parts if part.get("study_date")]
         return parse_date(dates[0]) if dates else None
     except CovidCTError:
@@ -309,23 +309,23 @@ def _dateInRecord(record: Any) -> date | None:
 def _earlierNodes(scene: Any, volumeIds: set[str]) -> list[Any]:
     """Nodes of follow-ups that have any of these CTs as a study; clones of them are the user's."""
     classes = {*(className for className, _name in _CLASSES_AND_NAMES.values()), *_FURTHER_CLASSES}
-    found = []
+    nodes = []
     for node in (node for className in sorted(classes) for node in nodesOfClass(scene, className)):
         count = node.GetNumberOfNodeReferences(STUDY_REFERENCE)
         studies = {node.GetNthNodeReferenceID(STUDY_REFERENCE, index) for index in range(count)}
         # Scenes of an early version know no reference of a node to itself.
         isOwn = node.GetNodeReferenceID(SELF_REFERENCE) in (None, node.GetID())
         if node.GetAttribute(FOLLOW_UP_ATTRIBUTE) and isOwn and studies & volumeIds:
-            found.append(node)
-    return found
+            nodes.append(node)
+    return nodes
 
 
-def _place(scene: Any, volumes: Sequence[Any], nodes: Sequence[Any], followUp: FollowUp) -> None:
+def _putIntoFolder(scene: Any, volumes: Sequence[Any], nodes: Sequence[Any], followUp: FollowUp) -> None:
     """Put the follow-up into one folder, under the patient where all studies have the same one."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
     patients = {_patientItem(hierarchy, volume) for volume in volumes}
     patient = patients.pop() if len(patients) == 1 else 0
-    first, last = (followUp.points[place].date.isoformat() for place in (0, -1))
+    first, last = (followUp.points[index].date.isoformat() for index in (0, -1))
     dates = _("follow-up {first} to {last}").format(first=first, last=last)
     # What the tree calls the patient, and nothing that it does not show.
     name = f"{hierarchy.GetItemName(patient)}, {dates}" if patient else f"{dates[:1].upper()}{dates[1:]}"

@@ -133,9 +133,9 @@ class Changes:
         InputError
             If the results are changed or removed meanwhile.
         """
-        for place, snapshot in enumerate(self._snapshots):
+        for index, snapshot in enumerate(self._snapshots):
             for share in snapshot.steps():
-                yield (place + share) / len(self._snapshots)
+                yield (index + share) / len(self._snapshots)
 
     def make(self) -> None:
         """Lay the first study on the later one and compare them; it needs no scene, and may run in another thread.

@@ -10,9 +10,9 @@ import slicer
 
 from CovidCTLib.units import pretty_unit
 from CovidCTScene.chart import drawColumn
+from CovidCTScene.measure_words import measureWords, regionWords, titleWithUnit
 from CovidCTScene.tables import Heading, addNumbers, addReals, addText, addWholes, protectTable
 from CovidCTScene.texts import tr as _
-from CovidCTScene.words import measureWords, regionWords, titleWithUnit
 
 if TYPE_CHECKING:
     from CovidCTLib.followup import FollowUp

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from CovidCTScene.words import measureWords, regionWords, titleWithUnit
+from CovidCTScene.measure_words import measureWords, regionWords, titleWithUnit
 
 if TYPE_CHECKING:
     from CovidCTLib.followup import FollowUp

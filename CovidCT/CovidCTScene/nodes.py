@@ -81,21 +81,21 @@ OPTIONAL_RESULTS = frozenset({"chartValues"})
 
 def resultNodesOf(scene: Any, volumeNode: Any) -> ResultNodes | None:
     """Find the results of a CT in the scene, for example in one that was loaded from a file; None if any is missing."""
-    found = markedNodes(scene, volumeNode)
-    if not all(nodes or result in OPTIONAL_RESULTS for result, nodes in found.items()):
+    marked = markedNodes(scene, volumeNode)
+    if not all(nodes or result in OPTIONAL_RESULTS for result, nodes in marked.items()):
         return None
-    return ResultNodes(**{result: nodes[-1] for result, nodes in found.items() if nodes})
+    return ResultNodes(**{result: nodes[-1] for result, nodes in marked.items() if nodes})
 
 
 def markedNodes(scene: Any, volumeNode: Any) -> dict[str, list[Any]]:
     """Give the nodes that CovidCT made of this CT, by field of `ResultNodes`; clones of them are the user's."""
-    found: dict[str, list[Any]] = {field.name: [] for field in fields(ResultNodes)}
+    nodesByResult: dict[str, list[Any]] = {field.name: [] for field in fields(ResultNodes)}
     for result, (className, _name) in CLASSES_AND_NAMES.items():
         for node in nodesOfClass(scene, className):
             refers = node.GetNodeReferenceID(VOLUME_REFERENCE) == volumeNode.GetID()
             if refers and isResult(node, result):
-                found[result].append(node)
-    return found
+                nodesByResult[result].append(node)
+    return nodesByResult
 
 
 def mark(node: Any, result: str, volumeNode: Any) -> None:

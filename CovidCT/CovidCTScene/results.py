@@ -14,9 +14,10 @@ from CovidCTScene.chart import fillChart
 from CovidCTScene.edited import isEdited, leaveToUser
 from CovidCTScene.folders import folderOfNodes, leaveOutOfTree, newFolder, putIntoFolder, removeEmptyFolders
 from CovidCTScene.localization import fillColourNode, fillLocalizationNode
-from CovidCTScene.nodes import CLASSES_AND_NAMES, ResultNodes, mark, markedNodes, nodesOfClass, removeNodes, unmark
+from CovidCTScene.nodes import CLASSES_AND_NAMES, ResultNodes, mark, markedNodes, removeNodes
 from CovidCTScene.prepared_results import PreparedResults, preparing
 from CovidCTScene.remeasure import FIRST_ATTRIBUTE
+from CovidCTScene.replaced import hideReplaced, removeReplaced
 from CovidCTScene.scan import geometryOfVolumeNode
 from CovidCTScene.segmentation import fillSegmentationNode
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE
@@ -37,6 +38,7 @@ def addAnalysisToScene(
     analysis: Analysis,
     prepared: PreparedResults | None = None,
     edited: bool | None = None,
+    removeLater: bool = False,
 ) -> ResultNodes:
     """Put the results of an analysis into the scene, in one batch.
 
@@ -56,6 +58,8 @@ def addAnalysisToScene(
         The same in the form in which the scene takes it, as `preparing` gives it in any thread; None prepares it now.
     edited
         Whether earlier segments were edited by hand; None compares them now.
+    removeLater
+        Whether earlier results are only hidden now, for `removeReplaced` to remove them in small steps.
 
     Returns
     -------
@@ -92,8 +96,11 @@ def addAnalysisToScene(
     else:
         for node in byHand:
             leaveToUser(node)
-        _replaceEarlier(scene, [node for node in earlier if node not in byHand])
-        removeEmptyFolders(scene)
+        if removeLater:
+            hideReplaced(scene, volumeNode)
+        else:
+            for _step in removeReplaced(scene, volumeNode):
+                continue
         return nodes
     finally:
         scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
@@ -131,18 +138,6 @@ def _fill(nodes: ResultNodes, volumeNode: Any, analysis: Analysis, prepared: Pre
     leaveOutOfTree(nodes.chartValues)
     fillChart(nodes, volumeNode, analysis)
     nodes.record.SetText(prepared.record)
-
-
-def _replaceEarlier(scene: Any, earlier: list[Any]) -> None:
-    """Remove earlier results; colours that a clone of the heat map is drawn in stay with it, as the user's."""
-    colours = [node for node in earlier if node.IsA("vtkMRMLColorNode")]
-    removeNodes(scene, (node for node in earlier if node not in colours))
-    used = {display.GetColorNodeID() for display in nodesOfClass(scene, "vtkMRMLDisplayNode")}
-    for node in colours:
-        if node.GetID() in used:
-            unmark(node)
-        else:
-            removeNodes(scene, [node])
 
 
 def _placeBeside(scene: Any, volumeNode: Any, nodes: Iterable[Any], earlier: Iterable[Any]) -> None:

@@ -135,9 +135,9 @@ def geometryOfVolumeNode(volumeNode: Any) -> Geometry:
     """
     ijkToLps = LPS_FROM_RAS @ ijkToRasOfVolumeNode(volumeNode)
     # The node's own spacing, for the matrix holds it times the direction: 5.999999999999999 where the file says 6.
-    told = np.array([_asWritten(step) for step in volumeNode.GetSpacing()])
+    stated = np.array([_asWritten(step) for step in volumeNode.GetSpacing()])
     norms = np.linalg.norm(ijkToLps[:3, :3], axis=0)
-    spacing = np.where(np.isclose(told, norms, rtol=SPACING_TOLERANCE, atol=0.0), told, norms)
+    spacing = np.where(np.isclose(stated, norms, rtol=SPACING_TOLERANCE, atol=0.0), stated, norms)
     # A zero column stays zero, so that the library's own check of the spacing speaks, not a division by zero.
     direction = ijkToLps[:3, :3] / np.where(spacing > 0, spacing, 1.0)
     x, y, z = volumeNode.GetImageData().GetDimensions()

@@ -64,18 +64,18 @@ class Layer:
             return np.zeros((high - low, *self._shape[1:]), np.uint8)
         if self._start is None:
             return self._resampled(low, high)
-        found = np.zeros((high - low, *self._shape[1:]), self._voxels.dtype)
+        slab = np.zeros((high - low, *self._shape[1:]), self._voxels.dtype)
         target, source = [], []
         for start, size, first, last in zip(
             self._start, self._size, (low, 0, 0), (high, *self._shape[1:]), strict=True
         ):
             begin, end = max(start, first), min(start + size, last)
             if begin >= end:
-                return found
+                return slab
             target.append(slice(begin - first, end - first))
             source.append(slice(begin - start, end - start))
-        found[tuple(target)] = self._voxels[tuple(source)]
-        return found
+        slab[tuple(target)] = self._voxels[tuple(source)]
+        return slab
 
     def _resampled(self, low: int, high: int) -> NDArray[Any]:
         """Take slices of a layer with another grid, as Slicer itself resamples it: the nearest voxel."""

@@ -190,12 +190,12 @@ def localizationOf(image: Any, shape: tuple[int, int, int]) -> NDArray[Any]:
     InputError
         If it has another size than the CT.
     """
-    found = None if image is None else image.GetDimensions()[::-1]
-    if found != shape:
+    dimensions = None if image is None else image.GetDimensions()[::-1]
+    if dimensions != shape:
         raise InputError(
             _(
                 "The localization must have the grid of the CT, {shape} voxels (z, y, x), but has {found}. Analyze "
                 "the CT again."
-            ).format(shape=shape, found=found)
+            ).format(shape=shape, found=dimensions)
         )
     return np.asarray(vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape))

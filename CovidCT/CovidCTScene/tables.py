@@ -14,8 +14,8 @@ import vtk
 
 from CovidCTLib.analysis import Analysis, SliceMeasures
 from CovidCTLib.units import pretty_unit
+from CovidCTScene.measure_words import measureWords, regionWords, sliceWords, titleWithUnit
 from CovidCTScene.texts import tr as _
-from CovidCTScene.words import measureWords, regionWords, sliceWords, titleWithUnit
 
 INDEX_COLUMN = "index"
 POSITION_COLUMN = "position_mm"
@@ -83,14 +83,17 @@ def fillMeasureTable(tableNode: Any, analysis: Analysis) -> None:
     definitions = definitions_of(analysis)
     entries = analysis.measures
     described = [definitions.get(entry.name) for entry in entries]
-    labels = [entry.name if known is None else known.label for entry, known in zip(entries, described, strict=True)]
+    labels = [
+        entry.name if definition is None else definition.label
+        for entry, definition in zip(entries, described, strict=True)
+    ]
     columns = {
         "region": [regionWords(entry.region) for entry in entries],
         "measure": [measureWords(entry.name, label) for entry, label in zip(entries, labels, strict=True)],
         "unit": [pretty_unit(entry.unit) for entry in entries],
         "reason": [entry.reason or "" for entry in entries],
-        "definition": ["" if known is None else known.definition for known in described],
-        "source": ["" if known is None else known.source for known in described],
+        "definition": ["" if definition is None else definition.definition for definition in described],
+        "source": ["" if definition is None else definition.source for definition in described],
         "region_id": [entry.region for entry in entries],
         "measure_id": [entry.name for entry in entries],
     }
@@ -157,13 +160,13 @@ def fillChartValues(tableNode: Any, analysis: Analysis) -> None:
 
 def _charted(analysis: Analysis) -> dict[str, list[float | None]]:
     """Give what the chart draws of each slice, by column; None where it is undefined."""
-    known = analysis.scan.facts.spacing_known
+    spacingKnown = analysis.scan.facts.spacing_known
     slices = analysis.slices
     areas = [(entry.ggo_area_mm2 + entry.consolidation_area_mm2) / MM2_PER_CM2 for entry in slices]
     return {
-        POSITION_COLUMN: [entry.position_mm if known else None for entry in slices],
+        POSITION_COLUMN: [entry.position_mm if spacingKnown else None for entry in slices],
         PROBABILITY_COLUMN: [None if entry.probability is None else 100 * entry.probability for entry in slices],
-        AREA_COLUMN: [area if known else None for area in areas],
+        AREA_COLUMN: [area if spacingKnown else None for area in areas],
     }
 
 

@@ -108,8 +108,8 @@ def _putIntoViews(scene: Any, volumeNode: Any) -> None:
     middle = ijkToRas @ np.append((size - 1) / 2, 1.0)
     for view in nodesOfClass(scene, "vtkMRMLSliceNode"):
         sliceToRas = view.GetSliceToRAS()
-        place = np.array([sliceToRas.GetElement(row, 3) for row in range(4)])
-        ijk = np.linalg.solve(ijkToRas, place)[:3]
+        position = np.array([sliceToRas.GetElement(row, 3) for row in range(4)])
+        ijk = np.linalg.solve(ijkToRas, position)[:3]
         if not ((ijk >= -0.5) & (ijk <= size - 0.5)).all():
             view.JumpSliceByCentering(*(float(value) for value in middle[:3]))
 

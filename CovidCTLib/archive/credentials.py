@@ -48,14 +48,14 @@ def credentials_from(file: str | os.PathLike[str] | None, environment: Mapping[s
         If there is a user without password, or the reverse.
     """
     if file is None:
-        told = dict(zip(_KEYS, map(environment.get, (USER_VARIABLE, PASSWORD_VARIABLE, TOKEN_VARIABLE)), strict=True))
+        given = dict(zip(_KEYS, map(environment.get, (USER_VARIABLE, PASSWORD_VARIABLE, TOKEN_VARIABLE)), strict=True))
     else:
-        told = _read(Path(file))
-    if (told.get("user") is None) != (told.get("password") is None):
+        given = _read(Path(file))
+    if (given.get("user") is None) != (given.get("password") is None):
         raise OptionsError(
             "A user and a password are needed together, but only one of them is given. Give both, or neither."
         )
-    return Credentials(told.get("user"), told.get("password"), told.get("token"))
+    return Credentials(given.get("user"), given.get("password"), given.get("token"))
 
 
 def _read(path: Path) -> dict[str, str | None]:
@@ -72,7 +72,7 @@ def _read(path: Path) -> dict[str, str | None]:
         raise InputError(
             f"The file of credentials cannot be read ({type(error).__name__}). Check --credentials."
         ) from error
-    found: dict[str, str | None] = {}
+    values: dict[str, str | None] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -82,5 +82,5 @@ def _read(path: Path) -> dict[str, str | None]:
                 f"Lines 'user = ...', 'password = ...' or 'token = ...' were expected in the file of credentials, but "
                 f"line {number} is none. Correct it."
             )
-        found[key.strip()] = value.strip()
-    return found
+        values[key.strip()] = value.strip()
+    return values

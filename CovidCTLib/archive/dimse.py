@@ -60,13 +60,13 @@ class DimseClient:
         from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind as Model
 
         association = self._associate([(Model, None)])
-        found = []
+        studies = []
         try:
             for status, answer in association.send_c_find(question_dataset(question), Model):
                 code = _code(status)
                 if code in _PENDING and answer is not None:
-                    found.append(study_of_answer(answer))
-                    if len(found) > MOST_LISTED:
+                    studies.append(study_of_answer(answer))
+                    if len(studies) > MOST_LISTED:
                         raise InputError(
                             f"At most {MOST_LISTED} studies can be listed, but more fit. Ask for a number or a shorter "
                             "time."
@@ -75,7 +75,7 @@ class DimseClient:
                     raise InputError(f"The archive refused the question (status {code:04X}h). Check its log.")
         finally:
             _release(association)
-        return sorted(found, key=lambda study: (study.date, study.uid))
+        return sorted(studies, key=lambda study: (study.date, study.uid))
 
     def take(self, study: FoundStudy, folder: Path) -> Iterator[int]:
         """Take a study into a folder.

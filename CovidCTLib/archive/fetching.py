@@ -142,12 +142,12 @@ def save(dataset: Any, folder: Path) -> None:
     part.rename(folder / f"{name}.dcm")
 
 
-def choose(found: list[FoundStudy], wanted: int | None) -> FoundStudy:
+def choose(studies: list[FoundStudy], wanted: int | None) -> FoundStudy:
     """Choose a study of a list.
 
     Parameters
     ----------
-    found
+    studies
         In the order of the list.
     wanted
         Its number, from 1; None where there is one alone.
@@ -159,15 +159,15 @@ def choose(found: list[FoundStudy], wanted: int | None) -> FoundStudy:
     OptionsError
         If there are several and none was chosen.
     """
-    if not found:
+    if not studies:
         raise InputError("A study was expected, but the archive holds none that fits. Check number and date.")
     if wanted is None:
-        if len(found) > 1:
-            raise OptionsError(f"One study was expected, but {len(found)} fit. Choose one of the list by --take N.")
-        return found[0]
-    if not 1 <= wanted <= len(found):
-        raise InputError(f"A number from 1 to {len(found)} was expected for --take, not {wanted}. See the list.")
-    return found[wanted - 1]
+        if len(studies) > 1:
+            raise OptionsError(f"One study was expected, but {len(studies)} fit. Choose one of the list by --take N.")
+        return studies[0]
+    if not 1 <= wanted <= len(studies):
+        raise InputError(f"A number from 1 to {len(studies)} was expected for --take, not {wanted}. See the list.")
+    return studies[wanted - 1]
 
 
 def fetch(client: ArchiveClient, study: FoundStudy, folder: str | os.PathLike[str]) -> int:

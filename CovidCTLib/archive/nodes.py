@@ -72,13 +72,13 @@ def parse_node(text: str, tls: ssl.SSLContext | None = None) -> Node:
     OptionsError
         If it is none.
     """
-    found = _NODE.fullmatch(text.strip())
-    if found is None:
+    match = _NODE.fullmatch(text.strip())
+    if match is None:
         raise OptionsError(
             f"The archive's address must be TITLE@HOST:PORT, for example ORTHANC@127.0.0.1:4242, not {text!r}. Correct "
             "it."
         )
-    return Node(check_title(found["title"]), found["host"].strip("[]"), check_port(int(found["port"])), tls)
+    return Node(check_title(match["title"]), match["host"].strip("[]"), check_port(int(match["port"])), tls)
 
 
 def tls_context(files: TlsFiles, *, server: bool) -> ssl.SSLContext:

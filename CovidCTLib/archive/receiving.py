@@ -167,9 +167,9 @@ class Listener:
             return NOT_UNDERSTOOD
         key = self._spool.key_of(study)
         with self._lock:
-            known = self._busy.setdefault(id(event.assoc), set())
-            if key not in known:
-                known.add(key)
+            studies_of_sender = self._busy.setdefault(id(event.assoc), set())
+            if key not in studies_of_sender:
+                studies_of_sender.add(key)
                 self._counts[key] = self._spool.count_incoming(study)
         if self._counts[key] >= self._settings.most_images:
             self._tell(f"An image was refused: its study has {self._counts[key]} images already, the most allowed.")
@@ -207,14 +207,14 @@ def _study_of(stream: bytes, syntax: UID) -> str | None:
             import zlib
 
             stream = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream, 1 << 20)
-        found = pydicom.filereader.read_dataset(
+        header = pydicom.filereader.read_dataset(
             io.BytesIO(stream),
             syntax.is_implicit_VR,
             syntax.is_little_endian,
             stop_when=lambda tag, vr, length: tag > _STUDY,
             specific_tags=[_STUDY],
         )
-        uid = str(found.get(_STUDY).value) if _STUDY in found else ""
+        uid = str(header.get(_STUDY).value) if _STUDY in header else ""
     except READ_FAILURES:
         return None
     return uid if is_uid(uid) else None

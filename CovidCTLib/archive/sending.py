@@ -131,37 +131,17 @@ def associate(entity: Any, archive: Node, roles: Sequence[Any] = (), handlers: S
     )
     if association.is_established:
         return association
-    place = f"{archive.host}:{archive.port}"
+    address = f"{archive.host}:{archive.port}"
     if association.is_rejected:
         raise ArchiveAwayError(
-            f"The archive at {place} rejected the association. Check its title, and whether it knows ours."
+            f"The archive at {address} rejected the association. Check its title, and whether it knows ours."
         )
     if connected:
         raise ArchiveAwayError(
-            f"The program at {place} was expected to speak DICOM as an archive does, but ended the association, or "
+            f"The program at {address} was expected to speak DICOM as an archive does, but ended the association, or "
             "does not answer. Check host, port and TLS."
         )
-    raise ArchiveAwayError(f"The archive at {place} cannot be reached. Check host and port, and that it runs.")
-
-
-def echo(archive: Node, own_title: str) -> None:
-    """Ask an archive whether it is there (C-ECHO).
-
-    Raises
-    ------
-    ArchiveAwayError
-        If it is not, or rejects us.
-    """
-    from pynetdicom import AE
-    from pynetdicom.sop_class import Verification
-
-    entity = AE(ae_title=own_title)
-    entity.add_requested_context(Verification)
-    association = associate(entity, archive)
-    status = association.send_c_echo()
-    association.release()
-    if not status or status.Status != 0x0000:
-        raise ArchiveAwayError("The archive was expected to answer C-ECHO, but did not. Check its title and log.")
+    raise ArchiveAwayError(f"The archive at {address} cannot be reached. Check host and port, and that it runs.")
 
 
 def _send_one(association: Any, file: Path) -> SendOutcome:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from CovidCTLib.errors import OutputError
+from CovidCTLib.writing.folder import push_folder_to_disk, push_to_disk
 
 INCOMING, WORK, DONE, REFUSED = "incoming", "work", "done", "refused"
 IMAGES, RESULTS, SENT = "images", "results", "sent"
@@ -153,7 +154,7 @@ class Spool:
         return shutil.disk_usage(self.folder).free
 
     def store(self, study: str, instance: str, parts: tuple[bytes, ...], *, image: bool) -> bool:
-        """Store what was received.
+        """Store what was received; on return it is on the disk, and outlives a failure of the power.
 
         Parameters
         ----------
@@ -179,18 +180,26 @@ class Spool:
         target = home / f"{name}{'.dcm' if image else '.other'}"
         if target.exists():
             os.utime(home)
+            # The sender that was first may not have got this far.
+            push_folder_to_disk(home)
             return False
         part = self.folder / INCOMING / f"{secrets.token_hex(8)}{_PART}"
         try:
             with part.open("wb") as file:
                 for piece in parts if image else ():
                     file.write(piece)
+                file.flush()
+                os.fsync(file.fileno())
             while True:
+                new = not home.is_dir()
                 home.mkdir(exist_ok=True, mode=0o700)
                 # The study may be taken to work between the two lines; then it begins anew.
                 with contextlib.suppress(FileNotFoundError):
                     part.rename(target)
+                    push_folder_to_disk(home)
                     break
+            if new:
+                push_folder_to_disk(home.parent)
         except OSError:
             part.unlink(missing_ok=True)
             raise
@@ -232,9 +241,9 @@ class Spool:
         jobs = []
         for _, key in sorted(rested):
             home = self.folder / INCOMING / key
-            known = self._known_instances(key)
+            earlier_instances = self._known_instances(key)
             for path in list(home.iterdir()):
-                if path.stem in known:
+                if path.stem in earlier_instances:
                     path.unlink()
             if not any(home.iterdir()):
                 with contextlib.suppress(OSError):
@@ -255,12 +264,12 @@ class Spool:
 
     def _known_instances(self, key: str) -> frozenset[str]:
         """Instances of earlier jobs of a study."""
-        known: set[str] = set()
+        instances: set[str] = set()
         for path in (self.folder / DONE).glob(f"*-{key}.json"):
-            known.update(json.loads(path.read_text(encoding="utf-8"))["instances"])
+            instances.update(json.loads(path.read_text(encoding="utf-8"))["instances"])
         for path in (self.folder / WORK).glob(f"*-{key}/{IMAGES}/*"):
-            known.add(path.stem)
-        return frozenset(known)
+            instances.add(path.stem)
+        return frozenset(instances)
 
     def jobs(self) -> list[Job]:
         """Studies at work, in their order."""
@@ -289,6 +298,7 @@ class Spool:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
         yield part
+        push_to_disk(part)
         part.rename(job.results)
 
     def note(self, job: Job, **facts: Any) -> None:
@@ -373,3 +383,4 @@ def _write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+    push_folder_to_disk(path.parent)

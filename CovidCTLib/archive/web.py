@@ -79,8 +79,8 @@ class WebClient:
             raise _explained(error) from error
         if len(answers) > MOST_LISTED:
             raise InputError(f"At most {MOST_LISTED} studies can be listed, but more fit. Ask for a number.")
-        found = [study_of_answer(Dataset.from_json(answer)) for answer in answers]
-        return sorted(found, key=lambda study: (study.date, study.uid))
+        studies = [study_of_answer(Dataset.from_json(answer)) for answer in answers]
+        return sorted(studies, key=lambda study: (study.date, study.uid))
 
     def take(self, study: FoundStudy, folder: Path) -> Iterator[int]:
         """Take a study into a folder (WADO-RS), in the encoding that the server keeps.
@@ -113,14 +113,14 @@ class WebClient:
         from dicomweb_client.api import DICOMwebClient
         from dicomweb_client.session_utils import create_session, create_session_from_user_pass
 
-        told = self.credentials
-        if told.user is not None and told.password is not None:
-            session = create_session_from_user_pass(told.user, told.password)
+        credentials = self.credentials
+        if credentials.user is not None and credentials.password is not None:
+            session = create_session_from_user_pass(credentials.user, credentials.password)
         else:
             session = create_session()
         # What the environment names (proxies apart) must not open the archive: .netrc is not asked.
         session.auth = session.auth or (lambda request: request)
-        headers = {"Authorization": f"Bearer {told.token}"} if told.token else None
+        headers = {"Authorization": f"Bearer {credentials.token}"} if credentials.token else None
         client = DICOMwebClient(self.address, session=session, headers=headers)
         client.set_http_retry_params(retry=False)
         return client

@@ -35,9 +35,9 @@ def cases_of_folder(folder: str | os.PathLike[str]) -> list[Path]:
     InputError
         If it is no folder, cannot be read, or holds nothing that may be a CT.
     """
-    place = Path(folder)
+    root = Path(folder)
     try:
-        entries = sorted(place.iterdir()) if place.is_dir() else None
+        entries = sorted(root.iterdir()) if root.is_dir() else None
     except OSError as error:
         raise InputError(
             f"A folder with CTs that can be read was expected, but the system refuses ({error.strerror}). Check its "
@@ -87,8 +87,8 @@ def highest_case_number(output: Path) -> int:
     """Find the highest number that a folder of results has in a folder, 0 where there is none."""
     if not output.is_dir():
         return 0
-    found = (CASE_FOLDER.fullmatch(entry.name) for entry in output.iterdir())
-    return max((int(match.group(1)) for match in found if match), default=0)
+    matches = (CASE_FOLDER.fullmatch(entry.name) for entry in output.iterdir())
+    return max((int(match.group(1)) for match in matches if match), default=0)
 
 
 def content_of_case(case: Path) -> str:

@@ -241,12 +241,12 @@ class _Batch:
             scan,
             self._options,
             models=self._models,
-            progress=lambda told: self._report(told.stage, told.fraction),
+            progress=lambda step: self._report(step.stage, step.fraction),
             cancelled=self._cancelled,
         )
 
-        def writing(told: Progress) -> None:
-            self._report(told.stage, WRITING_BEGIN + (1 - WRITING_BEGIN) * told.fraction)
+        def writing(step: Progress) -> None:
+            self._report(step.stage, WRITING_BEGIN + (1 - WRITING_BEGIN) * step.fraction)
 
         write_results(
             analysis, self._out / self._row.folder, report=report, progress=writing, cancelled=self._cancelled

@@ -77,7 +77,7 @@ class RegionAgreement:
         return self.verdict in ("opacities only", "localization only", "different places")
 
     @property
-    def place(self) -> str:
+    def region_words(self) -> str:
         """The region in words."""
         side, _, part = self.region.partition("_")
         if part in ("lung", "lungs"):
@@ -155,10 +155,10 @@ def agreement_sentence(rows: Sequence[RegionAgreement]) -> str:
 def _in_words(row: RegionAgreement) -> str:
     """One region in which the readings differ."""
     opacity, localized = row.opacity_percent or 0.0, row.localization_percent or 0.0
-    found = f"opacities in {opacity:.0f} %, localization in {localized:.0f} %"
+    shares = f"opacities in {opacity:.0f} %, localization in {localized:.0f} %"
     if row.verdict == "different places":
-        return f"{row.place} ({found}, in different places)"
-    return f"{row.place} ({found})"
+        return f"{row.region_words} ({shares}, in different places)"
+    return f"{row.region_words} ({shares})"
 
 
 def check_agreement(

@@ -64,31 +64,31 @@ def check_body(grid: CanonicalGrid, body: Body, spacing_known: bool) -> tuple[No
 def _width_and_depth(grid: CanonicalGrid, body: Body) -> tuple[float, float]:
     """Median width and depth of the trunk in mm, over the slices in which it is."""
     spacing = grid.geometry.spacing_zyx_mm
-    found = []
+    sizes_mm = []
     for axis in (2, 1):
         present = np.asarray(body.trunk.any(axis=3 - axis))
         extents = [np.ptp(np.flatnonzero(row)) + 1 for row in present if row.any()]
-        found.append(float(np.median(extents)) * body.step[axis] * spacing[axis])
-    return found[0], found[1]
+        sizes_mm.append(float(np.median(extents)) * body.step[axis] * spacing[axis])
+    return sizes_mm[0], sizes_mm[1]
 
 
-def _check_possible(word: str, found_mm: float, limits: tuple[float, float]) -> None:
+def _check_possible(word: str, measured_mm: float, limits: tuple[float, float]) -> None:
     low, high = limits
-    if low <= found_mm <= high:
+    if low <= measured_mm <= high:
         return
     raise refuse(
         "impossible-body",
         f"A body {low:.0f} to {high:.0f} mm {word} was expected, but by the voxel size in the header this one is "
-        f"{found_mm:.0f} mm {word}. The header is wrong: give the true spacing (slices, rows, columns in mm), or "
+        f"{measured_mm:.0f} mm {word}. The header is wrong: give the true spacing (slices, rows, columns in mm), or "
         "export the CT again.",
-        round(found_mm),
-        low if found_mm < low else high,
+        round(measured_mm),
+        low if measured_mm < low else high,
         "mm",
     )
 
 
 def _doubts(width: float, depth: float) -> list[Notice]:
-    found = []
+    notices = []
     for word, size, (low, high) in (("wide", width, USUAL_WIDTH_MM), ("deep", depth, USUAL_DEPTH_MM)):
         if not low <= size <= high:
             who = "a small child" if size < low else "a very large patient"
@@ -96,17 +96,17 @@ def _doubts(width: float, depth: float) -> list[Notice]:
                 f"By the voxel size in the header the body is {size:.0f} mm {word}: {who}, or the voxel size is wrong "
                 "and volumes with it. If it is, give the true one."
             )
-            found.append(Notice("body-size-doubtful", text, "warn", round(size), low if size < low else high, "mm"))
+            notices.append(Notice("body-size-doubtful", text, "warn", round(size), low if size < low else high, "mm"))
     ratio, (low, high) = width / depth, USUAL_WIDTH_PER_DEPTH
     if not low <= ratio <= high:
         text = (
             f"By the header the body is {ratio:.1f} times as wide as deep ({width:.0f} and {depth:.0f} mm), which "
             "hardly anybody is: the spacing may be wrong or in another order. If it is, give the true one."
         )
-        found.append(
+        notices.append(
             Notice("body-shape-doubtful", text, "warn", round(ratio, 2), low if ratio < low else high, "times")
         )
-    return found
+    return notices
 
 
 def _pixels(grid: CanonicalGrid) -> list[Notice]:

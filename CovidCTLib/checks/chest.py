@@ -99,15 +99,15 @@ def _check_in_view(volume_ml: float | None, largest_share: float) -> None:
 
 def _check_sides(counts: NDArray[np.int_]) -> list[Notice]:
     """Warn of a lung that was not found."""
-    found = []
+    notices = []
     right, left = (int(count) for count in counts.sum(axis=1))
     if right == 0:
         text = "No right lung was found; its measures are not available."
-        found.append(Notice("no-right-lung", text, "warn", 0.0, None, "voxels"))
+        notices.append(Notice("no-right-lung", text, "warn", 0.0, None, "voxels"))
     if left == 0:
         text = "No left lung was found; its measures are not available."
-        found.append(Notice("no-left-lung", text, "warn", 0.0, None, "voxels"))
-    return found
+        notices.append(Notice("no-left-lung", text, "warn", 0.0, None, "voxels"))
+    return notices
 
 
 def _check_size(volume_ml: float) -> list[Notice]:
@@ -129,21 +129,21 @@ def _check_size(volume_ml: float) -> list[Notice]:
 
 def _check_ends(area: NDArray[np.int_]) -> list[Notice]:
     """Warn where the scan begins or ends inside the lungs; ``area`` is in pixels, a slice each, feet first."""
-    found = []
+    notices = []
     base, apex = (100 * float(area[end]) / float(area.max()) for end in (0, -1))
     text = (
         "The scan ends inside the lungs at the {}: its last slice there shows {:.0f} % of the largest lung area. "
         "Volumes are those of the part in view."
     )
     if base > 100 * CUT_LUNG_SHARE:
-        found.append(
+        notices.append(
             Notice("lungs-cut-at-base", text.format("base", base), "warn", round(base, 1), 100 * CUT_LUNG_SHARE, "%")
         )
     if apex > 100 * CUT_LUNG_SHARE:
-        found.append(
+        notices.append(
             Notice("lungs-cut-at-apex", text.format("apex", apex), "warn", round(apex, 1), 100 * CUT_LUNG_SHARE, "%")
         )
-    return found
+    return notices
 
 
 def _check_rim(lungs: NDArray[np.uint8], hu: NDArray[np.int16] | None, voxels: int) -> list[Notice]:

@@ -140,10 +140,10 @@ def check_hounsfield(sample: Sample) -> tuple[Notice, ...]:
 
 def _small_shifts(sample: Sample) -> tuple[Notice, ...]:
     """Warn where tissue or air lie a little off."""
-    found = []
+    notices = []
     peak, (low, high) = float(sample.peak_hu(TISSUE_FROM_HU)), TISSUE_PEAK_RANGE_HU
     if not low <= peak <= high:
-        found.append(
+        notices.append(
             Notice(
                 "hu-shifted",
                 f"Most tissue lies near {peak:.0f} HU instead of fat near -100 or muscle near 50, so the HU may be "
@@ -156,7 +156,7 @@ def _small_shifts(sample: Sample) -> tuple[Notice, ...]:
         )
     lowest = float(sample.quantile_hu(_LOWEST_FRACTION))
     if lowest > MAX_LOWEST_AIR_HU:
-        found.append(
+        notices.append(
             Notice(
                 "no-true-air",
                 f"Air lies near {lowest:.0f} HU instead of -1000, so the HU are shifted or were clipped. The volume of "
@@ -167,7 +167,7 @@ def _small_shifts(sample: Sample) -> tuple[Notice, ...]:
                 "HU",
             )
         )
-    return tuple(found)
+    return tuple(notices)
 
 
 def check_clipping(sample: Sample, highest_hu: int) -> tuple[Notice, ...]:
@@ -180,7 +180,7 @@ def check_clipping(sample: Sample, highest_hu: int) -> tuple[Notice, ...]:
     highest_hu
         Highest value of the whole scan.
     """
-    found = []
+    notices = []
     top = 1e6 * sample.count(highest_hu) / max(sample.count(LOWEST_HU), 1)
     if highest_hu <= 2 * NETWORK_HIGH_HU or (highest_hu < SCANNER_TOP_HU and top > MAX_AT_TOP_PPM):
         harm = (
@@ -188,7 +188,7 @@ def check_clipping(sample: Sample, highest_hu: int) -> tuple[Notice, ...]:
             if highest_hu < NETWORK_HIGH_HU
             else "means and mass of dense parts are too low; lungs and opacities are found all the same"
         )
-        found.append(
+        notices.append(
             Notice(
                 "clipped-hu",
                 f"No voxel is above {highest_hu} HU, so the scan was clipped when it was exported: {harm}.",
@@ -202,7 +202,7 @@ def check_clipping(sample: Sample, highest_hu: int) -> tuple[Notice, ...]:
     values = int(np.count_nonzero(sample.counts[low - LOWEST_HU : high - LOWEST_HU]))
     # With few voxels, many values are missing by chance.
     if values and sample.count(low, high) > 100 * (high - low) and (step := (high - low) / values) > MAX_STEP_HU:
-        found.append(
+        notices.append(
             Notice(
                 "coarse-hu",
                 f"HU come in steps of about {step:.0f}, as from an 8-bit source; statistics of HU are less exact.",
@@ -212,7 +212,7 @@ def check_clipping(sample: Sample, highest_hu: int) -> tuple[Notice, ...]:
                 "HU",
             )
         )
-    return tuple(found)
+    return tuple(notices)
 
 
 def check_metal(sample: Sample, voxel_ml: float, body: Body) -> tuple[Notice, ...]:
@@ -227,13 +227,13 @@ def check_metal(sample: Sample, voxel_ml: float, body: Body) -> tuple[Notice, ..
     body
         Of the scan.
     """
-    places = np.nonzero(sample.hu >= METAL_HU)
-    if not places[0].size:
+    dense_voxels = np.nonzero(sample.hu >= METAL_HU)
+    if not dense_voxels[0].size:
         return ()
     inside = _filled(body)[
         tuple(
             np.minimum((step // 2 + step * index) // coarse, size - 1)
-            for step, index, coarse, size in zip(sample.every, places, body.step, body.trunk.shape, strict=True)
+            for step, index, coarse, size in zip(sample.every, dense_voxels, body.step, body.trunk.shape, strict=True)
         )
     ]
     metal_ml = float(np.count_nonzero(inside)) * sample.voxels * voxel_ml
@@ -268,9 +268,9 @@ def check_noise(hu: NDArray[np.int16], spacing_zyx_mm: tuple[float, float, float
     """
     size = max(4, round(_NOISE_BLOCK_MM / min(spacing_zyx_mm[1:])))
     rows, columns = (n // size * size for n in hu.shape[1:])
-    places = np.unique(np.linspace(0.2 * len(hu), 0.8 * len(hu), _NOISE_SLICES).astype(int))
+    planes = np.unique(np.linspace(0.2 * len(hu), 0.8 * len(hu), _NOISE_SLICES).astype(int))
     sums = []
-    for plane in hu[places, :rows, :columns]:
+    for plane in hu[planes, :rows, :columns]:
         block = plane.astype(np.float32).reshape(rows // size, size, -1, size)
         mean = block.mean(axis=(1, 3))
         square = np.einsum("iajb,iajb->ij", block, block) / size**2

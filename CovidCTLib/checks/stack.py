@@ -58,7 +58,7 @@ def check_stack(hu: NDArray[np.int16], spacing_z_mm: float) -> tuple[Notice, ...
     if len(filled) < _FEWEST:
         return ()
     inner = planes[filled[0] : filled[-1] + 1]
-    found = _empty(len(inner) - len(filled))
+    notices = _empty(len(inner) - len(filled))
     compared = np.clip(planes[filled], *_COMPARED_HU).astype(np.float32)
     copies = int(np.count_nonzero(~(compared[1:] != compared[:-1]).any(axis=(1, 2))))
     if copies:
@@ -66,9 +66,9 @@ def check_stack(hu: NDArray[np.int16], spacing_z_mm: float) -> tuple[Notice, ...
             f"{copies} slices are the same as the one before, so they were copied; volumes count them twice. Export "
             "the scan again."
         )
-        found.append(Notice("copied-slices", text, "warn", float(copies), 0.0, "slices"))
+        notices.append(Notice("copied-slices", text, "warn", float(copies), 0.0, "slices"))
     _check_order(compared[:: max(1, round(_ORDER_STEP_MM / spacing_z_mm))])
-    return (*found, *_jumps(compared, filled))
+    return (*notices, *_jumps(compared, filled))
 
 
 def _empty(count: int) -> list[Notice]:

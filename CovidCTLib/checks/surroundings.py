@@ -43,7 +43,7 @@ _AIRWAY_HU, _TISSUE_HU, _AIRWAY_MM = -930, -200, 25.0
 
 
 @dataclass(frozen=True)
-class _Place:
+class _LungExtent:
     """Where the lungs are: first and last index along z, y and x, and the columns of the middles of both."""
 
     z: tuple[int, int]
@@ -60,8 +60,8 @@ class _Place:
 
 def _ends(present: NDArray[np.bool_]) -> tuple[int, int]:
     """Give the first and last index that is true."""
-    places = np.flatnonzero(present)
-    return int(places[0]), int(places[-1])
+    indices = np.flatnonzero(present)
+    return int(indices[0]), int(indices[-1])
 
 
 def _middle(counts: NDArray[np.int_]) -> float:
@@ -69,7 +69,7 @@ def _middle(counts: NDArray[np.int_]) -> float:
     return float(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
 
 
-def _place(lungs: NDArray[np.uint8], every: tuple[int, int]) -> _Place | None:
+def _extent_of(lungs: NDArray[np.uint8], every: tuple[int, int]) -> _LungExtent | None:
     """Find where the lungs are from every so many slices and pixels; None without both."""
     coarse = np.ascontiguousarray(lungs[:: every[0], :: every[1], :: every[1]])
     right, left = coarse == 1, coarse == 2
@@ -77,7 +77,7 @@ def _place(lungs: NDArray[np.uint8], every: tuple[int, int]) -> _Place | None:
         return None
     both = right | left
     z, y = _ends(both.any(axis=(1, 2))), _ends(both.any(axis=(0, 2)))
-    return _Place(
+    return _LungExtent(
         (z[0] * every[0], z[1] * every[0]),
         (y[0] * every[1], y[1] * every[1]),
         every[1] * _middle(np.count_nonzero(right, axis=(0, 1))),
@@ -114,26 +114,26 @@ def check_surroundings(
         to tell; in the shared CTs 40 to 65 % of the heart is on the left.
     """
     every = (max(1, len(hu) // _COARSE_SLICES), max(1, round(_COARSE_MM / min(spacing_zyx_mm[1:]))))
-    place = _place(lungs, every)
-    if place is None or place.left_x <= place.right_x:
+    extent = _extent_of(lungs, every)
+    if extent is None or extent.left_x <= extent.right_x:
         return ()
     coarse = hu[:: every[0], :: every[1], :: every[1]]
-    found = _blur(hu, lungs, spacing_zyx_mm, place)
-    turned = _front_and_back(coarse, spacing_zyx_mm, place, every)
-    found += turned
+    notices = _blur(hu, lungs, spacing_zyx_mm, extent)
+    turned = _front_and_back(coarse, spacing_zyx_mm, extent, every)
+    notices += turned
     # Turned over, the spine would be taken for bright blood, and where air is not -1000, all is bright.
     if not turned and _has_true_air(coarse):
-        found += _contrast(blood_hu(hu, lungs, spacing_zyx_mm, place))
+        notices += _contrast(blood_hu(hu, lungs, spacing_zyx_mm, extent))
     if not cut_at_apex:
-        found += _head_and_feet(hu, lungs, spacing_zyx_mm, place, every)
-    return tuple(found)
+        notices += _head_and_feet(hu, lungs, spacing_zyx_mm, extent, every)
+    return tuple(notices)
 
 
 def _edge_widths(
-    hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing_x_mm: float, place: _Place
+    hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing_x_mm: float, extent: _LungExtent
 ) -> NDArray[np.float64]:
     """Measure edges of the lungs along the rows, in pixels: height of the step divided by its steepest slope."""
-    first, last = place.z
+    first, last = extent.z
     reach = max(4, round(_EDGE_REACH_MM / spacing_x_mm))
     widths = []
     for z in np.unique(
@@ -153,10 +153,10 @@ def _edge_widths(
 
 
 def _blur(
-    hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing: tuple[float, float, float], place: _Place
+    hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing: tuple[float, float, float], extent: _LungExtent
 ) -> list[Notice]:
     """Warn of blurred or doubled edges."""
-    widths = _edge_widths(hu, lungs, spacing[2], place)
+    widths = _edge_widths(hu, lungs, spacing[2], extent)
     if len(widths) < _FEWEST_EDGES:
         return []
     width = float(np.median(widths))
@@ -171,7 +171,7 @@ def _blur(
 
 
 def blood_hu(
-    hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing_zyx_mm: tuple[float, float, float], place: _Place
+    hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing_zyx_mm: tuple[float, float, float], extent: _LungExtent
 ) -> float | None:
     """Measure the brightest soft tissue between the lungs: heart and great vessels; None where there is too little.
 
@@ -180,10 +180,10 @@ def blood_hu(
     Blocks of 5 mm in front of the spine, from 35 to 70 % of the lungs' height; the median of the brightest quarter.
     """
     size = max(1, round(_BLOCK_MM / min(spacing_zyx_mm[1:])))
-    (bottom, top), (front, back) = place.z, place.y
+    (bottom, top), (front, back) = extent.z, extent.y
     y0, y1 = (int(front + share * (back - front)) for share in (0.15, 0.62))
-    rows, columns = ((stop - start) // size for start, stop in ((y0, y1), (int(place.right_x), int(place.left_x))))
-    box = slice(y0, y0 + rows * size), slice(int(place.right_x), int(place.right_x) + columns * size)
+    rows, columns = ((stop - start) // size for start, stop in ((y0, y1), (int(extent.right_x), int(extent.left_x))))
+    box = slice(y0, y0 + rows * size), slice(int(extent.right_x), int(extent.right_x) + columns * size)
     if rows < 1 or columns < 1:
         return None
     means = []
@@ -215,13 +215,13 @@ def _has_true_air(hu: NDArray[np.int16]) -> bool:
 
 
 def _front_and_back(
-    coarse: NDArray[np.int16], spacing: tuple[float, float, float], place: _Place, every: tuple[int, int]
+    coarse: NDArray[np.int16], spacing: tuple[float, float, float], extent: _LungExtent, every: tuple[int, int]
 ) -> list[Notice]:
     """Warn if the spine lies in front: it is there in every slice, and heart and breastbone are not."""
     near = max(1, round(_NEAR_MIDLINE_MM / (spacing[2] * every[1])))
-    middle, y = int(place.middle_x) // every[1], int(place.middle_y) // every[1]
+    middle, y = int(extent.middle_x) // every[1], int(extent.middle_y) // every[1]
     columns = slice(max(0, middle - near), middle + near + 1)
-    slices = slice(place.z[0] // every[0], place.z[1] // every[0] + 1)
+    slices = slice(extent.z[0] // every[0], extent.z[1] // every[0] + 1)
     size = max(1, round(_BONE_BLOCK_MM / (spacing[1] * every[1])))
     strip = np.clip(coarse[slices, :, columns], *_BONE_RANGE_HU).astype(np.float32)
     smooth = ndimage.uniform_filter(strip, (0, size, size))
@@ -244,7 +244,7 @@ def _airway_cm2(
     hu: NDArray[np.int16],
     lungs: NDArray[np.uint8],
     spacing: tuple[float, float, float],
-    place: _Place,
+    extent: _LungExtent,
     every: int,
     slices: range,
 ) -> float:
@@ -252,9 +252,9 @@ def _airway_cm2(
 
     Slices without lungs are left out, as a method may have lost the lungs there; NaN if none is left.
     """
-    near, middle = max(1, round(_AIRWAY_MM / (spacing[2] * every))), int(place.middle_x) // every
+    near, middle = max(1, round(_AIRWAY_MM / (spacing[2] * every))), int(extent.middle_x) // every
     columns = slice(max(0, middle - near) * every, (middle + near + 1) * every, every)
-    rows = slice(place.y[0], place.y[1] + 1, every)
+    rows = slice(extent.y[0], extent.y[1] + 1, every)
     areas = []
     for z in slices:
         if not lungs[z, rows, ::every].any():
@@ -271,17 +271,17 @@ def _head_and_feet(
     hu: NDArray[np.int16],
     lungs: NDArray[np.uint8],
     spacing: tuple[float, float, float],
-    place: _Place,
+    extent: _LungExtent,
     every: tuple[int, int],
 ) -> list[Notice]:
     """Warn if the windpipe enters from below."""
-    bottom, top = place.z
+    bottom, top = extent.z
     quarter = (top - bottom + 1) // 4
     if quarter < 1:
         return []
     step = max(1, every[0], quarter // 10)
-    above = _airway_cm2(hu, lungs, spacing, place, every[1], range(top - quarter, top, step))
-    below = _airway_cm2(hu, lungs, spacing, place, every[1], range(bottom + 1, bottom + quarter + 1, step))
+    above = _airway_cm2(hu, lungs, spacing, extent, every[1], range(top - quarter, top, step))
+    below = _airway_cm2(hu, lungs, spacing, extent, every[1], range(bottom + 1, bottom + quarter + 1, step))
     # Comparisons with NaN are false, so that nothing is said where an end shows no lungs.
     if not (above < MAX_AIRWAY_AT_APEX_CM2 and below >= MIN_AIRWAY_AT_BASE_CM2):
         return []

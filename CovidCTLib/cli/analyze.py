@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.arguments import (
+    NEW_FOLDER,
     add_command,
     add_display_arguments,
     add_engine_arguments,
     add_limit_arguments,
+    add_output_argument,
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
@@ -81,13 +83,7 @@ def add_parser(commands: Commands) -> None:
 
 def add_result_arguments(parser: argparse.ArgumentParser) -> None:
     """Add where the results go, and what is written beside them."""
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        required=True,
-        help="folder for the results; it must be empty or not exist yet",
-    )
+    add_output_argument(parser, NEW_FOLDER)
     parser.add_argument("--study-date", action="store_true", help="put the date of the study into the results")
     parser.add_argument(
         "--with-identifiers",

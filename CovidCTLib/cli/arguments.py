@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
+NEW_FOLDER = "folder for the results; it must be empty or not exist yet"
+"""Says what an output folder must be."""
+
+
 class GridOptions(TypedDict):
     """What stands for a header that is wrong about the grid, as `CovidCTLib.reading.read_scan` takes it."""
 
@@ -55,6 +59,21 @@ def add_command(commands: Commands, name: str, summary: str, description: str, e
     )
     add_debug_argument(parser)
     return parser
+
+
+def add_output_argument(parser: argparse._ActionsContainer, words: str, *, required: bool = True) -> None:
+    """Add ``-o``, which says where a command writes."""
+    parser.add_argument("-o", "--output", metavar="OUT", required=required, help=words)
+
+
+def add_tls_arguments(parser: argparse._ActionsContainer, of_own: str) -> None:
+    """Add the files of TLS; ``of_own`` says what the own certificate does."""
+    for name, words in (
+        ("--tls-cert", of_own),
+        ("--tls-key", "key of the certificate"),
+        ("--tls-trust", "certificates of those that are trusted"),
+    ):
+        parser.add_argument(name, type=Path, metavar="PEM", help=words)
 
 
 def add_debug_argument(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from CovidCTLib.cli.arguments import (
     add_display_arguments,
     add_engine_arguments,
     add_limit_arguments,
+    add_output_argument,
     models_from,
     options_from,
 )
@@ -52,9 +53,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "batch", "analyze every CT of a folder", _DESCRIPTION, _EPILOG)
     parser.add_argument("input", metavar="FOLDER", help="folder whose files, archives and subfolders are one CT each")
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help="folder for the results: new, or of a run to go on with"
-    )
+    add_output_argument(parser, "folder for the results: new, or of a run to go on with")
     parser.add_argument("--no-report", action="store_true", help="do not make report.html")
     parser.add_argument(
         "--assume-axial",

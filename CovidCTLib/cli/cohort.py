@@ -13,6 +13,7 @@ from CovidCTLib.cli.arguments import (
     add_display_arguments,
     add_engine_arguments,
     add_grid_arguments,
+    add_output_argument,
     add_pdf_argument,
     check_pdf,
     finite_number,
@@ -70,9 +71,7 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "cohort", "analyze thousands of CTs, here or on Spark", _DESCRIPTION, _EPILOG)
     parser.add_argument("source", metavar="SOURCE", help="folder, URL or manifest; or: summary OUT, classifier OUT")
     parser.add_argument("folder", metavar="OUT", nargs="?", help="output folder of a run, after summary or classifier")
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", help="folder for the results: new, empty, or of a run to be continued"
-    )
+    add_output_argument(parser, "folder for the results: new, empty, or of a run to be continued", required=False)
     parser.add_argument(
         "--measures",
         choices=("all", "fast"),
@@ -182,10 +181,10 @@ def run(args: argparse.Namespace) -> int:
         return _classify(_folder_of(args))
     if args.folder is not None or args.output is None:
         raise OptionsError("A run needs one SOURCE and an output folder. Give 'covidct cohort SOURCE -o OUT'.")
+    from CovidCTLib.cohort.output_folder import check_run
     from CovidCTLib.cohort.run import EngineChoice, run_cohort
     from CovidCTLib.cohort.settings import run_record
     from CovidCTLib.cohort.sources import find_scans
-    from CovidCTLib.cohort.store import check_run
 
     settings = _settings_from(args)
     engine = EngineChoice(args.engine, args.processes, args.master, _spark_settings(args.spark_settings))
@@ -297,8 +296,8 @@ def _classify(folder: Path) -> int:
 
     result = train_representative_classifier(folder)
     for name, verdict in (("classifier", result.classifier), ("threshold on the ratio", result.threshold)):
-        found = verdict.accuracy
-        interval = f"{found.value:.3f} (95 % interval {found.low:.3f} to {found.high:.3f})"
+        accuracy = verdict.accuracy
+        interval = f"{accuracy.value:.3f} (95 % interval {accuracy.low:.3f} to {accuracy.high:.3f})"
         say(f"Accuracy of the {name} on {result.held_out_scans} held-out scans: {interval}")
     say(f"Everything is in {result.files[0].parent}.")
     return 0

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.arguments import (
+    NEW_FOLDER,
     add_command,
     add_engine_arguments,
+    add_output_argument,
     add_pdf_argument,
     check_pdf,
     models_from,
@@ -52,9 +54,7 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "compare", "put slices of two scans beside each other", _DESCRIPTION, _EPILOG)
     parser.add_argument("first", metavar="A", help="a CT, or a folder of results with the CT")
     parser.add_argument("second", metavar="B", help="the same of the other scan")
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help="folder for the results; must be empty or not exist yet"
-    )
+    add_output_argument(parser, NEW_FOLDER)
     parser.add_argument(
         "--slices",
         type=int,

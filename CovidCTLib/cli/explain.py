@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.analyze import CANCELLED
 from CovidCTLib.cli.arguments import (
+    NEW_FOLDER,
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_output_argument,
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
@@ -34,15 +36,14 @@ _EXPLAINING = (0.425, 0.95)
 _DESCRIPTION = """\
 Explain why the slice classifier calls slices of a chest CT like COVID-19. For each slice: the CT, the lung crop that
 the network sees, Grad-CAM at 14 x 14, at 28 x 28 and fused, LIME's regions for and against, the opacities of the U-Net,
-and a test of each explanation: what it names is replaced by healthy lung, and the classifier is asked again. An
-explanation that explains nothing is told as such. The results appear in a new folder:
+and a test of each explanation: what it names is replaced by healthy lung, and the classifier is asked again. Where
+this changes nothing, the page says that the explanation does not explain the verdict. The results appear in a new
+folder:
 
   explanation.html    pictures, tables and sentences; open it in a browser
   explanation.pdf     the same on pages of A4, with --pdf
   slice_NNNN.png      the pictures of each slice in one
-  explanation.json    all numbers, for programs
-
-LIME needs the package 'lime' (pip install 'covidct[explain]'); without it the rest is made."""
+  explanation.json    all numbers, for programs"""
 
 _EPILOG = """\
 examples:
@@ -57,13 +58,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "input", metavar="CT", help="DICOM folder, DICOMDIR or ZIP archive of it; or NIfTI, NRRD or MetaImage file"
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="OUT",
-        required=True,
-        help="folder for the results; it must be empty or not exist yet",
-    )
+    add_output_argument(parser, NEW_FOLDER)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--slices",
@@ -182,10 +177,11 @@ def summary_lines(explanation: Explanation, output: Path, *, pdf: bool = False) 
         Whether there is a PDF of the page to point to.
     """
     from CovidCTLib.explanation.output import PAGE_FILE
-    from CovidCTLib.explanation.words import slice_sentence
+    from CovidCTLib.explanation.sentences import slice_sentence
     from CovidCTLib.report.page import pdf_beside
 
     page = output / PAGE_FILE
-    lines = [f"Slice {found.index} ({found.reason}): {slice_sentence(found)}" for found in explanation.slices]
-    lines += [f"Note: {remark}" for remark in explanation.remarks]
+    lines = [
+        f"Slice {explained.index} ({explained.reason}): {slice_sentence(explained)}" for explained in explanation.slices
+    ]
     return [*lines, f"Page: {page}", *([f"PDF: {pdf_beside(page)}"] if pdf else [])]

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CovidCTLib.cli.arguments import add_command
+from CovidCTLib.cli.arguments import add_command, add_output_argument, add_tls_arguments
 from CovidCTLib.cli.progress import say
 from CovidCTLib.errors import OptionsError
 
@@ -44,7 +43,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--take", type=int, metavar="N", help="number of the study in the list (needed where several fit)"
     )
-    parser.add_argument("-o", "--output", metavar="OUT", help="new folder for the study (default: only list)")
+    add_output_argument(parser, "new folder for the study (default: only list)", required=False)
     way = parser.add_argument_group("how the archive is spoken with")
     way.add_argument("--title", default="COVIDCT", metavar="T", help="own title (default: COVIDCT)")
     way.add_argument(
@@ -53,9 +52,7 @@ def add_parser(commands: Commands) -> None:
     way.add_argument("--host", default="127.0.0.1", metavar="A", help="own address for C-MOVE (default: 127.0.0.1)")
     way.add_argument("--port", type=int, default=11112, metavar="N", help="own port for C-MOVE (default: 11112)")
     way.add_argument("--archive-tls", action="store_true", help="speak TLS with the archive")
-    way.add_argument("--tls-cert", type=Path, metavar="PEM", help="own certificate")
-    way.add_argument("--tls-key", type=Path, metavar="PEM", help="key of the certificate")
-    way.add_argument("--tls-trust", type=Path, metavar="PEM", help="certificates of those that are trusted")
+    add_tls_arguments(way, "own certificate")
     way.add_argument("--credentials", metavar="FILE", help="file with user, password or token, of mode 600")
     parser.set_defaults(run=run, cancelled="Cancelled; nothing was kept.")
 
@@ -90,13 +87,13 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         check_output_folder(args.output)
     client = _client(args)
-    found = client.find(question)
+    studies = client.find(question)
     if args.output is None:
-        _list(found)
+        _list(studies)
         return 0
-    if args.take is None and len(found) > 1:
-        _list(found)
-    study = choose(found, args.take)
+    if args.take is None and len(studies) > 1:
+        _list(studies)
+    study = choose(studies, args.take)
     count = fetch(client, study, args.output)
     say(f"Study:         {args.output} ({count} images and other objects, with the patient's data)")
     return 0
@@ -130,12 +127,12 @@ def _client(args: argparse.Namespace) -> ArchiveClient:
     return DimseClient(archive, Node(check_title(args.title), args.host, check_port(args.port), tls), args.way)
 
 
-def _list(found: list[FoundStudy]) -> None:
+def _list(studies: list[FoundStudy]) -> None:
     """Show what was found: date, kinds, number of images and description, which may name the patient's disease."""
-    if not found:
+    if not studies:
         say("No study fits.")
         return
-    for number, study in enumerate(found, start=1):
+    for number, study in enumerate(studies, start=1):
         count = "" if study.images is None else f"{study.images} images"
         say(f"{number:>3}  {study.date or 'no date':<10}  {'/'.join(study.modalities) or '?':<12}  {count:<12}  "
             f"{study.description}".rstrip())  # fmt: skip

@@ -12,9 +12,11 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.arguments import (
+    NEW_FOLDER,
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_output_argument,
     add_pdf_argument,
     check_pdf,
     models_from,
@@ -66,9 +68,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "followup", "compare studies of one patient over time", _DESCRIPTION, _EPILOG)
     parser.add_argument("studies", metavar="STUDY", nargs="+", help="folder of results, or a CT")
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", required=True, help="folder for the results; must be empty or not exist yet"
-    )
+    add_output_argument(parser, NEW_FOLDER)
     parser.add_argument(
         "--dates", metavar="D", nargs="+", help="date of each study in the order given, YYYY-MM-DD; '-' for its own"
     )
@@ -117,14 +117,14 @@ def run(args: argparse.Namespace) -> int:
     salt = secrets.token_bytes(32)
     studies, left_out = [], []
     with make_reporter(args.progress, args.quiet) as reporter:
-        for place, (path, day) in enumerate(zip(args.studies, dates, strict=True)):
-            span = (STUDIES_SHARE * place / len(dates), STUDIES_SHARE * (place + 1) / len(dates))
+        for position, (path, day) in enumerate(zip(args.studies, dates, strict=True)):
+            span = (STUDIES_SHARE * position / len(dates), STUDIES_SHARE * (position + 1) / len(dates))
             try:
                 study = _study(path, day, salt, options, models, reporter, span)
             except (InputError, QualityError) as error:
-                left_out.append(LeftOut(place + 1, str(error)))
+                left_out.append(LeftOut(position + 1, str(error)))
             else:
-                studies.append(replace(study, number=place + 1))
+                studies.append(replace(study, number=position + 1))
         with Interruption.polled():
             result = follow_up(
                 studies,
@@ -193,8 +193,8 @@ def _study(
     reporter.show("reading", span[0])
     if is_result_folder(path):
         analysis = read_analysis(path)
-        found = _required(day or stated_date(analysis.scan))
-        return Study(analysis, found, patient_key(analysis.scan.identifiers, salt))
+        study_day = _required(day or stated_date(analysis.scan))
+        return Study(analysis, study_day, patient_key(analysis.scan.identifiers, salt))
     from CovidCTLib.dicom_results import holds_dicom_results
 
     if holds_dicom_results(path):
@@ -204,8 +204,8 @@ def _study(
     scan = read_scan(path, with_study_date=True, identified=True)
     patient, scan = patient_key(scan.identifiers, salt), _without_identifiers(scan)
     # Asked for before the analysis, which takes minutes.
-    found = _required(day or stated_date(scan))
-    return Study(_analyzed(scan, options, models, reporter, span), found, patient)
+    study_day = _required(day or stated_date(scan))
+    return Study(_analyzed(scan, options, models, reporter, span), study_day, patient)
 
 
 def _study_from_dicom(path: str, day: date | None, salt: bytes) -> Study:
@@ -219,14 +219,14 @@ def _study_from_dicom(path: str, day: date | None, salt: bytes) -> Study:
     return Study(analysis, _required(day or stated_date(analysis.scan)), patient)
 
 
-def _required(found: date | None) -> date:
+def _required(day: date | None) -> date:
     """Refuse a study without a date."""
-    if found is None:
+    if day is None:
         raise InputError(
             "The date of the study was expected, but neither --dates nor the study states one. Give --dates, or "
             "analyze its DICOM files with --study-date."
         )
-    return found
+    return day
 
 
 def _without_identifiers(scan: Scan) -> Scan:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CovidCTLib.cli.arguments import add_command, add_engine_arguments, models_from, options_from
+from CovidCTLib.cli.arguments import add_command, add_engine_arguments, add_tls_arguments, models_from, options_from
 from CovidCTLib.cli.progress import say
 from CovidCTLib.errors import OptionsError
 
@@ -47,11 +46,7 @@ def add_parser(commands: Commands) -> None:
         metavar="T",
         help="title that may call; may be given again (default: all)",
     )
-    group.add_argument(
-        "--tls-cert", type=Path, metavar="PEM", help="own certificate; the listener then speaks TLS only"
-    )
-    group.add_argument("--tls-key", type=Path, metavar="PEM", help="key of the certificate")
-    group.add_argument("--tls-trust", type=Path, metavar="PEM", help="certificates of those that are trusted")
+    add_tls_arguments(group, "own certificate; the listener then speaks TLS only")
     group.add_argument("--archive-tls", action="store_true", help="speak TLS with the archive, too")
     work = parser.add_argument_group("how it works")
     work.add_argument(

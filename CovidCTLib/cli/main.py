@@ -78,9 +78,14 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if message.startswith("the following arguments are required"):
-            known = self._option_string_actions
+            option_names = self._option_string_actions
             for word in self._given:
-                if word[:1] == "-" and word[1:2].isalnum() and word not in known and word[:2] not in known:
+                if (
+                    word[:1] == "-"
+                    and word[1:2].isalnum()
+                    and word not in option_names
+                    and word[:2] not in option_names
+                ):
                     message = f"{message}; {word!r} was read as an option, so a name that begins so needs './' before"
                     break
         self.exit(WRONG_ARGUMENTS, f"covidct: {_one_line(message)}. See '{self.prog} --help'.\n")

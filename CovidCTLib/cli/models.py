@@ -170,8 +170,8 @@ def _figures_in(validation: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     for key, value in _best_first(validation):
         if key == "figures" and isinstance(value, (list, tuple)):
             return list(value)
-        if isinstance(value, Mapping) and (found := _figures_in(value)):
-            return found
+        if isinstance(value, Mapping) and (figures := _figures_in(value)):
+            return figures
     return []
 
 

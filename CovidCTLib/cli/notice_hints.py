@@ -22,5 +22,5 @@ _HINTS = {
 
 def hint_of(notice: Notice | None) -> str:
     """Give the sentence for a notice, with a space before it; empty where no option helps."""
-    found = _HINTS.get(notice.code, "") if notice is not None else ""
-    return f" {found}" if found else ""
+    hint = _HINTS.get(notice.code, "") if notice is not None else ""
+    return f" {hint}" if hint else ""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from CovidCTLib.cli.arguments import add_command, finite_number
+from CovidCTLib.cli.arguments import add_command, add_output_argument, finite_number
 from CovidCTLib.cli.progress import say
 from CovidCTLib.errors import OptionsError
 
@@ -49,7 +49,7 @@ def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "photos", "make a CT volume of pictures of slices", _DESCRIPTION, _EPILOG)
     parser.add_argument("folder", metavar="FOLDER", help="folder of pictures; folders in it are not searched")
-    parser.add_argument("-o", "--output", metavar="OUT", required=True, help=f"volume to write, ending in {ENDING}")
+    add_output_argument(parser, f"volume to write, ending in {ENDING}")
     group = parser.add_argument_group("references (exactly one way)")
     group.add_argument(
         "--air",
@@ -238,12 +238,12 @@ def _tell_references(volume: PhotoVolume, args: argparse.Namespace) -> None:
         say(f"References:    air {air:g}, fat {fat:g} in all slices")
     for record in reversed(volume.records):
         called = _called(record.source.number, record.source.name, args)
-        found = record.references
-        if found is None:
+        references = record.references
+        if references is None:
             say(f"covidct: warning: {called} was left out: {record.reason}", sys.stderr)
             continue
-        values = f"air {found.air:.1f}, fat {found.fat:.1f}"
-        if found.doubts:
-            say(f"covidct: warning: {called}: {values}: doubtful: {'; '.join(found.doubts)}", sys.stderr)
+        values = f"air {references.air:.1f}, fat {references.fat:.1f}"
+        if references.doubts:
+            say(f"covidct: warning: {called}: {values}: doubtful: {'; '.join(references.doubts)}", sys.stderr)
         elif len(pairs) > 1 and not args.quiet:
             say(f"{called.capitalize()}: {values}")

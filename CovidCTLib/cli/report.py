@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from CovidCTLib.cli.arguments import add_command, add_pdf_argument, add_reading_arguments, check_pdf, grid_options
+from CovidCTLib.cli.arguments import (
+    add_command,
+    add_output_argument,
+    add_pdf_argument,
+    add_reading_arguments,
+    check_pdf,
+    grid_options,
+)
 from CovidCTLib.cli.progress import say
 from CovidCTLib.errors import OptionsError
 
@@ -33,8 +40,8 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "folder", metavar="FOLDER", help="a folder that 'covidct analyze' wrote, or DICOM files with its SR and SEG"
     )
-    parser.add_argument(
-        "-o", "--output", metavar="OUT", help="new folder for the report of DICOM results (default: into FOLDER itself)"
+    add_output_argument(
+        parser, "new folder for the report of DICOM results (default: into FOLDER itself)", required=False
     )
     parser.add_argument(
         "--ct", metavar="INPUT", help="the CT of these results, as it was given to 'covidct analyze' (default: none)"

@@ -65,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
     """
     from CovidCTLib.reading import list_series
 
-    found = list_series(args.folder)
+    series = list_series(args.folder)
     if args.json:
-        for entry in found:
+        for entry in series:
             write_json_line(asdict(entry))
         return 0
     from rich.console import Console
@@ -76,18 +76,18 @@ def run(args: argparse.Namespace) -> int:
     if not console.is_terminal:
         console.width = _PIPE_WIDTH
     with console.capture() as captured:
-        console.print(series_table(found))
+        console.print(series_table(series))
     for line in captured.get().splitlines():
         say(line.rstrip())
     return 0
 
 
-def series_table(found: Sequence[SeriesSummary]) -> Table:
+def series_table(series: Sequence[SeriesSummary]) -> Table:
     """Set the series as a table.
 
     Parameters
     ----------
-    found
+    series
         The series of a folder.
 
     Returns
@@ -105,11 +105,11 @@ def series_table(found: Sequence[SeriesSummary]) -> Table:
         table.add_column(name, justify="right" if name != "modality" else "left", no_wrap=True)
     for name in ("matrix", "spacing in mm", "plane", "kernel"):
         table.add_column(name)
-    several = any(entry.acquisitions for entry in found)
+    several = any(entry.acquisitions for entry in series)
     if several:
         table.add_column("acquisitions")
     table.add_column("usable", overflow="fold")
-    for entry in found:
+    for entry in series:
         *cells, usable = _row(entry)
         if several:
             cells.append(_acquisitions(entry))

@@ -26,7 +26,7 @@ class Measured:
     Parameters
     ----------
     values
-        By the names of `CovidCTLib.cohort.rows.MEASURED_COLUMNS`.
+        By the names of the columns of `CovidCTLib.cohort.rows.CohortRow`, from ``lung_volume_ml`` to ``notices``.
     write
         Writes the scan's results into an existing empty folder.
     """
@@ -139,12 +139,12 @@ def fast_analyzer(settings: CohortSettings) -> Analyzer:
     from CovidCTLib.cohort.representative import write_representative
 
     def measure(path: Path) -> Measured:
-        found = fast_measures(_read(path, settings), settings.options)
+        measures = fast_measures(_read(path, settings), settings.options)
 
         def write(folder: Path) -> None:
-            write_representative(found.representative, folder)
+            write_representative(measures.representative, folder)
 
-        return Measured(found.values(), write)
+        return Measured(measures.values(), write)
 
     return measure
 
@@ -172,8 +172,8 @@ def _both_lungs(analysis: Analysis) -> dict[str, Any]:
         "pleural_effusion_volume_ml",
         "lobar_severity_0_25",
     )
-    found = {entry.name: entry.value for entry in analysis.measures if entry.region == "both_lungs"}
-    values = {name: found.get(name) for name in names}
+    by_name = {entry.name: entry.value for entry in analysis.measures if entry.region == "both_lungs"}
+    values = {name: by_name.get(name) for name in names}
     numbers = {name: None if value is None or not math.isfinite(value) else value for name, value in values.items()}
     return {
         "lung_volume_ml": numbers.pop("volume_ml"),

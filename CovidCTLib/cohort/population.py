@@ -127,17 +127,17 @@ def fast_measures(
     if scan.facts.source_format == ScanFacts().source_format:
         # Files were looked at when they were read.
         check_hu(scan.hu)
-    known = scan.facts.spacing_known
+    spacing_known = scan.facts.spacing_known
     grid = CanonicalGrid(scan.geometry)
     hu = grid.take(scan.hu, LOWEST_HU)
     spacing = grid.geometry.spacing_zyx_mm
-    notices = [*scan.notices, *check_scan(hu, grid, known, scan.facts.slice_thickness_mm)]
+    notices = [*scan.notices, *check_scan(hu, grid, spacing_known, scan.facts.slice_thickness_mm)]
 
-    step = max(1, int(SEARCH_STEP_MM / spacing[0])) if known else 1
+    step = max(1, int(SEARCH_STEP_MM / spacing[0])) if spacing_known else 1
     midline = find_body_midline(hu, spacing[2])
     searched = slice(step // 2, None, step)
     axial, lung_notices = _take(scan, hu, grid.geometry, searched, midline, cancelled)
-    notices += [*lung_notices, *check_lungs(axial.lungs, axial.geometry.spacing_zyx_mm, known, axial.hu)]
+    notices += [*lung_notices, *check_lungs(axial.lungs, axial.geometry.spacing_zyx_mm, spacing_known, axial.hu)]
     slices = _measure(axial, options, without_contour)
     count = len(slices)
     best = next(entry for entry in slices if entry.representative)
@@ -157,7 +157,7 @@ def fast_measures(
             axial.hu[best.index], axial.lungs[best.index], options.vessel_hu, without_contour=without_contour
         ),
         pixel_mm=(spacing[1], spacing[2]),
-        spacing_known=known,
+        spacing_known=spacing_known,
     )
     return _gathered(len(hu), count, slices, best, shown, tuple(notices))
 
@@ -203,15 +203,15 @@ def _gathered(
 ) -> PopulationMeasures:
     """Put the measures of slices together; what needs the spacing is left out where that is not known."""
     with_lung = [entry for entry in slices if entry.openness != "no lung"]
-    known = shown.spacing_known
+    spacing_known = shown.spacing_known
     return PopulationMeasures(
         slice_count=slice_count,
         searched_slices=searched,
         representative=shown,
-        representative_position_mm=best.position_mm if known else None,
+        representative_position_mm=best.position_mm if spacing_known else None,
         open_slices_percent=100 * sum(entry.openness == "open" for entry in with_lung) / len(with_lung),
-        lung_area_mm2=best.lung_area_mm2 if known else None,
-        vessel_area_mm2=best.vessel_area_mm2 if known else None,
+        lung_area_mm2=best.lung_area_mm2 if spacing_known else None,
+        vessel_area_mm2=best.vessel_area_mm2 if spacing_known else None,
         vessel_ratio_percent=100 * best.vessel_area_mm2 / best.lung_area_mm2,
         notices=notices,
     )

@@ -168,9 +168,9 @@ def _lung_box(shown: RepresentativeSlice) -> tuple[slice, slice]:
     pixel_mm = shown.pixel_mm if shown.spacing_known else (_USUAL_PIXEL_MM, _USUAL_PIXEL_MM)
     ranges = []
     for axis, size_mm in enumerate(pixel_mm):
-        found = np.flatnonzero((shown.lungs > 0).any(axis=1 - axis))
-        if found.size == 0:
+        filled = np.flatnonzero((shown.lungs > 0).any(axis=1 - axis))
+        if filled.size == 0:
             return slice(0, shown.hu.shape[0]), slice(0, shown.hu.shape[1])
         margin = int(np.ceil(MARGIN_MM / size_mm))
-        ranges.append(slice(max(0, int(found[0]) - margin), int(found[-1]) + 1 + margin))
+        ranges.append(slice(max(0, int(filled[0]) - margin), int(filled[-1]) + 1 + margin))
     return ranges[0], ranges[1]

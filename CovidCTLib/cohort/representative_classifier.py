@@ -199,18 +199,18 @@ def slice_features(slices: Sequence[RepresentativeSlice], network: LoadedNetwork
     seen: list[torch.Tensor] = []
     layer = getattr(network.network, "spots_14", None)
     hook = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])) if layer is not None else None
-    found = []
+    features = []
     try:
         for shown in slices:
             frame = lung_frame(shown.lungs[None], (1.0, *shown.pixel_mm))
             image = crop_lungs(shown.hu[None], shown.lungs[None], frame, np.array([0]), network.card.size)
             logit = network.run(image).reshape(1, 1)
             values = [seen.pop().float().mean(dim=(2, 3)).cpu()] if seen else []
-            found.append(torch.cat([*values, logit], dim=1)[0].numpy())
+            features.append(torch.cat([*values, logit], dim=1)[0].numpy())
     finally:
         if hook is not None:
             hook.remove()
-    return np.stack(found).astype(np.float64)
+    return np.stack(features).astype(np.float64)
 
 
 def _usable(out: Path) -> tuple[list[CohortRow], list[RepresentativeSlice], dict[str, int]]:
@@ -303,10 +303,10 @@ def _judged(
     )
 
 
-def _verdict(found: Labels, truth: Labels, patients: int) -> Verdict:
+def _verdict(predicted: Labels, truth: Labels, patients: int) -> Verdict:
     from CovidCTLib.evaluation.statistics import exact_interval
 
-    right = found == truth
+    right = predicted == truth
     shares = [float(right[truth == label].mean()) for label in np.unique(truth)]
     share = float(right.mean())
     return Verdict(Interval(share, *exact_interval(share * patients, patients)), float(np.mean(shares)))

@@ -118,11 +118,11 @@ def fit_thresholds(values: Numbers, labels: Labels) -> Thresholds:
     """
     count = int(labels.max()) + 1
     order = tuple(int(c) for c in np.argsort([np.median(values[labels == c]) for c in range(count)], kind="stable"))
-    levels, place = np.unique(values, return_inverse=True)
+    levels, rank_of_value = np.unique(values, return_inverse=True)
     # hits[c, i]: scans of the c-th class of the order among the i lowest levels.
     hits = np.zeros((count, len(levels) + 1))
     for rank, label in enumerate(order):
-        hits[rank, 1:] = np.cumsum(np.bincount(place[labels == label], minlength=len(levels)))
+        hits[rank, 1:] = np.cumsum(np.bincount(rank_of_value[labels == label], minlength=len(levels)))
     best, starts = hits[0].copy(), []
     for rank in range(1, count):
         # The class takes the levels from s to i: best[s] - hits[s] + hits[i], with s at most i.

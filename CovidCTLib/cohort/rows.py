@@ -48,9 +48,6 @@ ROW_ENDING = ".parquet"
 GATHERED_FILE = "_gathered.parquet"
 """No scan's id begins with an underscore."""
 
-VOLATILE_COLUMNS = ("seconds", "peak_memory_gb", "finished")
-"""Columns that differ from run to run of the same scans with the same settings; all others are the same."""
-
 
 @dataclass(frozen=True)
 class CohortRow:
@@ -140,8 +137,6 @@ class CohortRow:
 
 
 COLUMNS = tuple(entry.name for entry in fields(CohortRow))
-MEASURED_COLUMNS = COLUMNS[COLUMNS.index("lung_volume_ml") : COLUMNS.index("notices") + 1]
-"""Columns that an analyzer may fill: from ``lung_volume_ml`` to ``notices``."""
 
 
 def require_pyarrow() -> Any:
@@ -260,11 +255,11 @@ def gather_rows(out: Path, rows: Iterable[CohortRow], without: Collection[str] =
     """
     file = out / ROWS_FOLDER / GATHERED_FILE
     new = {row.id: row for row in rows}
-    known = {row.id: row for row in _read(file)}
-    known.update(new)
+    gathered = {row.id: row for row in _read(file)}
+    gathered.update(new)
     for name in without:
-        known.pop(name, None)
-    _write(file, [known[name] for name in sorted(known)])
+        gathered.pop(name, None)
+    _write(file, [gathered[name] for name in sorted(gathered)])
     try:
         for name in (*new, *without):
             row_file(out, name).unlink(missing_ok=True)

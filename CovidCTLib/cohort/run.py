@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from CovidCTLib.cohort.memory import usable_processes
+from CovidCTLib.cohort.output_folder import Gatherer, opened_run, plan
 from CovidCTLib.cohort.rows import CohortRow
 from CovidCTLib.cohort.settings import CohortSettings, run_record
-from CovidCTLib.cohort.store import Gatherer, opened_run, plan
 from CovidCTLib.cohort.worker import Work
 from CovidCTLib.errors import OptionsError
 

@@ -127,11 +127,11 @@ def _grouped(source: str, files: Sequence[StoredFile]) -> dict[str, list[StoredF
     groups: dict[str, list[StoredFile]] = {}
     others: dict[str, list[StoredFile]] = defaultdict(list)
     for file in files:
-        place = PurePosixPath(file.name or source)
-        if format_of_name(place.name) or place.name.lower().endswith(_ARCHIVE):
+        name = PurePosixPath(file.name or source)
+        if format_of_name(name.name) or name.name.lower().endswith(_ARCHIVE):
             groups[file.name] = [file, *_values_beside(file.name, by_name)]
-        elif place.name.upper() != DIRECTORY_NAME:
-            others["" if str(place.parent) == "." or not file.name else str(place.parent)].append(file)
+        elif name.name.upper() != DIRECTORY_NAME:
+            others["" if str(name.parent) == "." or not file.name else str(name.parent)].append(file)
     for folder, candidates in others.items():
         if _holds_dicom(source, candidates):
             groups[folder] = candidates
@@ -151,9 +151,9 @@ def _is_header(name: str) -> bool:
 
 def _values_beside(name: str, by_name: dict[str, StoredFile]) -> list[StoredFile]:
     """Files that hold the values of a volume header."""
-    place = PurePosixPath(name)
-    endings = _HEADERS.get(place.suffix.lower(), ())
-    return [by_name[str(place.with_suffix(end))] for end in endings if str(place.with_suffix(end)) in by_name]
+    header = PurePosixPath(name)
+    endings = _HEADERS.get(header.suffix.lower(), ())
+    return [by_name[str(header.with_suffix(end))] for end in endings if str(header.with_suffix(end)) in by_name]
 
 
 def _holds_dicom(source: str, files: Sequence[StoredFile]) -> bool:
@@ -176,15 +176,15 @@ def _listed(scans: Sequence[CohortScan]) -> Iterable[tuple[CohortScan, Sequence[
 
     # Storage systems take their time for each answer.
     with ThreadPoolExecutor(16, thread_name_prefix="covidct-listing") as pool:
-        found = list(pool.map(listed, scans))
-    missing = [number for number, entry in enumerate(found, start=1) if isinstance(entry, InputError) or not entry]
+        listings = list(pool.map(listed, scans))
+    missing = [number for number, entry in enumerate(listings, start=1) if isinstance(entry, InputError) or not entry]
     if missing:
-        why = next((str(entry) for entry in found if isinstance(entry, InputError)), "The folder is empty.")
+        why = next((str(entry) for entry in listings if isinstance(entry, InputError)), "The folder is empty.")
         raise InputError(
             f"Every scan of the manifest must be there, but {len(missing)} of {len(scans)} cannot be found "
             f"({rows_in_words(missing)}): {why}"
         )
-    for scan, files in zip(scans, found, strict=True):
+    for scan, files in zip(scans, listings, strict=True):
         if not isinstance(files, InputError):
             named = scan if scan.id else replace(scan, id=id_of(scan.address))
             yield named, files, scan.address
@@ -210,8 +210,8 @@ def _check_classes(scans: Iterable[CohortScan], classes: Collection[str]) -> Non
     there = sorted({scan.class_name for scan in scans if scan.class_name})
     unknown = sorted(set(classes) - set(there))
     if unknown:
-        found = f"those of the source are {', '.join(there)}" if there else "the source gives no class to any scan"
+        those = f"those of the source are {', '.join(there)}" if there else "the source gives no class to any scan"
         raise OptionsError(
-            f"The classes of --class must occur in the source, but {', '.join(unknown)} does not; {found}. Correct "
+            f"The classes of --class must occur in the source, but {', '.join(unknown)} does not; {those}. Correct "
             "--class, or give classes by a manifest or --class-from-folder."
         )

@@ -192,14 +192,14 @@ def _require_library(context: Any) -> None:
         f"{sys.version_info.major}.{sys.version_info.minor} that has CovidCT {__version__} on every worker."
     )
     try:
-        (found,) = context.parallelize([0], 1).map(_version_of_worker).collect()
+        (version,) = context.parallelize([0], 1).map(_version_of_worker).collect()
     except (Py4JError, PySparkException) as error:
         raise CovidCTError(
             "Workers of Spark whose Python has CovidCT were expected, but theirs cannot import it or does not start. "
             f"{remedy}"
         ) from error
-    if found != __version__:
-        raise CovidCTError(f"CovidCT {__version__} was expected on Spark's workers, but they have {found}. {remedy}")
+    if version != __version__:
+        raise CovidCTError(f"CovidCT {__version__} was expected on Spark's workers, but they have {version}. {remedy}")
 
 
 @contextmanager

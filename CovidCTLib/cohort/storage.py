@@ -124,10 +124,10 @@ def list_files(folder: str) -> tuple[StoredFile, ...]:
     system, root = _system(folder)
     with plain_errors():
         system.invalidate_cache()
-        found = system.find(root, detail=True)
-        if not found:
+        entries = system.find(root, detail=True)
+        if not entries:
             raise FileNotFoundError
-        files = [_stored(root, name, info) for name, info in found.items() if info.get("type") == "file"]
+        files = [_stored(root, name, info) for name, info in entries.items() if info.get("type") == "file"]
     return tuple(sorted((f for f in files if _is_visible(f.name)), key=lambda f: f.name))
 
 
@@ -136,15 +136,19 @@ def count_links(folder: str) -> int:
     if is_remote(folder):
         return 0
     walked = os.walk(_local(folder))
-    return sum(Path(place, name).is_symlink() for place, folders, names in walked for name in (*folders, *names))
+    return sum(
+        Path(folder_of_names, name).is_symlink()
+        for folder_of_names, folders, names in walked
+        for name in (*folders, *names)
+    )
 
 
 def join(folder: str, name: str) -> str:
     """Give the address of a file that `list_files` found in a folder."""
     if is_remote(folder):
         return f"{folder.rstrip('/')}/{name}"
-    place = _local(folder)
-    return str(place if place.is_file() else place / name)
+    root = _local(folder)
+    return str(root if root.is_file() else root / name)
 
 
 def read_start(address: str, count: int) -> bytes:
@@ -222,9 +226,9 @@ def local_copy(address: str, *, beside: tuple[str, ...] = (), home: Path | None 
         yield LocalCopy(_local(address), None)
         return
     files = list_files(address)
-    place = Path(tempfile.gettempdir()) if home is None else home
-    remove_stale_folders(place)
-    temporary = place / temporary_name()
+    parent = Path(tempfile.gettempdir()) if home is None else home
+    remove_stale_folders(parent)
+    temporary = parent / temporary_name()
     try:
         with plain_local_errors():
             temporary.mkdir(mode=0o700)
@@ -357,21 +361,21 @@ def _stored(root: str, name: str, info: dict[str, Any]) -> StoredFile:
     return StoredFile(relative, int(info.get("size") or 0), str(tag).strip('"'))
 
 
-def _list_local(place: Path) -> tuple[StoredFile, ...]:
+def _list_local(root: Path) -> tuple[StoredFile, ...]:
     """List what is on this machine."""
     with plain_errors():
-        if place.is_file():
-            return (_described("", place.stat()),)
-        if not place.is_dir():
+        if root.is_file():
+            return (_described("", root.stat()),)
+        if not root.is_dir():
             raise FileNotFoundError
-        found = []
-        for folder, folders, names in os.walk(place):
+        files = []
+        for folder, folders, names in os.walk(root):
             folders[:] = sorted(f for f in folders if _is_visible(f))
             for name in names:
                 file = Path(folder) / name
                 if _is_visible(name) and file.is_file() and not file.is_symlink():
-                    found.append(_described(file.relative_to(place).as_posix(), file.stat()))
-    return tuple(sorted(found, key=lambda f: f.name))
+                    files.append(_described(file.relative_to(root).as_posix(), file.stat()))
+    return tuple(sorted(files, key=lambda f: f.name))
 
 
 def _described(name: str, status: os.stat_result) -> StoredFile:

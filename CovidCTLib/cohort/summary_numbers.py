@@ -144,8 +144,8 @@ def count_classes(rows: Sequence[CohortRow]) -> tuple[ClassCount, ...]:
 
 def values_of(rows: Sequence[CohortRow], measure: str) -> NDArray[np.float64]:
     """Defined values of a column, shape ``(n,)``, in the order of the rows."""
-    found = (getattr(row, measure) for row in measured(rows))
-    return np.array([value for value in found if value is not None and np.isfinite(value)], dtype=np.float64)
+    values = (getattr(row, measure) for row in measured(rows))
+    return np.array([value for value in values if value is not None and np.isfinite(value)], dtype=np.float64)
 
 
 def distributions(rows: Sequence[CohortRow]) -> tuple[Distribution, ...]:
@@ -205,7 +205,7 @@ def find_outliers(rows: Sequence[CohortRow]) -> tuple[Outlier, ...]:
         Values that at least one rule calls outliers; those of both rules first, then by the size of their z-score. A
         class with fewer than `MIN_REFERENCE` values is held against the whole cohort; a cohort with fewer has none.
     """
-    found = []
+    outliers = []
     for measure in OUTLIER_MEASURES:
         having = [row for row in measured(rows) if getattr(row, measure) is not None]
         groups: dict[str, list[CohortRow]] = {}
@@ -213,8 +213,8 @@ def find_outliers(rows: Sequence[CohortRow]) -> tuple[Outlier, ...]:
             groups.setdefault(class_of(row), []).append(row)
         for name, own in groups.items():
             alone = len(own) >= MIN_REFERENCE
-            found += _outliers_in(measure, own, own if alone else having, f"class {name}" if alone else "the cohort")
-    return tuple(sorted(found, key=_strangeness))
+            outliers += _outliers_in(measure, own, own if alone else having, f"class {name}" if alone else "the cohort")
+    return tuple(sorted(outliers, key=_strangeness))
 
 
 def _strangeness(outlier: Outlier) -> tuple[int, float, str]:

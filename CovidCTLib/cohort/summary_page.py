@@ -156,7 +156,7 @@ def _axis(measure: str) -> str:
 
 def _notices(rows: Sequence[CohortRow]) -> list[Notice]:
     """What a reader must know before the numbers."""
-    found = [
+    notices = [
         Notice("rows-so-far", "The page shows the scans that were finished when it was made. While a run goes on, "
                "'covidct cohort summary' makes it anew.", "note"),
     ]  # fmt: skip
@@ -166,17 +166,17 @@ def _notices(rows: Sequence[CohortRow]) -> list[Notice]:
             f"{failed:,} of {len(rows):,} scans failed and are in no distribution; if they failed for what they show, "
             "the rest is a selection."
         )
-        found.insert(0, Notice("failed-scans", text, "warn", 100 * failed / len(rows), None, "%"))
+        notices.insert(0, Notice("failed-scans", text, "warn", 100 * failed / len(rows), None, "%"))
     if len({row.measures for row in measured(rows)}) > 1:
         text = "Some scans have all measures and others the fast ones: lungs were found in two ways."
-        found.insert(0, Notice("mixed-measures", text, "warn"))
+        notices.insert(0, Notice("mixed-measures", text, "warn"))
     if any(row.measures == "fast" for row in rows):
         text = (
             "Lungs were found by contours of air, which miss consolidation at the pleura; the vessel ratio counts "
             "vessels, lesions and a dome of the diaphragm alike."
         )
-        found.append(Notice("contour-lungs", text, "note"))
-    return found
+        notices.append(Notice("contour-lungs", text, "note"))
+    return notices
 
 
 def _cards(rows: Sequence[CohortRow]) -> list[tuple[str, str, str, str]]:
@@ -286,10 +286,10 @@ def _definitions(rows: Sequence[CohortRow], vessel_hu: float) -> list[MeasureDef
     """What the measures that are shown mean, and the rules of outliers."""
     options = Options(vessel_hu=vessel_hu)
     # The percentage of opacity has a definition in both: here it is that of the volumes.
-    known = {**slice_definitions_for(options), **definitions_for(options)}
+    definitions = {**slice_definitions_for(options), **definitions_for(options)}
     names = {"lung_volume_ml": ("volume_ml",), "vessel_ratio_percent": ("vessel_area_mm2", "vessel_ratio_percent")}
     shown = [measure for measure in LABELS if values_of(rows, measure).size]
-    listed = [known[name] for measure in shown for name in names.get(measure, (measure,)) if name in known]
+    listed = [definitions[name] for measure in shown for name in names.get(measure, (measure,)) if name in definitions]
     return [
         MeasureDefinition(
             "representative", "representative slice", "",

@@ -95,14 +95,14 @@ def draw_class_counts(counts: Sequence[ClassCount]) -> Drawing:
     shown = sorted(counts, key=lambda entry: entry.scans)[-4 * MOST_CLASSES :]
 
     def draw(axes: Axes) -> None:
-        places = np.arange(len(shown))
+        all_y = np.arange(len(shown))
         done = [entry.measured for entry in shown]
         failed = [entry.scans - entry.measured for entry in shown]
-        axes.barh(places, done, 0.62, color=_COLOURS[0], label="measured")
-        axes.barh(places, failed, 0.62, left=done, color=_FAILED, hatch="///", edgecolor="#52606d", label="failed")
-        for place, entry in zip(places, shown, strict=True):
-            axes.annotate(f"{entry.scans:,}", (entry.scans, place), (5, 0), textcoords="offset points", va="center")
-        axes.set_yticks(places, [_short(entry.class_name) for entry in shown])
+        axes.barh(all_y, done, 0.62, color=_COLOURS[0], label="measured")
+        axes.barh(all_y, failed, 0.62, left=done, color=_FAILED, hatch="///", edgecolor="#52606d", label="failed")
+        for y, entry in zip(all_y, shown, strict=True):
+            axes.annotate(f"{entry.scans:,}", (entry.scans, y), (5, 0), textcoords="offset points", va="center")
+        axes.set_yticks(all_y, [_short(entry.class_name) for entry in shown])
         axes.set_xlabel("scans")
         axes.set_xlim(0, 1.12 * max(entry.scans for entry in shown))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -166,13 +166,13 @@ def draw_distributions(rows: Sequence[CohortRow], measure: str, label: str, file
 
     def draw(axes: Axes) -> None:
         random = np.random.default_rng(0)
-        for place, group in enumerate(reversed(groups)):
+        for row, group in enumerate(reversed(groups)):
             values = np.sort(values_of(group.rows, measure))
             points = values[np.linspace(0, values.size - 1, min(values.size, MOST_POINTS)).round().astype(int)]
             shift = random.uniform(-0.16, 0.16, points.size)
-            axes.scatter(points, place + shift, 14, color=group.colour, alpha=0.8, linewidths=0, zorder=2)
+            axes.scatter(points, row + shift, 14, color=group.colour, alpha=0.8, linewidths=0, zorder=2)
             axes.boxplot(
-                values, positions=[place], orientation="horizontal", widths=0.62, whis=(0, 100), zorder=3,
+                values, positions=[row], orientation="horizontal", widths=0.62, whis=(0, 100), zorder=3,
                 medianprops={"color": "#17212b", "linewidth": 2}, boxprops={"color": "#17212b"},
                 whiskerprops={"color": "#52606d"}, capprops={"color": "#52606d"},
             )  # fmt: skip
@@ -195,8 +195,8 @@ def _edges(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _medians_in_words(groups: Sequence[Group], measure: str) -> str:
-    found = ((group.name, values_of(group.rows, measure)) for group in groups)
-    return "; ".join(f"{name}: {values.size} scans, median {np.median(values):.3g}" for name, values in found)
+    values_by_group = ((group.name, values_of(group.rows, measure)) for group in groups)
+    return "; ".join(f"{name}: {values.size} scans, median {np.median(values):.3g}" for name, values in values_by_group)
 
 
 def _short(name: str) -> str:

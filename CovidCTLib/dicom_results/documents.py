@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from CovidCTLib import __version__
-from CovidCTLib.dicom_results.identity import uid_of
+from CovidCTLib.dicom_results.reproducible_uids import uid_of
 from CovidCTLib.dicom_results.study import (
     MAKER,
     MODEL_NAME,
@@ -31,9 +31,8 @@ from CovidCTLib.report.planes import PLANES, cut, lung_box, worst_place
 from CovidCTLib.scan import SourceSeries
 
 PDF_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
-CAPTURE_CLASS = "1.2.840.10008.5.1.4.1.1.7"
 TEXT_CLASS = "1.2.840.10008.5.1.4.1.1.88.11"
-"""Encapsulated PDF, Secondary Capture Image and Basic Text SR Storage (DICOM PS3.4, table B.5-1)."""
+"""Encapsulated PDF and Basic Text SR Storage (DICOM PS3.4, table B.5-1)."""
 
 PICTURE_PX = (768, 640)
 """Largest width and height of a key picture, in pixels."""
@@ -82,14 +81,14 @@ def make_key_pictures(study: Study) -> Iterator[Dataset]:
     import highdicom as hd
 
     axial = study.analysis.axial
-    place, box = worst_place(study.analysis), lung_box(axial)
+    worst, box = worst_place(study.analysis), lung_box(axial)
     uid, series_number, _ = study.series_of("OT")
     number = 0
     for overlay, words in _OVERLAYS:
         for name in PLANES:
             number += 1
             image = _with_line(
-                paint(cut(axial, name, place.along(name), box), overlay, *PICTURE_PX),
+                paint(cut(axial, name, worst.along(name), box), overlay, *PICTURE_PX),
                 f"CovidCT: {name}, {words}. Research only, unverified.",
             )
             made = hd.sc.SCImage(

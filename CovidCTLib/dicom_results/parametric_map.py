@@ -72,9 +72,9 @@ def make_parametric_map(study: Study) -> Any:
     )
     stamp(made, study, "PM")
     made.Rows, made.Columns = rows, columns
-    places = {tuple(str(v) for v in described[plane].ImagePositionPatient): plane for plane in planes}
+    plane_at = {tuple(str(v) for v in described[plane].ImagePositionPatient): plane for plane in planes}
     order = [
-        places[tuple(str(v) for v in item.PlanePositionSequence[0].ImagePositionPatient)]
+        plane_at[tuple(str(v) for v in item.PlanePositionSequence[0].ImagePositionPatient)]
         for item in made.PerFrameFunctionalGroupsSequence
     ]
     made.FloatPixelData = b"".join(np.ascontiguousarray(localization[plane], "<f4").tobytes() for plane in order)

@@ -85,11 +85,11 @@ def find_dicom_results(folder: str | os.PathLike[str]) -> tuple[StoredResults, .
     tuple of StoredResults
         By the names of their SR files; empty where there are none.
     """
-    place = Path(folder)
-    if not place.is_dir():
+    root = Path(folder)
+    if not root.is_dir():
         return ()
     by_class: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
-    for path in find_dicom_files(place):
+    for path in find_dicom_files(root):
         header = _header(path)
         if header is not None:
             by_class[str(header.SOPClassUID)].append((path, header))
@@ -98,7 +98,7 @@ def find_dicom_results(folder: str | os.PathLike[str]) -> tuple[StoredResults, .
         for sop_class in (SEGMENTATION_CLASS, LABELMAP_CLASS)
         for path, header in by_class[sop_class]
     }
-    found = []
+    results = []
     for path, _ in by_class[SR_CLASS]:
         report = _read(path)
         if _record_of(report) is None:
@@ -106,8 +106,8 @@ def find_dicom_results(folder: str | os.PathLike[str]) -> tuple[StoredResults, .
         named = [segmentations[uid] for uid in _segmentations_named(report) if uid in segmentations]
         wanted = _map_named(report)
         maps = [other for other, beside in by_class[PARAMETRIC_MAP_CLASS] if beside.SOPInstanceUID == wanted]
-        found.append(StoredResults(path, tuple(named), tuple(maps)))
-    return tuple(found)
+        results.append(StoredResults(path, tuple(named), tuple(maps)))
+    return tuple(results)
 
 
 def holds_dicom_results(path: str | os.PathLike[str]) -> bool:
@@ -144,28 +144,28 @@ def read_dicom_results(
         If there are no results of ours, those of several analyses, the SEG is missing, an object is damaged, its
         numbers and its record differ, or the scan lies on another grid.
     """
-    place = Path(folder)
-    if place.is_file() and is_archive(place):
-        with unpacked(place) as inside:
+    path = Path(folder)
+    if path.is_file() and is_archive(path):
+        with unpacked(path) as inside:
             return read_dicom_results(inside, scan, with_study_date=with_study_date)
-    found = find_dicom_results(place)
-    if not found:
+    results = find_dicom_results(path)
+    if not results:
         raise InputError(
             "DICOM results of CovidCT were expected, an SR with its SEG, but the folder holds none. Analyze the CT "
             "with --dicom, or fetch the study with its results from the archive."
         )
-    if len(found) > 1:
+    if len(results) > 1:
         raise InputError(
-            f"DICOM results of one analysis were expected, but the folder holds {len(found)}. Put those that you want "
-            "into a folder of their own."
+            f"DICOM results of one analysis were expected, but the folder holds {len(results)}. Put those that you "
+            "want into a folder of their own."
         )
-    return _restored(found[0], scan, with_study_date)
+    return _restored(results[0], scan, with_study_date)
 
 
 def patient_number(folder: str | os.PathLike[str]) -> str | None:
     """Give the PatientID in the results of a folder, to tell whether studies are of one patient; never to be shown."""
-    found = find_dicom_results(folder)
-    return str(_read(found[0].report).get("PatientID") or "") or None if found else None
+    results = find_dicom_results(folder)
+    return str(_read(results[0].report).get("PatientID") or "") or None if results else None
 
 
 def _restored(stored: StoredResults, scan: Scan | None, dated: bool) -> Analysis:
@@ -239,18 +239,18 @@ def _segments(dataset: Dataset, geometry: Geometry) -> dict[Label, NDArray[np.bo
         raise InputError(
             f"A binary or label map segmentation was expected, but its type is {kind[:16]!r}. Export it as binary."
         )
-    known = {int(item.SegmentNumber): _label_of(item) for item in dataset.SegmentSequence}
-    masks = {label: np.zeros(geometry.shape_zyx, bool) for label in known.values() if label is not None}
+    label_of_number = {int(item.SegmentNumber): _label_of(item) for item in dataset.SegmentSequence}
+    masks = {label: np.zeros(geometry.shape_zyx, bool) for label in label_of_number.values() if label is not None}
     planes = _planes(dataset, geometry)
     frames = unpacked_frames(dataset, kind)
     for number, plane in enumerate(planes):
         if kind == "LABELMAP":
-            for value, label in known.items():
+            for value, label in label_of_number.items():
                 if label is not None:
                     masks[label][plane] |= frames[number] == value
             continue
         item = dataset.PerFrameFunctionalGroupsSequence[number].SegmentIdentificationSequence[0]
-        label = known.get(int(item.ReferencedSegmentNumber))
+        label = label_of_number.get(int(item.ReferencedSegmentNumber))
         if label is not None:
             masks[label][plane] |= frames[number] != 0
     return masks
@@ -332,9 +332,9 @@ def _add_localization(path: Path, geometry: Geometry, localization: NDArray[np.f
 
 def _check_numbers(report: Dataset, analysis: Analysis) -> None:
     """Hold the SR's numbers, which other programs may have changed, against the record's."""
-    told = {(entry.region, entry.name): entry.value for entry in read_measurements(report)}
+    reported = {(entry.region, entry.name): entry.value for entry in read_measurements(report)}
     kept = {(entry.region, entry.name): entry.value for entry in analysis.measures if entry.value is not None}
-    differing = sum(told.get(key) != value for key, value in kept.items())
+    differing = sum(reported.get(key) != value for key, value in kept.items())
     if differing:
         raise InputError(
             f"The SR's {len(kept)} numbers were expected to be those of its record, but {differing} differ: another "

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 
 from CovidCTLib import __version__
 from CovidCTLib.dicom_results.codes import LOBES
-from CovidCTLib.dicom_results.identity import uid_of
+from CovidCTLib.dicom_results.reproducible_uids import uid_of
 from CovidCTLib.dicom_results.study import (
     MAKER,
     MODEL_NAME,
@@ -188,7 +188,7 @@ def _make(study: Study, segments: Sequence[Segment], kind: SegmentKind, number: 
         sources,
         small,
         hd.seg.SegmentationTypeValues.LABELMAP if labelmap else hd.seg.SegmentationTypeValues.BINARY,
-        [_description(study, segment, place) for place, segment in enumerate(segments, start=1)],
+        [_description(study, segment, segment_number) for segment_number, segment in enumerate(segments, start=1)],
         uid,
         series_number,
         study.instance("SEG", number, kind),
@@ -203,9 +203,9 @@ def _make(study: Study, segments: Sequence[Segment], kind: SegmentKind, number: 
     stamp(made, study, "SEG")
     made.Rows, made.Columns = rows, columns
     made.SegmentsOverlap = "YES" if len({id(segment.array) for segment in segments}) > 1 else "NO"
-    places = {tuple(str(v) for v in one.ImagePositionPatient): index for index, one in enumerate(sources)}
+    source_at = {tuple(str(v) for v in one.ImagePositionPatient): index for index, one in enumerate(sources)}
     planes = [
-        places[tuple(str(v) for v in item.PlanePositionSequence[0].ImagePositionPatient)]
+        source_at[tuple(str(v) for v in item.PlanePositionSequence[0].ImagePositionPatient)]
         for item in made.PerFrameFunctionalGroupsSequence
     ]
     made.PixelData = _labelled(segments, planes) if labelmap else _packed(segments, planes, made)

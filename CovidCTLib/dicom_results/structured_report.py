@@ -31,7 +31,7 @@ from CovidCTLib.dicom_results.codes import (
     site_of_label,
     unit_code,
 )
-from CovidCTLib.dicom_results.identity import uid_of
+from CovidCTLib.dicom_results.reproducible_uids import uid_of
 from CovidCTLib.dicom_results.segmentation import Segment
 from CovidCTLib.dicom_results.study import (
     MAKER,
@@ -166,12 +166,12 @@ def _groups(study: Study, segmentations: Sequence[tuple[Any, tuple[Segment, ...]
 
 def _measures_by_group(study: Study) -> dict[_GroupKey, list[Measurement]]:
     labels = definitions_of(study.analysis)
-    found: dict[_GroupKey, list[Measurement]] = defaultdict(list)
+    groups: dict[_GroupKey, list[Measurement]] = defaultdict(list)
     for entry in study.analysis.measures:
         label = labels[entry.name].label if entry.name in labels else entry.name
         finding, _ = measure_code(entry.name, label)
-        found[entry.region, finding].append(entry)
-    return dict(found)
+        groups[entry.region, finding].append(entry)
+    return dict(groups)
 
 
 def _key_of(segment: Segment) -> _GroupKey:
@@ -184,10 +184,10 @@ def _key_of(segment: Segment) -> _GroupKey:
 def _site(codes: tuple[Code, Code | None, Code | None]) -> list[Any]:
     import highdicom as hd
 
-    place, side, part = codes
+    organ, side, part = codes
     return [
         hd.sr.FindingSite(
-            coded(place), coded(side) if side is not None else None, coded(part) if part is not None else None
+            coded(organ), coded(side) if side is not None else None, coded(part) if part is not None else None
         )
     ]
 
@@ -289,14 +289,14 @@ def _measurements(
     for entry in entries:
         if not _is_number(entry.value):
             continue
-        place = f"{entry.region}.{entry.name}"
+        tracking = f"{entry.region}.{entry.name}"
         made.append(
             hd.sr.Measurement(
                 name=coded(_concept(study, entry.name, labels)),
                 value=float(entry.value),  # type: ignore[arg-type]
                 unit=coded(unit_code(entry.unit)),
                 tracking_identifier=hd.sr.TrackingIdentifier(
-                    uid=uid_of(study.identity, "measure", place), identifier=place
+                    uid=uid_of(study.identity, "measure", tracking), identifier=tracking
                 ),
             )
         )
@@ -380,12 +380,12 @@ def read_measurements(report: Dataset) -> tuple[Measurement, ...]:
         In the order of the report, the case's left out; ``unit`` is the code value, ``reason`` None. Numbers come from
         FloatingPointValue (DICOM PS3.3, C.18.1) and are those that were written, to the last bit.
     """
-    found = []
+    measurements = []
     for item in _walk(report):
         if item.get("ValueType") != "NUM" or not item.get("MeasuredValueSequence"):
             continue
         value = item.MeasuredValueSequence[0]
-        place = next(
+        tracking = next(
             (
                 str(child.TextValue)
                 for child in item.get("ContentSequence", ())
@@ -394,12 +394,12 @@ def read_measurements(report: Dataset) -> tuple[Measurement, ...]:
             ),
             "",
         )
-        region, _, name = place.partition(".")
+        region, _, name = tracking.partition(".")
         if not name or region == _CASE_REGION:
             continue
         number = float(value.get("FloatingPointValue", value.NumericValue))
-        found.append(Measurement(region, name, number, str(value.MeasurementUnitsCodeSequence[0].CodeValue)))
-    return tuple(found)
+        measurements.append(Measurement(region, name, number, str(value.MeasurementUnitsCodeSequence[0].CodeValue)))
+    return tuple(measurements)
 
 
 _TRACKING_IDENTIFIER = "112039"

@@ -12,7 +12,7 @@ from pydicom.valuerep import DSfloat
 
 from CovidCTLib import __version__
 from CovidCTLib.analysis import Analysis
-from CovidCTLib.dicom_results.identity import identity_of, uid_of
+from CovidCTLib.dicom_results.reproducible_uids import identity_of, uid_of
 from CovidCTLib.errors import CovidCTError, InputError
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.labels import Code
@@ -267,9 +267,9 @@ def nearest_images(study: Study) -> list[int]:
     if any(image.position_lps_mm is None for image in images):
         # Slices without positions are in order, one a plane.
         return [min(index, len(images) - 1) for index in range(count)]
-    places = np.array([image.position_lps_mm for image in images], dtype=float) @ normal
+    heights = np.array([image.position_lps_mm for image in images], dtype=float) @ normal
     planes = [float(normal @ (geometry.ijk_to_lps @ (0, 0, index, 1))[:3]) for index in range(count)]
-    return [int(np.abs(places - at).argmin()) for at in planes]
+    return [int(np.abs(heights - at).argmin()) for at in planes]
 
 
 def check_dicom_possible() -> None:

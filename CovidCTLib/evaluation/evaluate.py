@@ -7,15 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from CovidCTLib.errors import CovidCTError, TrainingDataError
-from CovidCTLib.evaluation.decisions import (
-    Curves,
-    SliceCalls,
-    call_case,
-    call_slices,
-    case_figures,
-    case_notice,
-    slice_figures,
-)
+from CovidCTLib.evaluation.decision_figures import Curves, case_figures, case_notice, slice_figures
+from CovidCTLib.evaluation.decisions import SliceCalls, call_case, call_slices
 from CovidCTLib.evaluation.examples import Example, WorstExamples
 from CovidCTLib.evaluation.figures import NO_LUNGS, SEEN_REASON, TWIN_REASON, Figure, Row, TaskName, judged
 from CovidCTLib.evaluation.judges import Judge, choose_judge, has_seen
@@ -52,13 +45,13 @@ _NAMED = 5
 """Failed rows that a notice names."""
 
 SLICES_NOTICE = (
-    "Whether a model saw a patient is told by the names and the checksums of slices in its card: a case that was "
+    "A model counts as having seen a patient by the names and the checksums of slices in its card: a case that was "
     "trained on under another name and with other pixels, such as resampled ones, counts as unseen here."
 )
 
 NAMES_NOTICE = (
-    "Whether a model saw a patient is told by the names alone where its card has no checksums of slices ({models}): a "
-    "case that was trained on under another name counts as unseen there."
+    "A model counts as having seen a patient by the names alone where its card has no checksums of slices ({models}): "
+    "a case that was trained on under another name counts as unseen there."
 )
 
 KINDS_NOTICE = (
@@ -168,8 +161,8 @@ def evaluate(
     if not judged(run.rows):
         reason = next((row.reason for row in run.rows if row.status in ("failed", "listed apart")), None)
         if reason is None:
-            found = "by the checksums of their slices"
-            raise _all_seen(task, len({row.patient for row in run.rows}), judges, found)
+            evidence = "by the checksums of their slices"
+            raise _all_seen(task, len({row.patient for row in run.rows}), judges, evidence)
         raise TrainingDataError(f"None of the cases could be judged for {task}. The first one: {reason}")
     figures, curves = run.sum_up()
     return Evaluation(
@@ -194,15 +187,15 @@ def _check_unseen(
         if not all(choose_judge(judges, case, patient, folder)[1] for patient in patients):
             return
     if count:
-        found = f"by their names in its card, such as {first!r}; rename cases that are others"
-        raise _all_seen(task, count, judges, found)
+        evidence = f"by their names in its card, such as {first!r}; rename cases that are others"
+        raise _all_seen(task, count, judges, evidence)
 
 
-def _all_seen(task: TaskName, count: int, judges: Sequence[Judge], found: str) -> TrainingDataError:
+def _all_seen(task: TaskName, count: int, judges: Sequence[Judge], evidence: str) -> TrainingDataError:
     """What is said where nobody is left to judge by."""
     return TrainingDataError(
         f"All {count_of(count, 'patients')} that could judge {task} were seen in training by "
-        f"{'the model' if len(judges) == 1 else 'every model'}, so no figure would be honest (found {found}). Give "
+        f"{'the model' if len(judges) == 1 else 'every model'}, so no figure would be honest (found {evidence}). Give "
         "other data, or the runs of a cross-validation with --models."
     )
 
@@ -256,11 +249,11 @@ class _Run:
 
     def _twin(self, case: TrainingCase, patient: str, checksums: Sequence[str]) -> str:
         """The case of another patient in which one of these slices stood before; empty if there is none."""
-        found = ""
+        twin = ""
         for checksum in known_checksums(checksums):
             first = self.owners.setdefault(checksum, (patient, case.name))
-            found = first[1] if first[0] != patient else found
-        return found
+            twin = first[1] if first[0] != patient else twin
+        return twin
 
     def _measure(
         self, row: Row, case: TrainingCase, image: LabelledImage, judge: Judge, checksums: Sequence[str]

@@ -41,7 +41,7 @@ class Contours:
     """Masks of one slice, bool, shape ``(y, x)``; None where there is none to show."""
 
     truth: NDArray[np.bool_] | None = None
-    found: NDArray[np.bool_] | None = None
+    predicted: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def draw_example(example: Example) -> Picture:
     shown = []
     for name, mask, colour, dashed in (
         ("truth", example.contours.truth, TRUTH_COLOUR, False),
-        ("prediction", example.contours.found, FOUND_COLOUR, True),
+        ("prediction", example.contours.predicted, FOUND_COLOUR, True),
     ):
         if mask is None:
             continue
@@ -141,7 +141,7 @@ def _view(example: Example) -> tuple[slice, slice]:
     for axis in range(2):
         where = np.flatnonzero(tissue.mean(axis=1 - axis) >= _BODY_SHARE)
         low, high = (int(where[0]), int(where[-1]) + 1) if len(where) else (0, example.hu.shape[axis])
-        for mask in (example.contours.truth, example.contours.found):
+        for mask in (example.contours.truth, example.contours.predicted):
             # Nothing that is drawn may be cut off.
             if mask is None or not mask.any():
                 continue

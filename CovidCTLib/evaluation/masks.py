@@ -87,22 +87,22 @@ def measure_image(task: MaskTask, image: LabelledImage, case: TrainingCase, stor
         If the image cannot be predicted.
     """
     if task == "lungs":
-        known = image.lungs != UNKNOWN
-        regions = {"lungs": ((predict_lungs(image, case.kind, store) > 0) & known, image.lungs == 1)}
+        labelled = image.lungs != UNKNOWN
+        regions = {"lungs": ((predict_lungs(image, case.kind, store) > 0) & labelled, image.lungs == 1)}
         measured = _compare(regions, image, case.kind)
     elif task == "effusion":
         return _measure_effusion(image, case, store)
     elif says_other_disease(case.name):
         return _measure_other_disease(image, case, store)
     else:
-        found = predict_opacities(image, case.kind, store)
+        prediction = predict_opacities(image, case.kind, store)
         true = np.where(image.opacities == UNKNOWN, 0, image.opacities)
-        regions = {"infection": (found.opacities > 0, true > 0)}
+        regions = {"infection": (prediction.opacities > 0, true > 0)}
         if not (true == INFECTION).any() and case.kind != "calibrated pictures" and store.card("opacities").tells_kinds:
-            regions["ggo"] = (found.opacities == OPACITY_GGO, true == OPACITY_GGO)
-            regions["consolidation"] = (found.opacities == OPACITY_CONSOLIDATION, true == OPACITY_CONSOLIDATION)
+            regions["ggo"] = (prediction.opacities == OPACITY_GGO, true == OPACITY_GGO)
+            regions["consolidation"] = (prediction.opacities == OPACITY_CONSOLIDATION, true == OPACITY_CONSOLIDATION)
         measured = _compare(regions, image, case.kind)
-        _add_shares(measured, found.opacities > 0, found.lungs, image, case.kind)
+        _add_shares(measured, prediction.opacities > 0, prediction.lungs, image, case.kind)
     first = next(iter(regions))
     return Measured(
         measured.values,
@@ -114,9 +114,9 @@ def measure_image(task: MaskTask, image: LabelledImage, case: TrainingCase, stor
 
 def _measure_other_disease(image: LabelledImage, case: TrainingCase, store: ModelStore) -> Measured:
     """Measure what is called opacity inside the labelled lungs of a patient who has nothing like COVID-19."""
-    found = predict_opacities(image, case.kind, store)
+    prediction = predict_opacities(image, case.kind, store)
     lungs = image.lungs == 1
-    wrong = (found.opacities > 0) & lungs
+    wrong = (prediction.opacities > 0) & lungs
     counts = int(np.count_nonzero(lungs))
     measured = Measured()
     share = 100 * int(np.count_nonzero(wrong)) / counts if counts else None
@@ -133,17 +133,17 @@ def _measure_effusion(image: LabelledImage, case: TrainingCase, store: ModelStor
             f"A lung network that tells pleural effusion was expected, but {card.name} {card.version} does not. Give "
             "one by --models, such as the run of covidct train lungs."
         )
-    found = predict_opacities(image, case.kind, store)
-    known = np.zeros(image.hu.shape, np.uint8) if image.effusion is None else image.effusion
-    true = known == 1
-    effusion = np.zeros_like(true) if found.effusion is None else found.effusion & (known != UNKNOWN)
+    prediction = predict_opacities(image, case.kind, store)
+    labels = np.zeros(image.hu.shape, np.uint8) if image.effusion is None else image.effusion
+    true = labels == 1
+    effusion = np.zeros_like(true) if prediction.effusion is None else prediction.effusion & (labels != UNKNOWN)
     if not true.any():
         ml = float(np.prod(image.spacing_zyx_mm)) / _MM3_PER_ML
         measured = Measured({"false_effusion_ml": int(np.count_nonzero(effusion)) * ml})
     else:
         measured = _compare({"effusion": (effusion, true)}, image, case.kind)
-        lungs = found.lungs if found.lungs is not None else np.zeros(true.shape, np.uint8)
-        taken = int(np.count_nonzero(true & ((lungs > 0) | (found.opacities > 0))))
+        lungs = prediction.lungs if prediction.lungs is not None else np.zeros(true.shape, np.uint8)
+        taken = int(np.count_nonzero(true & ((lungs > 0) | (prediction.opacities > 0))))
         measured.values["effusion_taken_percent"] = 100 * taken / int(np.count_nonzero(true))
     example = _example(image, case, effusion, true, overlap(effusion, true))
     return Measured(measured.values, measured.undefined, measured.overlaps, example)
@@ -152,15 +152,15 @@ def _measure_effusion(image: LabelledImage, case: TrainingCase, store: ModelStor
 def _compare(regions: dict[str, tuple[Mask, Mask]], image: LabelledImage, kind: Kind) -> Measured:
     """Compare masks region by region; surfaces only of what is one thing, lungs or infection."""
     measured = Measured()
-    for number, (region, (found, truth)) in enumerate(regions.items()):
-        counts = overlap(found, truth)
+    for number, (region, (predicted, truth)) in enumerate(regions.items()):
+        counts = overlap(predicted, truth)
         measured.overlaps[region] = counts
         _put(measured, f"{region}_dice", counts.dice if counts.truth else None, EMPTY_TRUTH)
         if kind != "volume":
             continue
         ml = float(np.prod(image.spacing_zyx_mm)) / _MM3_PER_ML
-        error = counts.found - counts.truth
-        measured.values[f"{region}_found_ml"] = counts.found * ml
+        error = counts.predicted - counts.truth
+        measured.values[f"{region}_found_ml"] = counts.predicted * ml
         measured.values[f"{region}_true_ml"] = counts.truth * ml
         measured.values[f"{region}_volume_error_ml"] = error * ml
         _put(
@@ -170,7 +170,7 @@ def _compare(regions: dict[str, tuple[Mask, Mask]], image: LabelledImage, kind: 
             EMPTY_TRUTH,
         )
         if number == 0:
-            agreement = surface_agreement(found, truth, image.spacing_zyx_mm)
+            agreement = surface_agreement(predicted, truth, image.spacing_zyx_mm)
             why = NOTHING_FOUND if counts.truth else EMPTY_TRUTH
             nothing = 0.0 if counts.truth else None
             _put(measured, f"{region}_surface_dice", agreement.surface_dice if agreement else nothing, EMPTY_TRUTH)
@@ -184,12 +184,12 @@ def _add_shares(
     """Add opacity as a share of the lungs, in volumes."""
     if kind != "volume" or lungs is None:
         return
-    found = int(np.count_nonzero(opacity))
-    found_lungs = int(np.count_nonzero(lungs))
-    share = 100 * found / found_lungs if found_lungs else None
+    predicted = int(np.count_nonzero(opacity))
+    lung_voxels = int(np.count_nonzero(lungs))
+    share = 100 * predicted / lung_voxels if lung_voxels else None
     _put(measured, "opacity_of_lungs_percent", share, NO_LUNGS)
     true_lungs = int(np.count_nonzero(image.lungs == 1))
-    error = found - measured.overlaps["infection"].truth
+    error = predicted - measured.overlaps["infection"].truth
     _put(
         measured,
         "opacity_error_of_lungs_percent",
@@ -205,17 +205,20 @@ def _put(measured: Measured, name: str, value: float | None, why_not: str) -> No
         measured.undefined[name] = why_not
 
 
-def _example(image: LabelledImage, case: TrainingCase, found: Mask, truth: Mask, counts: Overlap) -> Example | None:
+def _example(image: LabelledImage, case: TrainingCase, predicted: Mask, truth: Mask, counts: Overlap) -> Example | None:
     """The slice in which found and true differ most; None where nothing is true and nothing was found."""
-    if not counts.truth and not counts.found:
+    if not counts.truth and not counts.predicted:
         return None
     whole = " of the whole case" if case.kind == "volume" else ""
     dice = counts.dice or 0.0
     caption, badness = f"Dice {dice:.2f}{whole}", 1 - dice
     if not counts.truth:
         # All of it is wrong: the more, the worse, and worse than any Dice.
-        caption, badness = f"{counts.found} voxels found{whole}, none of them true", 1 + counts.found / found.size
-    k = slice_with_most(found ^ truth)
+        caption, badness = (
+            f"{counts.predicted} voxels found{whole}, none of them true",
+            1 + counts.predicted / predicted.size,
+        )
+    k = slice_with_most(predicted ^ truth)
     where = f", slice {k}" if case.kind == "volume" else ""
     name = case.name if case.kind == "volume" else f"{case.name} {image.name}"
     return Example(
@@ -223,7 +226,7 @@ def _example(image: LabelledImage, case: TrainingCase, found: Mask, truth: Mask,
         title=f"{name}{where}",
         caption=caption,
         hu=np.array(image.hu[k]),
-        contours=Contours(truth[k].copy(), found[k].copy()),
+        contours=Contours(truth[k].copy(), predicted[k].copy()),
         pixel_mm=(image.spacing_zyx_mm[1], image.spacing_zyx_mm[2]),
         photograph=case.kind == "photographs",
         has_scale=case.kind == "volume",
@@ -287,10 +290,10 @@ def _mean(group: str, kind: Kind, name: str, rows: Sequence[Row]) -> Figure:
 def _pooled(group: str, kind: Kind, region: str, counting: Sequence[tuple[Row, dict[str, Overlap]]]) -> Figure:
     """Dice of all voxels of the judged rows of a group."""
     # An image with nothing true and nothing found adds nothing to either sum.
-    showing = [(row, c) for row, by_region in counting if (c := by_region[region]).found or c.truth]
+    showing = [(row, c) for row, by_region in counting if (c := by_region[region]).predicted or c.truth]
     patients = [row.patient for row, _ in showing]
     counts = [c for _, c in showing]
-    estimate = bootstrap_ratio([2 * c.both for c in counts], [c.found + c.truth for c in counts], patients)
+    estimate = bootstrap_ratio([2 * c.both for c in counts], [c.predicted + c.truth for c in counts], patients)
     if not counting:
         estimate = Estimate(None, reason=SEEN_REASON)
     owners = len(set(patients))

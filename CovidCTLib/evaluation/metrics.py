@@ -29,22 +29,22 @@ class Overlap:
 
     Parameters
     ----------
-    found, truth, both
+    predicted, truth, both
         Voxels found, true, and found that are true.
     """
 
-    found: int
+    predicted: int
     truth: int
     both: int
 
     @property
     def dice(self) -> float | None:
         """Dice coefficient (Dice 1945, doi:10.2307/1932409), 0 to 1; None where both masks are empty."""
-        total = self.found + self.truth
+        total = self.predicted + self.truth
         return 2 * self.both / total if total else None
 
 
-def overlap(found: Mask, truth: Mask) -> Overlap:
+def overlap(predicted: Mask, truth: Mask) -> Overlap:
     """Count the voxels of two masks.
 
     Raises
@@ -52,8 +52,10 @@ def overlap(found: Mask, truth: Mask) -> Overlap:
     InputError
         If the masks have different shapes.
     """
-    _check(found, truth)
-    return Overlap(int(np.count_nonzero(found)), int(np.count_nonzero(truth)), int(np.count_nonzero(found & truth)))
+    _check(predicted, truth)
+    return Overlap(
+        int(np.count_nonzero(predicted)), int(np.count_nonzero(truth)), int(np.count_nonzero(predicted & truth))
+    )
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class SurfaceAgreement:
 
 
 def surface_agreement(
-    found: Mask,
+    predicted: Mask,
     truth: Mask,
     spacing_zyx_mm: tuple[float, float, float],
     tolerance_mm: float = SURFACE_TOLERANCE_MM,
@@ -82,7 +84,7 @@ def surface_agreement(
 
     Parameters
     ----------
-    found, truth
+    predicted, truth
         bool, shape ``(z, y, x)``.
     spacing_zyx_mm
         Spacing in mm.
@@ -105,22 +107,22 @@ def surface_agreement(
     Dice is that of Nikolov et al. 2021 (doi:10.2196/26151), counted in surface voxels as MONAI does by default; the
     95th percentile of the Hausdorff distance follows Taha and Hanbury 2015 (doi:10.1186/s12880-015-0068-x).
     """
-    _check(found, truth)
-    box = _box_around(found, truth)
-    if box is None or not found.any() or not truth.any():
+    _check(predicted, truth)
+    box = _box_around(predicted, truth)
+    if box is None or not predicted.any() or not truth.any():
         return None
     # Beyond the box around both masks there is no surface of either.
-    surfaces = [_surface(mask[box]) for mask in (found, truth)]
-    spacing = spacing_zyx_mm if len(found) > 1 else spacing_zyx_mm[1:]
-    if len(found) == 1:
+    surfaces = [_surface(mask[box]) for mask in (predicted, truth)]
+    spacing = spacing_zyx_mm if len(predicted) > 1 else spacing_zyx_mm[1:]
+    if len(predicted) == 1:
         surfaces = [surface[0] for surface in surfaces]
     to_truth = ndimage.distance_transform_edt(~surfaces[1], sampling=spacing)[surfaces[0]]
-    to_found = ndimage.distance_transform_edt(~surfaces[0], sampling=spacing)[surfaces[1]]
+    to_predicted = ndimage.distance_transform_edt(~surfaces[0], sampling=spacing)[surfaces[1]]
     # Distances are sums of squares of the spacing: a hair above the tolerance is rounding.
     limit = tolerance_mm * (1 + 1e-9)
-    agreeing = np.count_nonzero(to_truth <= limit) + np.count_nonzero(to_found <= limit)
-    farthest = max(float(np.percentile(distances, HAUSDORFF_PERCENTILE)) for distances in (to_truth, to_found))
-    return SurfaceAgreement(float(agreeing / (len(to_truth) + len(to_found))), farthest)
+    agreeing = np.count_nonzero(to_truth <= limit) + np.count_nonzero(to_predicted <= limit)
+    farthest = max(float(np.percentile(distances, HAUSDORFF_PERCENTILE)) for distances in (to_truth, to_predicted))
+    return SurfaceAgreement(float(agreeing / (len(to_truth) + len(to_predicted))), farthest)
 
 
 def _surface(mask: Mask) -> Mask:
@@ -144,9 +146,9 @@ def _box_around(*masks: Mask) -> tuple[slice, ...] | None:
     return tuple(box)
 
 
-def _check(found: Mask, truth: Mask) -> None:
-    if found.shape != truth.shape or found.ndim != 3:
+def _check(predicted: Mask, truth: Mask) -> None:
+    if predicted.shape != truth.shape or predicted.ndim != 3:
         raise InputError(
-            f"Two masks of one shape (z, y, x) were expected, but the shapes are {found.shape} and {truth.shape}. "
+            f"Two masks of one shape (z, y, x) were expected, but the shapes are {predicted.shape} and {truth.shape}. "
             "Compare masks on the same grid."
         )

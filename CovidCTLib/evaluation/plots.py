@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from CovidCTLib.evaluation.decisions import Curves, ShareOfCase
+from CovidCTLib.evaluation.decision_figures import Curves, ShareOfCase
 from CovidCTLib.evaluation.statistics import Calibration, Roc, ThresholdCurve
 from CovidCTLib.report.chart import chart_style
 from CovidCTLib.report.embedded import SVG_PT_PER_INCH, Picture, embed_figure

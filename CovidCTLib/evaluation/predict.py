@@ -45,7 +45,7 @@ SLICE_OPACITY_CLEANUP = replace(OPACITY_CLEANUP, min_volume_mm3=0.0)
 
 
 @dataclass(frozen=True)
-class FoundOpacities:
+class PredictedOpacities:
     """Opacities and the lungs that they were looked for in.
 
     Parameters
@@ -91,20 +91,20 @@ def predict_lungs(image: LabelledImage, kind: Kind, store: ModelStore) -> Labels
         return predict_chest(image, store)[0]
     body = find_body(image.hu, image.spacing_zyx_mm)
     frame = body_frame(body, image.spacing_zyx_mm) if kind == "slice archive" else whole_picture(image.hu)
-    found = np.zeros(image.hu.shape, dtype=bool)
-    frame.paste(lung_logit(_logits_of_slice(image, frame, network)), found, np.arange(1))
-    clean_lungs(found, image.hu, body, image.spacing_zyx_mm, SLICE_LUNG_CLEANUP)
-    return found.astype(np.uint8)
+    lungs = np.zeros(image.hu.shape, dtype=bool)
+    frame.paste(lung_logit(_logits_of_slice(image, frame, network)), lungs, np.arange(1))
+    clean_lungs(lungs, image.hu, body, image.spacing_zyx_mm, SLICE_LUNG_CLEANUP)
+    return lungs.astype(np.uint8)
 
 
 def predict_chest(image: LabelledImage, store: ModelStore) -> tuple[Labels, NDArray[np.bool_] | None]:
     """Find lungs, right and left, and pleural effusion in a volume; None from a network that does not look for it."""
-    found = segment_chest_by_network(image.hu, image.spacing_zyx_mm, store.lungs())
+    masks = segment_chest_by_network(image.hu, image.spacing_zyx_mm, store.lungs())
     midline = find_body_midline(image.hu)
-    return split_sides(found.lungs, image.spacing_zyx_mm, body_midline_x=midline), found.effusion
+    return split_sides(masks.lungs, image.spacing_zyx_mm, body_midline_x=midline), masks.effusion
 
 
-def predict_opacities(image: LabelledImage, kind: Kind, store: ModelStore) -> FoundOpacities:
+def predict_opacities(image: LabelledImage, kind: Kind, store: ModelStore) -> PredictedOpacities:
     """Find opacities inside the lungs that were found.
 
     Parameters
@@ -130,26 +130,26 @@ def predict_opacities(image: LabelledImage, kind: Kind, store: ModelStore) -> Fo
     if kind == "volume":
         lungs, effusion = predict_chest(image, store)
         if not lungs.any():
-            return FoundOpacities(np.zeros_like(lungs), lungs, effusion)
+            return PredictedOpacities(np.zeros_like(lungs), lungs, effusion)
         opacities = segment_opacities(image.hu, lungs, image.spacing_zyx_mm, network)
         if effusion is not None:
             opacities[effusion] = 0
-        found = _belonging(opacities, lungs)
-        if effusion is not None and found.lungs is not None:
-            found.lungs[effusion] = 0
-        return replace(found, effusion=effusion)
+        predicted = _belonging(opacities, lungs)
+        if effusion is not None and predicted.lungs is not None:
+            predicted.lungs[effusion] = 0
+        return replace(predicted, effusion=effusion)
     everywhere = np.ones(image.hu.shape, np.uint8)
     if kind == "photographs":
-        return FoundOpacities(_opacities_of_picture(image, everywhere, network), None)
+        return PredictedOpacities(_opacities_of_picture(image, everywhere, network), None)
     lungs = predict_lungs(image, kind, store)
     if not lungs.any():
-        return FoundOpacities(_opacities_of_picture(image, everywhere, network), lungs)
+        return PredictedOpacities(_opacities_of_picture(image, everywhere, network), lungs)
     return _belonging(_opacities_of_picture(image, lungs, network), lungs)
 
 
-def _belonging(opacities: Labels, lungs: Labels) -> FoundOpacities:
+def _belonging(opacities: Labels, lungs: Labels) -> PredictedOpacities:
     """Opacities, and the lungs with what of them lies beyond the lungs that were found, as an analysis has it."""
-    return FoundOpacities(opacities, extend_sides(lungs, opacities > 0))
+    return PredictedOpacities(opacities, extend_sides(lungs, opacities > 0))
 
 
 def predict_slices(

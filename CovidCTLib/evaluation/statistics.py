@@ -293,10 +293,10 @@ def calibrate(probability: ArrayLike, positive: ArrayLike) -> Calibration | None
     p, outcome = np.asarray(probability, dtype=np.float64), np.asarray(positive, dtype=np.float64)
     if len(p) == 0:
         return None
-    place = np.minimum((p * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bin_of_case = np.minimum((p * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     bins = []
     for number in range(CALIBRATION_BINS):
-        members = place == number
+        members = bin_of_case == number
         count = int(members.sum())
         said, seen = (float(a[members].mean()) if count else None for a in (p, outcome))
         bins.append(CalibrationBin(number / CALIBRATION_BINS, (number + 1) / CALIBRATION_BINS, count, said, seen))

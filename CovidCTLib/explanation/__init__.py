@@ -1,8 +1,8 @@
 """Why the slice classifier calls a slice like COVID-19: Grad-CAM, LIME and the opacities, each put to the test."""
 
 from CovidCTLib.explanation.explain import DEFAULT_SAMPLES, DEFAULT_WORST, explain_slices
-from CovidCTLib.explanation.found import Explanation, HidingTest, SliceExplanation
 from CovidCTLib.explanation.output import write_explanation
+from CovidCTLib.explanation.slice_explanation import Explanation, HidingTest, SliceExplanation
 
 __all__ = [
     "DEFAULT_SAMPLES",

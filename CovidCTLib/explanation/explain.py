@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.analysis import Analysis, AxialArrays, CancelCheck, Progress, ProgressCallback, SliceMeasures
-from CovidCTLib.errors import CancelledError, CovidCTError, InputError, OptionsError, QualityError
-from CovidCTLib.explanation.found import Explanation, Method, SliceExplanation
+from CovidCTLib.errors import CancelledError, InputError, OptionsError, QualityError
 from CovidCTLib.explanation.hiding import LogOdds, healthy_value, hide_and_see, named_region
-from CovidCTLib.explanation.superpixels import check_lime, explain_by_lime, regions_for_and_against
+from CovidCTLib.explanation.slice_explanation import Explanation, Method, SliceExplanation
+from CovidCTLib.explanation.superpixels import explain_by_lime, regions_for_and_against
 from CovidCTLib.framing import Frame, lung_frame
 from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
 from CovidCTLib.report.planes import opacity_area_mm2, worst_slices
@@ -127,11 +127,11 @@ def choose_slices(analysis: Analysis, slices: Sequence[int] | None, worst: int =
 
 def _why(entry: SliceMeasures, rank: int) -> str:
     """Say why a slice is among the worst."""
-    place = "" if rank == 1 else f"number {rank} by "
+    rank_words = "" if rank == 1 else f"number {rank} by "
     among = "called like COVID-19" if entry.positive else "none of which is called like COVID-19"
     if opacity_area_mm2(entry) > 0:
-        return f"{place}largest area of opacity among slices {among}"
-    return f"{place}highest probability among slices {among}, without opacity"
+        return f"{rank_words}largest area of opacity among slices {among}"
+    return f"{rank_words}highest probability among slices {among}, without opacity"
 
 
 def explain_slices(
@@ -167,7 +167,7 @@ def explain_slices(
     Returns
     -------
     Explanation
-        Without the package ``lime`` all but LIME is there, and a remark says so.
+        Of each chosen slice.
 
     Raises
     ------
@@ -196,7 +196,6 @@ def explain_slices(
         )
     network = (models if models is not None else ModelStore(device=analysis.options.device)).slices()
     _check_same(analysis, network)
-    remarks = _remarks()
     threads_before = torch.get_num_threads()
     torch.set_num_threads(usable_threads(analysis.options.threads))
     try:
@@ -204,19 +203,10 @@ def explain_slices(
         for number, choice in enumerate(chosen):
             tell = _teller(number, len(chosen), samples, progress, cancelled)
             limit = analysis.case.slice_threshold
-            explained.append(_explain(analysis.axial, choice, limit, network, None if remarks else samples, seed, tell))
+            explained.append(_explain(analysis.axial, choice, limit, network, samples, seed, tell))
     finally:
         torch.set_num_threads(threads_before)
-    return Explanation(analysis, tuple(explained), samples, seed, remarks)
-
-
-def _remarks() -> tuple[str, ...]:
-    """Say what is left out."""
-    try:
-        check_lime()
-    except CovidCTError as error:
-        return (f"LIME was left out. {error}",)
-    return ()
+    return Explanation(analysis, tuple(explained), samples, seed)
 
 
 def _check_same(analysis: Analysis, network: LoadedNetwork) -> None:
@@ -269,11 +259,11 @@ def _explain(
     choice: Choice,
     threshold: float,
     network: LoadedNetwork,
-    samples: int | None,
+    samples: int,
     seed: int,
     tell: Callable[[int], None],
 ) -> SliceExplanation:
-    """Explain one slice; without samples, without LIME."""
+    """Explain one slice."""
     from CovidCTLib.models.networks import SliceClassifier
     from CovidCTLib.slices.localization import activation_maps
     from CovidCTLib.slices.lung_crop import crop_lungs
@@ -293,11 +283,8 @@ def _explain(
     ask = _asker(network, tell)
     healthy = healthy_value(image, lungs, opacities)
     regions: dict[Method, NDArray[np.bool_]] = {name: named_region(heat, lungs) for name, heat in maps.items()}
-    against = np.zeros(lungs.shape, dtype=bool)
-    superpixels = None
-    if samples is not None:
-        superpixels = explain_by_lime(image, lungs, healthy, ask, samples, seed)
-        regions["lime"], against = regions_for_and_against(superpixels)
+    superpixels = explain_by_lime(image, lungs, healthy, ask, samples, seed)
+    regions["lime"], against = regions_for_and_against(superpixels)
     regions["opacities"] = opacities
     tests = hide_and_see(image, lungs, regions, healthy, entry.positive, ask, seed, threshold=threshold)
     return SliceExplanation(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidCTLib.explanation.found import HidingTest, Method, Verdict
+from CovidCTLib.explanation.slice_explanation import HidingTest, Method, Verdict
 from CovidCTLib.hu import scale_for_network
 
 NAMED_LEVEL = 0.5

@@ -12,8 +12,8 @@ import numpy as np
 
 from CovidCTLib import __version__
 from CovidCTLib.explanation import hiding, superpixels
-from CovidCTLib.explanation.found import METHODS, Explanation, SliceExplanation
-from CovidCTLib.explanation.words import hiding_sentence, slice_sentence
+from CovidCTLib.explanation.sentences import hiding_sentence, slice_sentence
+from CovidCTLib.explanation.slice_explanation import METHODS, Explanation, SliceExplanation
 from CovidCTLib.report.page import write_page
 from CovidCTLib.writing.folder import new_output_folder
 
@@ -59,9 +59,9 @@ def write_explanation(
     from CovidCTLib.explanation.picture import draw_row, make_panels
 
     with new_output_folder(folder) as temporary:
-        panels = {found.index: make_panels(explanation.analysis, found) for found in explanation.slices}
-        for found in explanation.slices:
-            draw_row(panels[found.index]).save(temporary / picture_file(found.index), "PNG", optimize=True)
+        panels = {explained.index: make_panels(explanation.analysis, explained) for explained in explanation.slices}
+        for explained in explanation.slices:
+            draw_row(panels[explained.index]).save(temporary / picture_file(explained.index), "PNG", optimize=True)
         write_page(explanation_page(explanation, panels), temporary / PAGE_FILE, pdf=pdf)
         text = json.dumps(explanation_record(explanation), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
@@ -85,7 +85,6 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
         "seed": explanation.seed,
         "lime_samples": explanation.samples,
         "slice_threshold": analysis.case.slice_threshold,
-        "remarks": list(explanation.remarks),
         "methods": dict(METHODS),
         "limits": {
             "named_level": hiding.NAMED_LEVEL,
@@ -96,30 +95,28 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
             "lime_named_share": superpixels.NAMED_SHARE,
         },
         "models": [asdict(model) for model in analysis.models],
-        "slices": [_slice(explanation, found) for found in explanation.slices],
+        "slices": [_slice(explanation, explained) for explained in explanation.slices],
     }
 
 
-def _slice(explanation: Explanation, found: SliceExplanation) -> dict[str, Any]:
+def _slice(explanation: Explanation, explained: SliceExplanation) -> dict[str, Any]:
     """One slice."""
-    known = explanation.analysis.scan.facts.spacing_known
-    lime = found.superpixels
+    spacing_known = explanation.analysis.scan.facts.spacing_known
+    lime = explained.superpixels
     return {
-        "index": found.index,
-        "position_mm": explanation.analysis.slices[found.index].position_mm if known else None,
-        "chosen_as": found.reason,
-        "probability": found.probability,
-        "positive": found.positive,
-        "sentence": slice_sentence(found),
-        "picture": picture_file(found.index),
-        "largest_in_lungs": {method: float(heat[found.lungs].max()) for method, heat in found.maps.items()},
-        "lime": None
-        if lime is None
-        else {
+        "index": explained.index,
+        "position_mm": explanation.analysis.slices[explained.index].position_mm if spacing_known else None,
+        "chosen_as": explained.reason,
+        "probability": explained.probability,
+        "positive": explained.positive,
+        "sentence": slice_sentence(explained),
+        "picture": picture_file(explained.index),
+        "largest_in_lungs": {method: float(heat[explained.lungs].max()) for method, heat in explained.maps.items()},
+        "lime": {
             "superpixels": len(lime.weights),
             "weights": [float(weight) for weight in np.round(lime.weights, 6)],
             "fit": lime.fit,
-            "against_percent": 100 * float(np.count_nonzero(found.against) / np.count_nonzero(found.lungs)),
+            "against_percent": 100 * float(np.count_nonzero(explained.against) / np.count_nonzero(explained.lungs)),
         },
-        "tests": [{**asdict(test), "sentence": hiding_sentence(test)} for test in found.tests],
+        "tests": [{**asdict(test), "sentence": hiding_sentence(test)} for test in explained.tests],
     }

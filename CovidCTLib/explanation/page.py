@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from CovidCTLib.explanation import hiding, superpixels
-from CovidCTLib.explanation.found import METHODS, Explanation, SliceExplanation
 from CovidCTLib.explanation.picture import AGAINST_COLOUR, FOR_COLOUR, NAMED_COLOUR, Panel
-from CovidCTLib.explanation.words import VERDICT_WORDS, hiding_sentence, probability_words, slice_sentence
+from CovidCTLib.explanation.sentences import VERDICT_WORDS, hiding_sentence, probability_words, slice_sentence
+from CovidCTLib.explanation.slice_explanation import METHODS, Explanation, SliceExplanation
 from CovidCTLib.hu import READING_WINDOW
 from CovidCTLib.labels import LUNG_LABELS
 from CovidCTLib.report.embedded import Picture, embed_image
@@ -102,8 +102,7 @@ def explanation_page(explanation: Explanation, panels: Mapping[int, tuple[Panel,
         title=TITLE,
         folder=Path(__file__).parent / "templates",
         models=[f"{model.name} {model.version}" for model in analysis.models],
-        remarks=explanation.remarks,
-        entries=[_entry(explanation, found, panels[found.index]) for found in explanation.slices],
+        entries=[_entry(explanation, explained, panels[explained.index]) for explained in explanation.slices],
         columns=TEST_COLUMNS,
         window=READING_WINDOW,
         lung_labels=LUNG_LABELS,
@@ -113,9 +112,9 @@ def explanation_page(explanation: Explanation, panels: Mapping[int, tuple[Panel,
         named_colour=NAMED_COLOUR,
         terms=TERMS,
         facts=(
-            ("Slices explained", ", ".join(str(found.index) for found in explanation.slices)),
+            ("Slices explained", ", ".join(str(explained.index) for explained in explanation.slices)),
             ("Slice threshold", f"{analysis.case.slice_threshold:g}"),
-            ("LIME's samples a slice", "none" if explanation.remarks else str(explanation.samples)),
+            ("LIME's samples a slice", str(explanation.samples)),
             ("Seed", str(explanation.seed)),
         ),
         networks=[(f"{model.name} {model.version}", model.sha256) for model in analysis.models],
@@ -134,14 +133,14 @@ class Entry:
     sentences: tuple[str, ...]
 
 
-def _entry(explanation: Explanation, found: SliceExplanation, panels: tuple[Panel, ...]) -> Entry:
+def _entry(explanation: Explanation, explained: SliceExplanation, panels: tuple[Panel, ...]) -> Entry:
     """Put one slice into words and pictures."""
-    known = explanation.analysis.scan.facts.spacing_known
-    place = f", S {explanation.analysis.slices[found.index].position_mm:.1f} mm" if known else ""
+    spacing_known = explanation.analysis.scan.facts.spacing_known
+    position = f", S {explanation.analysis.slices[explained.index].position_mm:.1f} mm" if spacing_known else ""
     return Entry(
-        found.index,
-        f"Slice {found.index}{place}: {found.reason}",
-        slice_sentence(found),
+        explained.index,
+        f"Slice {explained.index}{position}: {explained.reason}",
+        slice_sentence(explained),
         tuple(embed_image(panel.image, panel.alt, panel.title, panel.caption) for panel in panels),
         tuple(
             (
@@ -150,7 +149,7 @@ def _entry(explanation: Explanation, found: SliceExplanation, panels: tuple[Pane
                 *(probability_words(p) for p in (test.before, test.after, test.random_mean, test.random_lowest)),
                 VERDICT_WORDS[test.verdict],
             )
-            for test in found.tests
+            for test in explained.tests
         ),
-        tuple(hiding_sentence(test) for test in found.tests),
+        tuple(hiding_sentence(test) for test in explained.tests),
     )

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from CovidCTLib.analysis import Analysis
-from CovidCTLib.explanation.found import METHODS, SliceExplanation
-from CovidCTLib.explanation.words import VERDICT_WORDS, probability_words
+from CovidCTLib.explanation.sentences import VERDICT_WORDS, probability_words
+from CovidCTLib.explanation.slice_explanation import METHODS, SliceExplanation
 from CovidCTLib.framing import Frame, lung_frame
 from CovidCTLib.hu import READING_WINDOW
 from CovidCTLib.report.canvas import paint, write_text
@@ -50,32 +50,32 @@ class Panel:
     alt: str
 
 
-def make_panels(analysis: Analysis, found: SliceExplanation) -> tuple[Panel, ...]:
+def make_panels(analysis: Analysis, explained: SliceExplanation) -> tuple[Panel, ...]:
     """Paint the panels of a slice.
 
     Parameters
     ----------
     analysis
         The analysis that was explained.
-    found
+    explained
         The slice.
 
     Returns
     -------
     tuple of Panel
-        CT, lung crop, opacities, Grad-CAM at 14, at 28 and fused, LIME where there is one, all in the radiological
+        CT, lung crop, opacities, Grad-CAM at 14, at 28 and fused, LIME, all in the radiological
         convention with side markers and, where the spacing is known, a scale bar; then the chart of the hiding tests.
     """
     axial = analysis.axial
     frame = lung_frame(axial.lungs, axial.geometry.spacing_zyx_mm)
     box = lung_box(axial)
-    plane = cut(axial, "axial", found.index, box)
+    plane = cut(axial, "axial", explained.index, box)
 
     def in_plane(values: NDArray[np.generic]) -> NDArray[np.float32]:
         return _from_grid(values, frame, axial.hu.shape[1:])[box[1], box[2]]
 
-    where = f"slice {found.index}"
-    share = {test.method: test.share_percent for test in found.tests}
+    where = f"slice {explained.index}"
+    share = {test.method: test.share_percent for test in explained.tests}
     panels = [
         Panel(
             paint(plane, "none", *PANEL_PX),
@@ -84,10 +84,11 @@ def make_panels(analysis: Analysis, found: SliceExplanation) -> tuple[Panel, ...
             f"Axial CT, {where}, in the {READING_WINDOW.name} window.",
         ),
         Panel(
-            paint(_crop_plane(analysis, found, frame), "none", *PANEL_PX),
+            paint(_crop_plane(analysis, explained, frame), "none", *PANEL_PX),
             "What the network sees",
             "lungs in their frame, all else black",
-            f"Lung crop of {where} on the network's grid of {found.image.shape[0]} by {found.image.shape[1]} pixels.",
+            f"Lung crop of {where} on the network's grid of {explained.image.shape[0]} by "
+            f"{explained.image.shape[1]} pixels.",
         ),
         Panel(
             paint(plane, "findings", *PANEL_PX),
@@ -97,10 +98,10 @@ def make_panels(analysis: Analysis, found: SliceExplanation) -> tuple[Panel, ...
             "of the lung in this slice.",
         ),
     ]
-    for method, heat in found.maps.items():
+    for method, heat in explained.maps.items():
         image = paint(replace(plane, localization=in_plane(heat)), "localization", *PANEL_PX)
-        _outline(image, in_plane(found.regions[method]), NAMED_COLOUR)
-        largest = float(heat[found.lungs].max())
+        _outline(image, in_plane(explained.regions[method]), NAMED_COLOUR)
+        largest = float(heat[explained.lungs].max())
         panels.append(
             Panel(
                 image,
@@ -110,15 +111,14 @@ def make_panels(analysis: Analysis, found: SliceExplanation) -> tuple[Panel, ...
                 f"in the lungs; a white outline holds the {share[method]:.1f} % of the lung that it names.",
             )
         )
-    if found.superpixels is not None:
-        panels.append(_lime_panel(plane, found, where, in_plane))
+    panels.append(_lime_panel(plane, explained, where, in_plane))
     panels.append(
         Panel(
-            draw_tests(found, analysis.case.slice_threshold),
+            draw_tests(explained, analysis.case.slice_threshold),
             "Probability after hiding",
             "the table below has the numbers",
-            f"Chart of the hiding tests of {where}: probability before, {probability_words(found.probability)}, and "
-            "after hiding what each explanation names or random regions; slices are called like COVID-19 from "
+            f"Chart of the hiding tests of {where}: probability before, {probability_words(explained.probability)}, "
+            "and after hiding what each explanation names or random regions; slices are called like COVID-19 from "
             f"{analysis.case.slice_threshold:.2f}.",
         )
     )
@@ -141,12 +141,12 @@ def draw_row(panels: tuple[Panel, ...]) -> Image.Image:
     return whole
 
 
-def draw_tests(found: SliceExplanation, threshold: float) -> Image.Image:
+def draw_tests(explained: SliceExplanation, threshold: float) -> Image.Image:
     """Draw the hiding tests of a slice: probabilities before, after, and after hiding random regions.
 
     Parameters
     ----------
-    found
+    explained
         The slice.
     threshold
         Probability from which, inclusive, a slice is called like COVID-19.
@@ -155,12 +155,12 @@ def draw_tests(found: SliceExplanation, threshold: float) -> Image.Image:
     image = Image.new("RGB", PANEL_PX, _BACK)
     draw = ImageDraw.Draw(image)
     left, right, top = 14, width - 14, 36
-    row_px = (height - 74) / max(1, len(found.tests))
+    row_px = (height - 74) / max(1, len(explained.tests))
 
     def at(value: float) -> float:
         return left + value * (right - left)
 
-    for number, test in enumerate(found.tests):
+    for number, test in enumerate(explained.tests):
         y = top + (number + 0.62) * row_px
         text = f"{METHODS[test.method]}: {VERDICT_WORDS[test.verdict]}"
         write_text(image, (left, y - 0.26 * row_px), text, 12, "lm")
@@ -172,16 +172,16 @@ def draw_tests(found: SliceExplanation, threshold: float) -> Image.Image:
         draw.polygon([(x - 6, y), (x, y - 6), (x + 6, y), (x, y + 6)], _BACK, (255, 255, 255))
         x = at(test.after)
         draw.ellipse([x - 6, y - 6, x + 6, y + 6], FOR_COLOUR, (0, 0, 0))
-    if found.tests:
-        x = at(found.probability)
+    if explained.tests:
+        x = at(explained.probability)
         for y in range(top, height - 44, 8):
             draw.line([(x, y), (x, y + 4)], (255, 255, 255), 1)
         write_text(
             image,
             (x, 8),
-            f"before {probability_words(found.probability)}",
+            f"before {probability_words(explained.probability)}",
             12,
-            "ra" if found.probability > 0.5 else "la",
+            "ra" if explained.probability > 0.5 else "la",
         )
         # In a line of their own, for both may lie close together.
         draw.line([(at(threshold), top + 8), (at(threshold), height - 46)], THRESHOLD_COLOUR, 1)
@@ -198,29 +198,34 @@ def draw_tests(found: SliceExplanation, threshold: float) -> Image.Image:
 
 
 def _lime_panel(
-    plane: Plane, found: SliceExplanation, where: str, in_plane: Callable[[NDArray[np.generic]], NDArray[np.float32]]
+    plane: Plane,
+    explained: SliceExplanation,
+    where: str,
+    in_plane: Callable[[NDArray[np.generic]], NDArray[np.float32]],
 ) -> Panel:
     """The CT with LIME's regions outlined, for in orange with plus, against in blue with minus."""
     image = paint(plane, "none", *PANEL_PX)
-    for region, colour, sign in ((found.against, AGAINST_COLOUR, "−"), (found.regions["lime"], FOR_COLOUR, "+")):
+    for region, colour, sign in (
+        (explained.against, AGAINST_COLOUR, "−"),
+        (explained.regions["lime"], FOR_COLOUR, "+"),
+    ):
         _sign(image, _outline(image, in_plane(region), colour), sign)
-    fit = found.superpixels.fit if found.superpixels is not None else 0.0
-    lung = int(np.count_nonzero(found.lungs))
-    shares = [100 * int(np.count_nonzero(region)) / lung for region in (found.regions["lime"], found.against)]
+    lung = int(np.count_nonzero(explained.lungs))
+    shares = [100 * int(np.count_nonzero(region)) / lung for region in (explained.regions["lime"], explained.against)]
     return Panel(
         image,
         METHODS["lime"],
-        f"for (orange, +) and against (blue, −); fit R² {fit:.2f}",
+        f"for (orange, +) and against (blue, −); fit R² {explained.superpixels.fit:.2f}",
         f"Axial CT, {where}, with LIME's superpixels: {shares[0]:.0f} % of the lung speak for the verdict like "
         f"COVID-19 (orange, plus), {shares[1]:.0f} % against it (blue, minus).",
     )
 
 
-def _crop_plane(analysis: Analysis, found: SliceExplanation, frame: Frame) -> Plane:
+def _crop_plane(analysis: Analysis, explained: SliceExplanation, frame: Frame) -> Plane:
     """The lung crop as a plane: its values take the place of the reading window's greys."""
     low = READING_WINDOW.level_hu - READING_WINDOW.width_hu / 2
-    hu = np.rint(low + found.image * READING_WINDOW.width_hu).astype(np.int16)
-    size = found.image.shape[0]
+    hu = np.rint(low + explained.image * READING_WINDOW.width_hu).astype(np.int16)
+    size = explained.image.shape[0]
     _, y_mm, x_mm = analysis.axial.geometry.spacing_zyx_mm
     nothing = np.zeros(hu.shape, dtype=np.uint8)
     return Plane(

@@ -5,16 +5,13 @@ Ribeiro et al. 2016, doi:10.1145/2939672.2939778; superpixels by SLIC (Achanta e
 
 from __future__ import annotations
 
-import warnings
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidCTLib.errors import CovidCTError
-from CovidCTLib.explanation.found import Superpixels
 from CovidCTLib.explanation.hiding import LogOdds
+from CovidCTLib.explanation.slice_explanation import Superpixels
 
 SUPERPIXEL_AREA = 320
 """Pixels of a superpixel on the network's grid: about 18 x 18, which is 25 mm in a frame of 300 mm: a subsegment, and
@@ -31,35 +28,14 @@ NAMED_SHARE = 0.25
 """A superpixel counts as for or against from this share of the largest weight, inclusive; smaller ones are the noise of
 the sampling."""
 
+KERNEL_WIDTH = 0.25
+"""How fast samples count less the more is hidden, as a cosine distance: that of LIME's authors for pictures."""
+
+RIDGE = 1.0
+"""Penalty of the squared weights: that of LIME's authors. It keeps superpixels small that few samples tell apart."""
+
 _BATCH = 64
 """Pictures that are made at once; the network takes them in smaller portions."""
-
-
-def _lime_image() -> ModuleType:
-    """Import LIME, which is an optional extra."""
-    try:
-        with warnings.catch_warnings():
-            # It loads a progress bar that nobody sees, which warns in notebooks.
-            warnings.simplefilter("ignore")
-            from lime import lime_image
-    except ImportError as error:
-        raise CovidCTError(
-            "LIME needs the package 'lime', which is not installed. Install it, and try again.",
-            hint="pip install 'covidct[explain]' installs it.",
-        ) from error
-    module: ModuleType = lime_image
-    return module
-
-
-def check_lime() -> None:
-    """Check that LIME can be used.
-
-    Raises
-    ------
-    CovidCTError
-        If the package is not installed.
-    """
-    _lime_image()
 
 
 def lung_superpixels(image: NDArray[np.float32], lungs: NDArray[np.bool_]) -> NDArray[np.int_]:
@@ -82,7 +58,7 @@ def lung_superpixels(image: NDArray[np.float32], lungs: NDArray[np.bool_]) -> ND
 
     pixels = int(np.count_nonzero(lungs))
     count = max(MIN_SUPERPIXELS, round(pixels / SUPERPIXEL_AREA))
-    found = slic(
+    segments = slic(
         image.astype(np.float64),
         n_segments=count,
         compactness=COMPACTNESS,
@@ -91,7 +67,7 @@ def lung_superpixels(image: NDArray[np.float32], lungs: NDArray[np.bool_]) -> ND
         start_label=1,
         channel_axis=None,
     )
-    return np.asarray(relabel_sequential(np.where(lungs, found, 0))[0], dtype=np.int_)
+    return np.asarray(relabel_sequential(np.where(lungs, segments, 0))[0], dtype=np.int_)
 
 
 def explain_by_lime(
@@ -119,48 +95,41 @@ def explain_by_lime(
     seed
         Seed of the chance, 0 to 2**32 - 1.
 
-    Raises
-    ------
-    CovidCTError
-        If the package ``lime`` is not installed.
+    Notes
+    -----
+    A superpixel is shown or hidden by a fair coin; the first sample hides none. A sample in which ``k`` of ``n``
+    superpixels are shown is ``d = 1 - sqrt(k / n)`` away from the slice as it is (the paper's cosine distance), and
+    counts with ``exp(-(d / KERNEL_WIDTH)**2 / 2)``. The log odds are fitted by ridge regression with an intercept that
+    is not penalized.
     """
-    lime_image = _lime_image()
     segments = lung_superpixels(image, lungs)
     count = int(segments.max())
-
-    class Explainer(lime_image.LimeImageExplainer):  # type: ignore[misc, name-defined]
-        """LIME that hides superpixels of the lungs only, and shows no progress bar of its own."""
-
-        def data_labels(self, *_: Any, **__: Any) -> tuple[NDArray[np.int_], NDArray[np.float64]]:
-            """Hide superpixels at random; the first sample hides none. Gives what was shown, and the log odds."""
-            shown = self.random_state.randint(0, 2, (samples, count))
-            shown[0] = 1
-            # Superpixel 0 is what is not lung, and always shown.
-            keep = np.concatenate([np.ones((samples, 1), dtype=bool), shown > 0], axis=1)
-            answers = [log_odds(np.where(row[segments], image, np.float32(healthy))[None]) for row in keep[:1]]
-            for start in range(1, samples, _BATCH):
-                masks = keep[start : start + _BATCH][:, segments]
-                answers.append(log_odds(np.where(masks, image, np.float32(healthy))))
-            return shown, np.concatenate(answers)[:, None]
-
-    explainer = Explainer(random_state=seed)
-    answer = explainer.explain_instance(
-        image.astype(np.float64),
-        None,
-        labels=(0,),
-        top_labels=None,
-        hide_color=healthy,
-        num_samples=samples,
-        segmentation_fn=lambda _: segments,
-        random_seed=seed,
-    )
-    weights = np.zeros(count)
-    for superpixel, weight in answer.local_exp[0]:
-        weights[superpixel] = weight
-    return Superpixels(segments, weights, float(answer.score))
+    shown = np.random.RandomState(seed).randint(0, 2, (samples, count))
+    shown[0] = 1
+    # Superpixel 0 is what is not lung, and always shown.
+    keep = np.concatenate([np.ones((samples, 1), dtype=bool), shown > 0], axis=1)
+    answers = [log_odds(np.where(row[segments], image, np.float32(healthy))[None]) for row in keep[:1]]
+    for start in range(1, samples, _BATCH):
+        masks = keep[start : start + _BATCH][:, segments]
+        answers.append(log_odds(np.where(masks, image, np.float32(healthy))))
+    distance = 1 - np.sqrt(shown.mean(axis=1))
+    weights, fit = _ridge(shown.astype(float), np.concatenate(answers), np.exp(-((distance / KERNEL_WIDTH) ** 2) / 2))
+    return Superpixels(segments, weights, fit)
 
 
-def regions_for_and_against(found: Superpixels) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _ridge(
+    shown: NDArray[np.float64], answers: NDArray[np.floating[Any]], trust: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], float]:
+    """Fit a weighted ridge regression with an intercept; give the weights, and the weighted R²."""
+    x = shown - np.average(shown, axis=0, weights=trust)
+    y = answers.astype(float) - np.average(answers, weights=trust)
+    weights = np.linalg.solve(x.T @ (x * trust[:, None]) + RIDGE * np.eye(x.shape[1]), x.T @ (trust * y))
+    around = float(trust @ y**2)
+    # Where the classifier says the same of every sample, there is nothing that the model does not tell.
+    return weights, 1.0 - float(trust @ (y - x @ weights) ** 2) / around if around > 0 else 1.0
+
+
+def regions_for_and_against(superpixels: Superpixels) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Give the superpixels that speak for the verdict "like COVID-19", and those that speak against it.
 
     Returns
@@ -168,9 +137,10 @@ def regions_for_and_against(found: Superpixels) -> tuple[NDArray[np.bool_], NDAr
     for_it, against_it
         bool, shape of the segments. Superpixels whose weight is at least `NAMED_SHARE` of the largest absolute one.
     """
-    largest = float(np.abs(found.weights).max(initial=0.0))
-    level = np.concatenate([[0.0], found.weights])
+    largest = float(np.abs(superpixels.weights).max(initial=0.0))
+    level = np.concatenate([[0.0], superpixels.weights])
     if largest <= 0:
-        nothing = np.zeros(found.segments.shape, dtype=bool)
+        nothing = np.zeros(superpixels.segments.shape, dtype=bool)
         return nothing, nothing.copy()
-    return (level >= NAMED_SHARE * largest)[found.segments], (level <= -NAMED_SHARE * largest)[found.segments]
+    limit = NAMED_SHARE * largest
+    return (level >= limit)[superpixels.segments], (level <= -limit)[superpixels.segments]

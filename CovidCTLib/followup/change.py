@@ -44,8 +44,8 @@ def table_rows(studies: Sequence[Study], points: Sequence[TimePoint]) -> tuple[T
     for study, point in zip(studies, points, strict=True):
         for region in REGIONS_TOLD:
             for name in MEASURES:
-                found, before = measured(study.analysis, region, name), measured(first, region, name)
-                rows.append(_row(point, found, before))
+                entry, before = measured(study.analysis, region, name), measured(first, region, name)
+                rows.append(_row(point, entry, before))
     return tuple(rows)
 
 
@@ -57,21 +57,21 @@ def measured(analysis: Analysis, region: str, name: str) -> Measurement:
         return Measurement(region, name, None, DEFINITIONS[name].unit, NOT_MEASURED)
 
 
-def _row(point: TimePoint, found: Measurement, before: Measurement) -> TableRow:
+def _row(point: TimePoint, entry: Measurement, before: Measurement) -> TableRow:
     change = percent = None
-    if found.value is not None and before.value is not None:
-        change = found.value - before.value
+    if entry.value is not None and before.value is not None:
+        change = entry.value - before.value
         percent = 100 * change / before.value if before.value else None
     return TableRow(
         point.number,
         point.date,
         point.days,
-        found.region,
-        found.name,
-        DEFINITIONS[found.name].label,
-        found.unit,
-        found.value,
-        found.reason,
+        entry.region,
+        entry.name,
+        DEFINITIONS[entry.name].label,
+        entry.unit,
+        entry.value,
+        entry.reason,
         change,
         percent,
     )
@@ -101,8 +101,8 @@ def sentences_of(rows: Sequence[TableRow], first: Sequence[TableRow]) -> tuple[s
         Rows of a later study and of the first one.
     """
     before = {(row.region, row.measure): row for row in first}
-    told = [row for row in rows if row.region == REGIONS_TOLD[0] and row.measure in CHARTED]
-    return tuple(_sentence(row, before[row.region, row.measure]) for row in told)
+    charted = [row for row in rows if row.region == REGIONS_TOLD[0] and row.measure in CHARTED]
+    return tuple(_sentence(row, before[row.region, row.measure]) for row in charted)
 
 
 def _sentence(row: TableRow, before: TableRow) -> str:

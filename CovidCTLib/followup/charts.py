@@ -51,12 +51,12 @@ def follow_up_chart(result: FollowUp, width_px: int) -> Picture:
     with chart_style(width_px):
         size = (width_px / SVG_PT_PER_INCH, rows * _ROW_PX / SVG_PT_PER_INCH)
         figure = Figure(figsize=size, dpi=SVG_PT_PER_INCH, layout="constrained")
-        places = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axes, series in zip(places, result.series, strict=False):
+        all_axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, series in zip(all_axes, result.series, strict=False):
             _draw(axes, series)
-        for axes in places[len(result.series) :]:
+        for axes in all_axes[len(result.series) :]:
             axes.set_axis_off()
-        _draw_legend(places[len(result.series)])
+        _draw_legend(all_axes[len(result.series)])
         return embed_figure(figure, _in_words(result.series), "Course", "Days count from the first study.")
 
 
@@ -89,6 +89,6 @@ def _in_words(series: Sequence[Series]) -> str:
     parts = []
     for entry in series:
         values = (format_number(value) for value in entry.lines["both_lungs"])
-        told = ", ".join(f"day {day}: {value}" for day, value in zip(entry.days, values, strict=True))
-        parts.append(f"{entry.label} of both lungs ({pretty_unit(entry.unit)}): {told}")
+        course = ", ".join(f"day {day}: {value}" for day, value in zip(entry.days, values, strict=True))
+        parts.append(f"{entry.label} of both lungs ({pretty_unit(entry.unit)}): {course}")
     return f"Five charts over days since the first study. {'. '.join(parts)}."

@@ -79,8 +79,8 @@ def follow_up(
     if len(studies) < FEWEST_STUDIES:
         raise InputError(_too_few(len(studies), left_out))
     numbered = [
-        study if study.number is not None else replace(study, number=place)
-        for place, study in enumerate(studies, start=1)
+        study if study.number is not None else replace(study, number=number)
+        for number, study in enumerate(studies, start=1)
     ]
     if len({study.number for study in numbered}) < len(numbered):
         raise InputError(
@@ -92,11 +92,11 @@ def follow_up(
     rows = table_rows(ordered, points)
     by_study = {point.number: [row for row in rows if row.study == point.number] for point in points}
     comparisons = []
-    for place, (study, point) in enumerate(zip(ordered[1:], points[1:], strict=True)):
+    for number, (study, point) in enumerate(zip(ordered[1:], points[1:], strict=True)):
         if cancelled is not None and cancelled():
             raise CancelledError("The follow-up was cancelled; nothing was changed.")
         if progress is not None:
-            progress(Progress("comparing", place / (len(ordered) - 1)))
+            progress(Progress("comparing", number / (len(ordered) - 1)))
         comparisons.append(_compare(ordered[0], study, point, register, cancelled))
     if progress is not None:
         progress(Progress("comparing", 1.0))
@@ -119,9 +119,9 @@ def follow_up(
 def _too_few(count: int, left_out: Sequence[LeftOut]) -> str:
     """Say how many studies there are, and why the others are not."""
     reasons = "".join(f" Study {entry.number} was left out: {entry.reason}" for entry in left_out)
-    found = "only one" if count == 1 else "none"
+    usable = "only one" if count == 1 else "none"
     return (
-        f"A follow-up needs at least {FEWEST_STUDIES} studies that can be used, but there is {found}.{reasons} Give "
+        f"A follow-up needs at least {FEWEST_STUDIES} studies that can be used, but there is {usable}.{reasons} Give "
         "more studies of the same patient."
     )
 
@@ -131,8 +131,8 @@ def _compare(first: Study, later: Study, point: TimePoint, register: bool, cance
     empty = Comparison(point.number, point.days)
     if not register:
         return replace(empty, reason=NOT_ASKED)
-    found, difference, reason = lay_on(first.analysis, later.analysis, cancelled=cancelled)
-    return replace(empty, registration=found, difference=difference, reason=reason)
+    registration, difference, reason = lay_on(first.analysis, later.analysis, cancelled=cancelled)
+    return replace(empty, registration=registration, difference=difference, reason=reason)
 
 
 def lay_on(
@@ -152,38 +152,38 @@ def lay_on(
     """
     try:
         by_hu = has_ct(first) and has_ct(later)
-        found = register_lungs(first.axial, later.axial, by_hu=by_hu, cancelled=cancelled)
+        registration = register_lungs(first.axial, later.axial, by_hu=by_hu, cancelled=cancelled)
     except InputError as error:
         return None, None, str(error)
-    if found.dice < LEAST_DICE:
+    if registration.dice < LEAST_DICE:
         reason = (
-            f"the lungs overlap too little after registration (Dice {found.dice:.2f}, at least {LEAST_DICE:g} is asked "
-            "for)"
+            f"the lungs overlap too little after registration (Dice {registration.dice:.2f}, at least {LEAST_DICE:g} "
+            "is asked for)"
         )
-        return found, None, reason
-    if found.folded_percent > MOST_FOLDED_PERCENT:
+        return registration, None, reason
+    if registration.folded_percent > MOST_FOLDED_PERCENT:
         reason = (
-            f"the registration turns {found.folded_percent:.1f} % of the lungs inside out, which no tissue does (at "
-            f"most {MOST_FOLDED_PERCENT:g} % is let pass)"
+            f"the registration turns {registration.folded_percent:.1f} % of the lungs inside out, which no tissue does "
+            f"(at most {MOST_FOLDED_PERCENT:g} % is let pass)"
         )
-        return found, None, reason
-    return found, find_difference(first.axial, later.axial, found), None
+        return registration, None, reason
+    return registration, find_difference(first.axial, later.axial, registration), None
 
 
 def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Notice]:
     """What a reader must know before he believes a change."""
     notices = []
-    known = [study.patient for study in studies if study.patient is not None]
-    if len(set(known)) > 1:
+    patients = [study.patient for study in studies if study.patient is not None]
+    if len(set(patients)) > 1:
         notices.append(
             Notice(
                 "different-patients",
-                f"The studies carry {len(set(known))} different patient numbers: they may be of different patients, "
+                f"The studies carry {len(set(patients))} different patient numbers: they may be of different patients, "
                 "and then the changes below mean nothing. Check whose they are.",
                 "refuse",
             )
         )
-    elif len(known) < len(studies):
+    elif len(patients) < len(studies):
         notices.append(
             Notice(
                 "patients-not-compared",
@@ -215,16 +215,16 @@ def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Noti
             )
         )
     volumes = [measured(analysis, "both_lungs", "volume_ml").value for analysis in analyses]
-    told = [volume for volume in volumes if volume]
-    if told and max(told) / min(told) > LUNG_VOLUME_RATIO:
+    stated_volumes = [volume for volume in volumes if volume]
+    if stated_volumes and max(stated_volumes) / min(stated_volumes) > LUNG_VOLUME_RATIO:
         notices.append(
             Notice(
                 "different-lung-volume",
-                f"The volume of the lungs differs between the studies ({min(told):.0f} to {max(told):.0f} ml): by the "
-                "breath, the spacing that the files state, or a part out of view. Changes in ml come from it, too; "
-                "look at percentages and maps.",
+                f"The volume of the lungs differs between the studies ({min(stated_volumes):.0f} to "
+                f"{max(stated_volumes):.0f} ml): by the breath, the spacing that the files state, or a part "
+                "out of view. Changes in ml come from it, too; look at percentages and maps.",
                 "warn",
-                max(told) / min(told),
+                max(stated_volumes) / min(stated_volumes),
                 LUNG_VOLUME_RATIO,
             )
         )

@@ -94,18 +94,18 @@ def follow_up_record(result: FollowUp) -> dict[str, Any]:
 
 
 def _comparison(entry: Comparison) -> dict[str, Any]:
-    found = entry.registration
+    registration = entry.registration
     return {
         "study": entry.study,
         "days": entry.days,
         "reason": entry.reason,
         "registration": None
-        if found is None
+        if registration is None
         else {
-            "lungs_dice_before": found.dice_before,
-            "lungs_dice": found.dice,
-            "folded_percent": found.folded_percent,
-            "by_hu": found.by_hu,
+            "lungs_dice_before": registration.dice_before,
+            "lungs_dice": registration.dice,
+            "folded_percent": registration.folded_percent,
+            "by_hu": registration.by_hu,
         },
         "volumes_ml": None
         if entry.difference is None

@@ -85,13 +85,13 @@ def _table(result: FollowUp, region: str) -> tuple[str, tuple[tuple[str, str], .
         ("day", ""),
         *((DEFINITIONS[n].label, DEFINITIONS[n].unit) for n in SHOWN),
     )
-    found = {(row.study, row.measure): row for row in result.rows if row.region == region}
+    by_study = {(row.study, row.measure): row for row in result.rows if row.region == region}
     rows = tuple(
         (
             str(point.number),
             point.date.isoformat(),
             str(point.days),
-            *(_cell(found[point.number, name], point is result.points[0]) for name in SHOWN),
+            *(_cell(by_study[point.number, name], point is result.points[0]) for name in SHOWN),
         )
         for point in result.points
     )
@@ -111,13 +111,13 @@ def _cell(row: TableRow, is_first: bool) -> str:
 
 def _section(result: FollowUp, comparison: Comparison) -> Section:
     title = f"Study {comparison.study}, day {comparison.days}, beside the first study"
-    found, facts = comparison.registration, []
-    if found is not None:
+    registration, facts = comparison.registration, []
+    if registration is not None:
         facts = [
-            ("Overlap of the lungs (Dice), centres laid upon each other", f"{found.dice_before:.3f}"),
-            ("Overlap of the lungs (Dice), after registration", f"{found.dice:.3f}"),
-            ("Lungs turned inside out by the map", f"{found.folded_percent:.2g} %"),
-            ("Registered by", "HU and shape" if found.by_hu else "shape alone"),
+            ("Overlap of the lungs (Dice), centres laid upon each other", f"{registration.dice_before:.3f}"),
+            ("Overlap of the lungs (Dice), after registration", f"{registration.dice:.3f}"),
+            ("Lungs turned inside out by the map", f"{registration.folded_percent:.2g} %"),
+            ("Registered by", "HU and shape" if registration.by_hu else "shape alone"),
         ]
     difference = comparison.difference
     volumes = (

@@ -46,17 +46,17 @@ def side_by_side(first: AxialArrays, comparison: Comparison) -> tuple[SliceRow, 
     comparison
         Of a later study with it; without a difference there is nothing to paint.
     """
-    found = comparison.difference
-    if found is None:
+    difference = comparison.difference
+    if difference is None:
         return ()
     box = lung_box(first)
-    return tuple(_row(first, comparison, found, index, box) for index in _chosen(first, found))
+    return tuple(_row(first, comparison, difference, index, box) for index in _chosen(first, difference))
 
 
-def _chosen(first: AxialArrays, found: Difference) -> list[int]:
+def _chosen(first: AxialArrays, difference: Difference) -> list[int]:
     """Slices with most change, then with most that persists; never two close to each other."""
-    changed = np.count_nonzero((found.labels == 1) | (found.labels == 2), axis=(1, 2))
-    same = np.count_nonzero(found.labels == 3, axis=(1, 2))
+    changed = np.count_nonzero((difference.labels == 1) | (difference.labels == 2), axis=(1, 2))
+    same = np.count_nonzero(difference.labels == 3, axis=(1, 2))
     if not (changed.any() or same.any()):
         return [int(np.argmax(np.count_nonzero(first.lungs, axis=(1, 2))))]
     step_mm = first.geometry.spacing_zyx_mm[0]
@@ -69,14 +69,16 @@ def _chosen(first: AxialArrays, found: Difference) -> list[int]:
     return chosen
 
 
-def _row(first: AxialArrays, comparison: Comparison, found: Difference, index: int, box: Box) -> SliceRow:
+def _row(first: AxialArrays, comparison: Comparison, difference: Difference, index: int, box: Box) -> SliceRow:
     position = f"S {position_mm(first, 'axial', index):.1f} mm"
     row_mm, column_mm = first.geometry.spacing_zyx_mm[1:]
     pixel_cm2 = row_mm * column_mm / _MM2_PER_CM2
-    areas = {change: np.count_nonzero(found.labels[index] == value) * pixel_cm2 for value, change in CHANGES.items()}
-    told = ", ".join(f"{change} {area:.1f} cm²" for change, area in areas.items())
+    areas = {
+        change: np.count_nonzero(difference.labels[index] == value) * pixel_cm2 for value, change in CHANGES.items()
+    }
+    areas_in_words = ", ".join(f"{change} {area:.1f} cm²" for change, area in areas.items())
     later_title = f"Study {comparison.study}, on the first"
-    before, after = cut(first, "axial", index, box), cut(found.later, "axial", index, box)
+    before, after = cut(first, "axial", index, box), cut(difference.later, "axial", index, box)
     pictures = (
         embed_image(
             paint(before, "findings", *_PICTURE_PX),
@@ -90,10 +92,10 @@ def _row(first: AxialArrays, comparison: Comparison, found: Difference, index: i
             later_title,
         ),
         embed_image(
-            _painted_difference(paint(after, "none", *_PICTURE_PX), found.labels[index][box[1:]]),
-            f"What changed at {position}: {told} of opacity.",
+            _painted_difference(paint(after, "none", *_PICTURE_PX), difference.labels[index][box[1:]]),
+            f"What changed at {position}: {areas_in_words} of opacity.",
             "Change",
-            told,
+            areas_in_words,
         ),
     )
     return SliceRow(f"Slice at {position}", pictures)

@@ -180,8 +180,8 @@ def _working_grid(study: AxialArrays) -> sitk.Image:
     shape = np.asarray(study.geometry.shape_zyx)
     spacing = np.asarray(study.geometry.spacing_zyx_mm)
     present = [np.flatnonzero(study.lungs.any(axis=tuple(b for b in range(3) if b != a))) for a in range(3)]
-    low = np.array([found[0] for found in present]) - MARGIN_MM / spacing
-    high = np.array([found[-1] for found in present]) + MARGIN_MM / spacing
+    low = np.array([ends[0] for ends in present]) - MARGIN_MM / spacing
+    high = np.array([ends[-1] for ends in present]) + MARGIN_MM / spacing
     low, high = np.maximum(low, -0.5), np.minimum(high, shape - 0.5)
     size = np.maximum(np.ceil((high - low) * spacing / WORKING_MM), 8).astype(int)
     step = (high - low) * spacing / size
@@ -290,10 +290,10 @@ def _optimize(
             method.StopRegistration()
 
     method.AddCommand(sitk.sitkIterationEvent, ask)
-    found = method.Execute(fixed, moving)
+    transform = method.Execute(fixed, moving)
     if stopped:
         raise CancelledError("The follow-up was cancelled; nothing was changed.")
-    return found
+    return transform
 
 
 def _dice(fixed: sitk.Image, moving: sitk.Image, mapping: sitk.Transform) -> float:

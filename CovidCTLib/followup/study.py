@@ -50,11 +50,11 @@ def parse_date(text: str) -> date:
     OptionsError
         If it is no date of the calendar.
     """
-    found = _DATE.fullmatch(text.strip())
+    match = _DATE.fullmatch(text.strip())
     try:
-        if found is None:
+        if match is None:
             raise ValueError(text)
-        return date(*(int(part) for part in found.groups()))
+        return date(*(int(part) for part in match.groups()))
     except ValueError as error:
         raise OptionsError(
             "A date must be a day of the calendar as YYYY-MM-DD, but one that was given is not. Correct it."
@@ -63,11 +63,11 @@ def parse_date(text: str) -> date:
 
 def stated_date(scan: Scan) -> date | None:
     """Give the date that a scan states, in its facts or, if it carries them, its identifiers; None if it does not."""
-    told = scan.facts.study_date or (scan.identifiers.study_date if scan.identifiers is not None else None)
-    if told is None:
+    text = scan.facts.study_date or (scan.identifiers.study_date if scan.identifiers is not None else None)
+    if text is None:
         return None
     try:
-        return parse_date(told)
+        return parse_date(text)
     except OptionsError:
         return None
 

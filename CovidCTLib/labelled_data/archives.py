@@ -89,8 +89,8 @@ def _open(case: TrainingCase) -> tuple[NDArray[Any], NDArray[np.uint8], list[str
             "were before any scaling."
         )
     if lungs.dtype.kind not in "biuf" or not np.isin(lungs, (0, 1)).all():
-        found = f"{lungs.min()} to {lungs.max()}" if lungs.dtype.kind in "iuf" else f"type {lungs.dtype}"
-        raise TrainingDataError(f"{name}: lungs must hold 0 and 1 (lung) only, but holds {found}. Correct the masks.")
+        values = f"{lungs.min()} to {lungs.max()}" if lungs.dtype.kind in "iuf" else f"type {lungs.dtype}"
+        raise TrainingDataError(f"{name}: lungs must hold 0 and 1 (lung) only, but holds {values}. Correct the masks.")
     if not lungs.any():
         raise TrainingDataError(f"{name}: lungs must mark lung in some slice, but is empty. Leave the archive out.")
     texts = [one_form(str(text)) for text in names]
@@ -108,5 +108,5 @@ def _open(case: TrainingCase) -> tuple[NDArray[Any], NDArray[np.uint8], list[str
 
 def _patient(name: str) -> str:
     """Say whose a slice of an archive is; empty where it does not tell."""
-    found = _SLICE_ID.fullmatch(name)
-    return found["patient"] if found else ""
+    match = _SLICE_ID.fullmatch(name)
+    return match["patient"] if match else ""

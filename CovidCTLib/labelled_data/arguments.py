@@ -62,8 +62,8 @@ def same_patient_pairs(texts: Sequence[str]) -> list[tuple[str, str]]:
     """
     pairs = []
     for text in texts:
-        first, found, second = text.partition("=")
-        if not (found and first and second):
+        first, separator, second = text.partition("=")
+        if not (separator and first and second):
             raise OptionsError(f"--same-patient takes two names as A=B, not {text!r}. Correct it.")
         pairs.append((first, second))
     return pairs

@@ -38,8 +38,8 @@ def patients_of(case: TrainingCase) -> tuple[str, ...]:
     """
     if case.kind == "volume":
         return (case.patient,)
-    found = archive_patients(case) if case.kind == "slice archive" else picture_patients(case)
-    return tuple(sorted({_owner(case, patient) for patient in found}))
+    patients = archive_patients(case) if case.kind == "slice archive" else picture_patients(case)
+    return tuple(sorted({_owner(case, patient) for patient in patients}))
 
 
 def read_images(case: TrainingCase) -> Iterator[LabelledImage]:

@@ -65,10 +65,10 @@ def read_mask(path: Path, like: Geometry, highest: int, *, unlabelled: int | Non
         raise TrainingDataError(f"The mask {path.name}: {error}") from error
     _check_grid(path, geometry, like)
     labels = sitk.GetArrayFromImage(image)
-    if found := _wrong_labels(labels if unlabelled is None else np.where(labels == unlabelled, 0, labels), highest):
+    if wrong := _wrong_labels(labels if unlabelled is None else np.where(labels == unlabelled, 0, labels), highest):
         besides = "" if unlabelled is None else f", or {unlabelled} where nothing was labelled"
         raise TrainingDataError(
-            f"The mask {path.name} must hold whole numbers from 0 to {highest}{besides}, but {found}. Correct the mask."
+            f"The mask {path.name} must hold whole numbers from 0 to {highest}{besides}, but {wrong}. Correct the mask."
         )
     return np.ascontiguousarray(CanonicalGrid(geometry).take(labels.astype(np.uint8), 0, labels=True))
 
@@ -83,31 +83,31 @@ def _wrong_labels(labels: NDArray[Any], highest: int) -> str:
     return f"goes from {low:g} to {high:g}" if low < 0 or high > highest else ""
 
 
-def _check_grid(path: Path, found: Geometry, expected: Geometry) -> None:
+def _check_grid(path: Path, grid: Geometry, expected: Geometry) -> None:
     """Refuse a mask whose corners are not those of its CT, and say what differs."""
-    if found.shape_zyx == expected.shape_zyx and corner_distance_voxels(found, expected) <= GRID_TOLERANCE_VOXELS:
+    if grid.shape_zyx == expected.shape_zyx and corner_distance_voxels(grid, expected) <= GRID_TOLERANCE_VOXELS:
         return
     differences = []
-    if found.shape_zyx != expected.shape_zyx:
-        differences.append(f"{_by(found.shape_zyx[::-1])} instead of {_by(expected.shape_zyx[::-1])} voxels")
-    if not np.allclose(found.spacing_xyz_mm, expected.spacing_xyz_mm, rtol=_SAME, atol=0):
-        differences.append(f"spacing {_by(found.spacing_xyz_mm)} instead of {_by(expected.spacing_xyz_mm)} mm")
-    if not np.allclose(found.origin_lps_mm, expected.origin_lps_mm, rtol=0, atol=_SAME):
-        differences.append(f"origin {_list(found.origin_lps_mm)} instead of {_list(expected.origin_lps_mm)} mm")
-    if not np.allclose(found.direction_lps, expected.direction_lps, rtol=0, atol=_SAME):
-        differences.append(f"direction {_list(found.direction_lps)} instead of {_list(expected.direction_lps)}")
+    if grid.shape_zyx != expected.shape_zyx:
+        differences.append(f"{_by(grid.shape_zyx[::-1])} instead of {_by(expected.shape_zyx[::-1])} voxels")
+    if not np.allclose(grid.spacing_xyz_mm, expected.spacing_xyz_mm, rtol=_SAME, atol=0):
+        differences.append(f"spacing {_by(grid.spacing_xyz_mm)} instead of {_by(expected.spacing_xyz_mm)} mm")
+    if not np.allclose(grid.origin_lps_mm, expected.origin_lps_mm, rtol=0, atol=_SAME):
+        differences.append(f"origin {_list(grid.origin_lps_mm)} instead of {_list(expected.origin_lps_mm)} mm")
+    if not np.allclose(grid.direction_lps, expected.direction_lps, rtol=0, atol=_SAME):
+        differences.append(f"direction {_list(grid.direction_lps)} instead of {_list(expected.direction_lps)}")
     raise TrainingDataError(
         f"The mask {path.name} must lie on the grid of its CT, but has {'; '.join(differences)}. Resample it to the "
         "CT's grid."
     )
 
 
-def corner_distance_voxels(found: Geometry, expected: Geometry) -> float:
+def corner_distance_voxels(grid: Geometry, expected: Geometry) -> float:
     """Measure how far the corners of a grid lie from those of another one.
 
     Parameters
     ----------
-    found, expected
+    grid, expected
         Grids of one shape.
 
     Returns
@@ -118,7 +118,7 @@ def corner_distance_voxels(found: Geometry, expected: Geometry) -> float:
     ends = [(0, size - 1) for size in expected.shape_zyx[::-1]]
     corners = np.array(np.meshgrid(*ends, indexing="ij"), float).reshape(3, -1)
     corners = np.vstack([corners, np.ones(corners.shape[1])])
-    moved = np.linalg.solve(expected.ijk_to_lps, found.ijk_to_lps @ corners)
+    moved = np.linalg.solve(expected.ijk_to_lps, grid.ijk_to_lps @ corners)
     return float(np.abs(moved - corners).max())
 
 

@@ -34,14 +34,14 @@ def _entries(root: Path) -> Iterator[Path]:
     walked: set[str] = set()
     waiting = [root]
     for top in waiting:
-        for place, folders, files in os.walk(top):
+        for parent, folders, files in os.walk(top):
             folders[:] = sorted(name for name in folders if _is_shown(name))
-            real = os.path.realpath(place)
+            real = os.path.realpath(parent)
             if real in walked:
                 folders.clear()
                 continue
             walked.add(real)
-            entries = [Path(place, name) for name in (*folders, *(name for name in files if _is_shown(name)))]
+            entries = [Path(parent, name) for name in (*folders, *(name for name in files if _is_shown(name)))]
             # os.walk itself stops at links to folders.
             waiting += [path for path in entries[: len(folders)] if path.is_symlink()]
             yield from entries

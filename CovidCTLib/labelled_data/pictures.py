@@ -183,7 +183,7 @@ def _table(case: TrainingCase) -> dict[str, TableRow]:
     for row in read_table(case.slice_table, columns, f"{case.name}/slices.csv"):
         stem = row.text("slice").removesuffix(".png")
         if stem in table:
-            raise TrainingDataError(f"{row.place} names a picture that another line names too. Leave one of them.")
+            raise TrainingDataError(f"{row.location} names a picture that another line names too. Leave one of them.")
         table[stem] = row
     return table
 
@@ -206,7 +206,7 @@ def _references(row: TableRow) -> tuple[float, float]:
     air, tissue = row.number("air_value"), row.number("soft_tissue_value")
     if not tissue > air:
         raise TrainingDataError(
-            f"{row.place}: soft_tissue_value must be above air_value, but they are {tissue:g} and {air:g}. Correct "
+            f"{row.location}: soft_tissue_value must be above air_value, but they are {tissue:g} and {air:g}. Correct "
             "them."
         )
     return air, tissue

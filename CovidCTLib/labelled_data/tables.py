@@ -37,7 +37,7 @@ class TableRow:
 
     Parameters
     ----------
-    place
+    location
         File and line for messages, such as ``ward_slices.csv, line 4``.
     cells
         Values by the name of their column, without the blanks around them.
@@ -45,7 +45,7 @@ class TableRow:
         Whether a comma may stand for the decimal point, as it does where commas do not separate the values.
     """
 
-    place: str
+    location: str
     cells: Mapping[str, str]
     decimal_comma: bool = False
 
@@ -57,11 +57,13 @@ class TableRow:
         TrainingDataError
             If it is empty.
         """
-        found = self.cells.get(column, "")
-        if not found:
-            raise TrainingDataError(f"{self.place}: a value was expected for {column}, but there is none. Fill it in.")
+        text = self.cells.get(column, "")
+        if not text:
+            raise TrainingDataError(
+                f"{self.location}: a value was expected for {column}, but there is none. Fill it in."
+            )
         # Names of pictures are kept, as files are found by them.
-        return found if column == FILE_COLUMN else one_form(found)
+        return text if column == FILE_COLUMN else one_form(text)
 
     def number(self, column: str) -> float:
         """Give the number of a column.
@@ -71,13 +73,13 @@ class TableRow:
         TrainingDataError
             If it is empty, no number, or not finite.
         """
-        found = self.text(column)
+        text = self.text(column)
         try:
-            value = float(found.replace(",", ".") if self.decimal_comma else found)
+            value = float(text.replace(",", ".") if self.decimal_comma else text)
         except ValueError:
             value = math.nan
         if not math.isfinite(value):
-            raise TrainingDataError(f"{self.place}: {column} must be a number, not {found!r}. Correct it.")
+            raise TrainingDataError(f"{self.location}: {column} must be a number, not {text!r}. Correct it.")
         return value
 
     def whole(self, column: str) -> int:
@@ -90,7 +92,7 @@ class TableRow:
         """
         value = self.number(column)
         if not value.is_integer():
-            raise TrainingDataError(f"{self.place}: {column} must be a whole number, not {value:g}. Correct it.")
+            raise TrainingDataError(f"{self.location}: {column} must be a whole number, not {value:g}. Correct it.")
         return int(value)
 
     def yes(self, column: str) -> bool:
@@ -101,10 +103,10 @@ class TableRow:
         TrainingDataError
             If it is anything else.
         """
-        found = self.text(column)
-        if found not in ("0", "1"):
-            raise TrainingDataError(f"{self.place}: {column} must be 0 or 1, not {found!r}. Correct it.")
-        return found == "1"
+        text = self.text(column)
+        if text not in ("0", "1"):
+            raise TrainingDataError(f"{self.location}: {column} must be 0 or 1, not {text!r}. Correct it.")
+        return text == "1"
 
 
 def columns_of(path: Path) -> tuple[str, ...]:
@@ -152,14 +154,14 @@ def read_table(path: Path, needed: Sequence[str], name: str = "") -> list[TableR
         )
     rows = []
     for number, values in lines:
-        place = f"{name}, line {number}"
+        location = f"{name}, line {number}"
         if any(values[len(columns) :]):
             raise TrainingDataError(
-                f"{place}: {len(columns)} values were expected, one a column, but there are {len(values)}. Correct the "
-                "line."
+                f"{location}: {len(columns)} values were expected, one a column, but there are {len(values)}. Correct "
+                "the line."
             )
         if any(values):
-            rows.append(TableRow(place, dict(zip(columns, values, strict=False)), separator != ","))
+            rows.append(TableRow(location, dict(zip(columns, values, strict=False)), separator != ","))
     if not rows:
         raise TrainingDataError(
             f"{name} must hold a line for each slice below its first line, but holds none. Add them, or take the "

@@ -78,20 +78,20 @@ def read_volume(case: TrainingCase) -> LabelledImage:
 
 def _read_painted(case: TrainingCase, geometry: Geometry) -> NDArray[np.uint8] | None:
     """Read the painted opacities, of told kinds or not; None where there is no such mask."""
-    told = read_mask(case.opacities, geometry, 2) if case.opacities else None
+    painted = read_mask(case.opacities, geometry, 2) if case.opacities else None
     untold = read_mask(case.infection, geometry, 1) if case.infection else None
-    for path, mask in ((case.opacities, told), (case.infection, untold)):
+    for path, mask in ((case.opacities, painted), (case.infection, untold)):
         if path is not None and mask is not None:
             _check_painted(case, path, mask)
-    if told is not None and untold is not None and case.opacities and case.infection:
-        differ = int(np.count_nonzero((told > 0) != (untold > 0)))
+    if painted is not None and untold is not None and case.opacities and case.infection:
+        differ = int(np.count_nonzero((painted > 0) != (untold > 0)))
         if differ:
             raise TrainingDataError(
                 f"{case.opacities.name} and {case.infection.name} must mark the same voxels, but {differ} differ. "
                 "Correct one of them, or leave one out: the first tells the kinds of opacity, the second does not."
             )
-    if told is not None:
-        return told
+    if painted is not None:
+        return painted
     return None if untold is None else untold * np.uint8(INFECTION)
 
 
@@ -186,12 +186,12 @@ def _by_table(case: TrainingCase, grid: CanonicalGrid) -> NDArray[np.int8]:
 
 def _check_complete(case: TrainingCase, abnormal: NDArray[np.int8]) -> None:
     """Refuse to turn heights of a part of the scan: the heights, or the labels beside them, may be in wrong order."""
-    told = int(np.count_nonzero(abnormal >= 0))
-    if told < len(abnormal) and case.slice_table:
+    labelled = int(np.count_nonzero(abnormal >= 0))
+    if labelled < len(abnormal) and case.slice_table:
         raise TrainingDataError(
             f"{case.slice_table.name} must name every slice to be turned by --reversed-table, as it names slices by "
-            f"slice_location_mm, but names {told} of {len(abnormal)}. Add the others, or correct the table and take "
-            "--reversed-table back."
+            f"slice_location_mm, but names {labelled} of {len(abnormal)}. Add the others, or correct the table and "
+            "take --reversed-table back."
         )
 
 
@@ -202,7 +202,7 @@ def _by_index(case: TrainingCase, grid: CanonicalGrid) -> NDArray[np.int8]:
         k = row.whole("slice_index")
         if not 0 <= k < len(own):
             raise TrainingDataError(
-                f"{row.place} names slice {k}, but the scan has slices 0 to {len(own) - 1}. Correct the table."
+                f"{row.location} names slice {k}, but the scan has slices 0 to {len(own) - 1}. Correct the table."
             )
         _mark(own, k, row)
     # The table counts slices of the file; the canonical order may run the other way.
@@ -220,7 +220,7 @@ def _by_location(case: TrainingCase, grid: CanonicalGrid) -> NDArray[np.int8]:
         k = round((height - bottom) / step)
         if not 0 <= k < len(abnormal):
             raise TrainingDataError(
-                f"{row.place} names a slice at {height:g} mm, but the scan goes from {bottom:g} to "
+                f"{row.location} names a slice at {height:g} mm, but the scan goes from {bottom:g} to "
                 f"{bottom + step * (len(abnormal) - 1):g} mm. Correct the table."
             )
         _mark(abnormal, k, row)
@@ -235,5 +235,5 @@ def _rows(case: TrainingCase, column: str) -> list[TableRow]:
 def _mark(marks: NDArray[np.int8], k: int, row: TableRow) -> None:
     """Enter what a row says of slice k."""
     if marks[k] >= 0:
-        raise TrainingDataError(f"{row.place} names a slice that another line names too. Leave one of them.")
+        raise TrainingDataError(f"{row.location} names a slice that another line names too. Leave one of them.")
     marks[k] = row.yes("abnormal")

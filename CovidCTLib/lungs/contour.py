@@ -287,9 +287,9 @@ def segment_lungs_by_contours(
     for k, hu_slice in enumerate(hu):
         if cancelled is not None and cancelled():
             raise CancelledError("The lung segmentation was stopped before it was done; nothing was written.")
-        found = segment_slice_by_contours(hu_slice)
-        mask[k], areas[k] = found.mask, sum(found.areas_px[:2])
-        failures.append(found.failure)
+        lungs = segment_slice_by_contours(hu_slice)
+        mask[k], areas[k] = lungs.mask, sum(lungs.areas_px[:2])
+        failures.append(lungs.failure)
         if progress is not None:
             progress((k + 1) / len(hu))
     if not areas.any():

@@ -100,11 +100,11 @@ def segment_chest_by_network(
         As `segment_lungs_by_network` takes them.
     """
     body = find_body(hu, spacing_zyx_mm)
-    found = find_chest(hu, body, spacing_zyx_mm, network, progress, flip=cleanup.flip)
-    clean_lungs(found.lungs, hu, body, spacing_zyx_mm, cleanup)
-    if found.effusion is not None:
-        clean_effusion(found.effusion, found.lungs, spacing_zyx_mm)
-    return found
+    masks = find_chest(hu, body, spacing_zyx_mm, network, progress, flip=cleanup.flip)
+    clean_lungs(masks.lungs, hu, body, spacing_zyx_mm, cleanup)
+    if masks.effusion is not None:
+        clean_effusion(masks.effusion, masks.lungs, spacing_zyx_mm)
+    return masks
 
 
 def segment_lungs_by_network(

@@ -223,14 +223,14 @@ def _bounding_box(mask: Mask) -> tuple[slice, slice, slice] | None:
 def _coarse(mask: Mask, strides: tuple[int, ...]) -> tuple[Mask, Mask]:
     """Give a mask on a coarse grid twice: its samples, and which coarse voxels it touches at all."""
     shape = tuple(-(-size // n) for size, n in zip(mask.shape, strides, strict=True))
-    places = [
+    kept = [
         np.minimum(np.arange(m) * n + n // 2, size - 1) for m, n, size in zip(shape, strides, mask.shape, strict=True)
     ]
     touched = np.zeros(shape, bool)
     for offset in np.ndindex(*strides):
         part = mask[tuple(slice(o, None, n) for o, n in zip(offset, strides, strict=True))]
         touched[: part.shape[0], : part.shape[1], : part.shape[2]] |= part
-    return mask[np.ix_(*places)], touched
+    return mask[np.ix_(*kept)], touched
 
 
 def _find_seeds(mask: Mask, spacing: tuple[float, ...], midline: float) -> Labels:
@@ -300,13 +300,13 @@ def _grow_back(seeds: Labels, mask: Mask, steps: int) -> Labels:
 def _by_midline(mask: Mask, spacing: tuple[float, ...], midline: float) -> Labels:
     """Label by the midline: one lung as a whole, two fused ones cut there."""
     columns = np.count_nonzero(mask, axis=(0, 1))
-    place = np.arange(mask.shape[2])
-    on_right = columns[place < midline].sum() / columns.sum()
+    x = np.arange(mask.shape[2])
+    on_right = columns[x < midline].sum() / columns.sum()
     labels = np.zeros(mask.shape, np.uint8)
     if min(on_right, 1 - on_right) >= FUSED_SHARE and mask.shape[2] * spacing[2] >= 2 * SMALLEST_SEPARATION_MM:
-        labels[:] = np.where(place < midline, RIGHT, LEFT)
+        labels[:] = np.where(x < midline, RIGHT, LEFT)
         return labels * mask
-    centre = float(np.sum(columns * place) / columns.sum())
+    centre = float(np.sum(columns * x) / columns.sum())
     labels[mask] = RIGHT if centre < midline else LEFT
     return labels
 

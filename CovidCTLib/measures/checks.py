@@ -50,10 +50,10 @@ def check_axial(axial: AxialArrays) -> None:
                 f"The array of {name} must be of type {np.dtype(dtype)}, not {array.dtype}. Convert it first."
             )
     for name, labels, highest in (("lungs", axial.lungs, LEFT), ("opacities", axial.opacities, OPACITY_EFFUSION)):
-        found = int(labels.max(initial=0))
-        if found > highest:
+        largest = int(labels.max(initial=0))
+        if largest > highest:
             raise InputError(
-                f"The array of {name} must hold labels from 0 to {highest}, but holds {found}. Map its labels first."
+                f"The array of {name} must hold labels from 0 to {highest}, but holds {largest}. Map its labels first."
             )
 
 

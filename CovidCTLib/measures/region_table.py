@@ -140,16 +140,16 @@ def _readings(counts: RegionCounts, voxel_ml: float) -> Values:
 def hu_values(counts: RegionCounts, voxel_ml: float) -> Values:
     """Compute the statistics of HU and the mass."""
     hu, voxels = counts.hu, counts.all_hu
-    found = hu_statistics(hu, voxels)
-    if found is None:
+    statistics = hu_statistics(hu, voxels)
+    if statistics is None:
         names = ("hu_mean", "hu_sd", "hu_skewness", "hu_kurtosis", "hu_percentile_15", "mass_g")
         return dict.fromkeys(names, NO_LUNG_REASON)
     return {
-        "hu_mean": found.mean_hu,
-        "hu_sd": found.sd_hu,
-        "hu_skewness": CONSTANT_HU_REASON if found.skewness is None else found.skewness,
-        "hu_kurtosis": CONSTANT_HU_REASON if found.kurtosis is None else found.kurtosis,
-        "hu_percentile_15": found.percentile_15_hu,
+        "hu_mean": statistics.mean_hu,
+        "hu_sd": statistics.sd_hu,
+        "hu_skewness": CONSTANT_HU_REASON if statistics.skewness is None else statistics.skewness,
+        "hu_kurtosis": CONSTANT_HU_REASON if statistics.kurtosis is None else statistics.kurtosis,
+        "hu_percentile_15": statistics.percentile_15_hu,
         "mass_g": mass_g(hu, voxels, voxel_ml),
     }
 

@@ -87,8 +87,8 @@ def read_card(folder: Path) -> ModelCard:
     try:
         fields = _foreign_fields(section, metadata) if foreign else {name: section[name] for name in SECTION_FIELDS}
         architecture = definition if foreign else definition["architecture"]
-        if place := infinite_in({"network_def": architecture}):
-            raise ValueError(f"{place} must be a finite number, not NaN or infinity")
+        if not_finite := infinite_in({"network_def": architecture}):
+            raise ValueError(f"{not_finite} must be a finite number, not NaN or infinity")
         card = ModelCard(
             name=str(metadata["name"]),
             version=str(metadata["version"]),
@@ -142,12 +142,12 @@ def _foreign_fields(section: Mapping[str, Any], metadata: Mapping[str, Any]) -> 
     image: Mapping[str, Any] = next(iter(formats.get("inputs", {}).values()), {})
     prediction: Mapping[str, Any] = next(iter(formats.get("outputs", {}).values()), {})
     channels = section["channels"]
-    for what, found, expected in (
+    for what, given, expected in (
         ("input", image.get("num_channels", 1), 1),
         ("output", prediction.get("num_channels", len(channels)), len(channels)),
     ):
-        if found != expected:
-            raise ValueError(f"network_data_format says {found} {what} channels, but {expected} was expected")
+        if given != expected:
+            raise ValueError(f"network_data_format says {given} {what} channels, but {expected} was expected")
     return {
         "role": section["role"],
         "size": 0 if volume else section["size"],

@@ -272,11 +272,11 @@ def _figure_table(figures: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lines of a table of figures; what their intervals are, and remarks, where any figure says so."""
     heading = ["figure", "value", "interval", "n"]
     rows = [list(figure_words(entry)) for entry in figures]
-    for place, key, title in ((3, "interval", "kind of interval"), (len(heading) + 1, "remark", "remark")):
+    for column, key, title in ((3, "interval", "kind of interval"), (len(heading) + 1, "remark", "remark")):
         if any(entry.get(key) for entry in figures):
-            heading.insert(place, title)
+            heading.insert(column, title)
             for row, entry in zip(rows, figures, strict=True):
-                row.insert(place, plain_text(entry.get(key) or None))
+                row.insert(column, plain_text(entry.get(key) or None))
     return _table(tuple(heading), [tuple(row) for row in rows])
 
 

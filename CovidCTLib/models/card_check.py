@@ -52,9 +52,9 @@ def typed_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     KeyError
         If a field of text, or the size, is missing.
     """
-    if place := infinite_in(fields):
-        null = " or null" * place.startswith("validation")
-        raise ValueError(f"{place} must be a finite number{null}, not NaN or infinity")
+    if not_finite := infinite_in(fields):
+        null = " or null" * not_finite.startswith("validation")
+        raise ValueError(f"{not_finite} must be a finite number{null}, not NaN or infinity")
     typed = dict(fields)
     for name, count in _COUNTS.items():
         values = fields.get(name)
@@ -182,9 +182,9 @@ def wrong_figure(validation: Mapping[str, Any]) -> str | None:
     """Find the first entry of a list ``figures``, however deep, that is no figure; its begin, or None."""
     for key, value in validation.items():
         if isinstance(value, Mapping):
-            found = wrong_figure(value)
-            if found is not None:
-                return found
+            wrong = wrong_figure(value)
+            if wrong is not None:
+                return wrong
         elif key == "figures":
             for entry in value if isinstance(value, (list, tuple)) else [value]:
                 if not isinstance(entry, Mapping) or not _is_figure(entry):
@@ -203,7 +203,7 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def infinite_in(content: Any, place: str = "") -> str:
+def infinite_in(content: Any, path: str = "") -> str:
     """Find the first number in mappings and lists that is NaN or infinite.
 
     JSON knows none, but Python reads them from it.
@@ -214,12 +214,12 @@ def infinite_in(content: Any, place: str = "") -> str:
         Where it stands, such as ``"validation.score"``; empty where all numbers are finite.
     """
     if isinstance(content, float):
-        return "" if math.isfinite(content) else place or "the content"
+        return "" if math.isfinite(content) else path or "the content"
     entries = enumerate(content) if isinstance(content, (list, tuple)) else ()
     for key, value in content.items() if isinstance(content, Mapping) else entries:
-        found = infinite_in(value, f"{place}.{key}" if place else str(key))
-        if found:
-            return found
+        not_finite = infinite_in(value, f"{path}.{key}" if path else str(key))
+        if not_finite:
+            return not_finite
     return ""
 
 

@@ -94,8 +94,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ModelError(f"There is no file {path.name!r}. {_GIVE}") from error
     except (OSError, ValueError) as error:
         raise ModelError(f"{path.name!r} cannot be read as JSON ({type(error).__name__}). {_GIVE}") from error
-    if place := infinite_in(content):
-        raise ModelError(f"{path.name!r} holds NaN or infinity in {place}, where JSON has numbers or null. {_GIVE}")
+    if not_finite := infinite_in(content):
+        raise ModelError(
+            f"{path.name!r} holds NaN or infinity in {not_finite}, where JSON has numbers or null. {_GIVE}"
+        )
     if not isinstance(content, dict):
         return {}
     for name in ("models", "cases"):
@@ -171,13 +173,13 @@ def _at_own_threshold(content: Mapping[str, Any], card: ModelCard) -> list[dict[
     counts = {entry["name"]: _count(entry) for entry in content["figures"]}
     # Thresholds fall; the first is above all slices, and between two of them nothing is called anew.
     last = max(0, sum(threshold >= limit for threshold in thresholds) - 1)
-    found = {"sensitivity": called[last], "specificity": 1 - false[last]}
+    rates = {"sensitivity": called[last], "specificity": 1 - false[last]}
     # Without a group in their names, `covidct models` shows them among the first.
     why = "from the ROC curve of all slices"
     return [
         {"name": f"{name} at the card's slice threshold of {limit:g}", "value": float(value), "low": None, "high": None,
          "n": counts.get(name), "remark": why}
-        for name, value in found.items()
+        for name, value in rates.items()
     ]  # fmt: skip
 
 

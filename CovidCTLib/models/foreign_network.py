@@ -31,8 +31,8 @@ def build_foreign(definition: Mapping[str, Any], bundle: str) -> torch.nn.Module
         If it is not allowed, MONAI has no such network, or the arguments do not fit.
     """
     check_network_def(definition, bundle)
-    found = MONAI_NETWORK.fullmatch(definition["_target_"])
-    kind = getattr(monai.networks.nets, found.group(1), None) if found else None
+    match = MONAI_NETWORK.fullmatch(definition["_target_"])
+    kind = getattr(monai.networks.nets, match.group(1), None) if match else None
     if not inspect.isclass(kind) or not issubclass(kind, torch.nn.Module):
         raise ModelError(
             f"MONAI {monai.__version__} has no network {definition['_target_']!r}, which the bundle {bundle} asks for. "

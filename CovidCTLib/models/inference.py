@@ -26,12 +26,12 @@ def prepare_for_inference(network: torch.nn.Module, example: torch.Tensor) -> No
     example
         An input that the network takes, shape ``(n, 1, y, x)``; by running it is seen what follows what.
     """
-    places = {child: (parent, name) for parent in network.modules() for name, child in parent.named_children()}
+    parent_of = {child: (parent, name) for parent in network.modules() for name, child in parent.named_children()}
     for convolution, normalization in _follow(network, example):
         transposed = isinstance(convolution, torch.nn.ConvTranspose2d)
         folded = fuse_conv_bn_eval(convolution, normalization, transposed)
         for old, new in ((convolution, folded), (normalization, torch.nn.Identity())):
-            parent, name = places[old]
+            parent, name = parent_of[old]
             parent.register_module(name, new)
     for module in network.modules():
         if isinstance(module, _LIMITERS):

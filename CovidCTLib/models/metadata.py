@@ -167,14 +167,14 @@ def eval_metrics(validation: Mapping[str, Any]) -> dict[str, float]:
     ``cross_validation_of_cases`` becomes ``"cross validation of cases: sensitivity, volumes"``; a name that comes twice
     in one table is numbered.
     """
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
 
     def put(name: str, value: float) -> None:
         free, number = name, 1
-        while free in found:
+        while free in metrics:
             number += 1
             free = f"{name} ({number})"
-        found[free] = value
+        metrics[free] = value
 
     for key, value in validation.items():
         if key == "figures" and isinstance(value, (list, tuple)):
@@ -187,7 +187,7 @@ def eval_metrics(validation: Mapping[str, Any]) -> dict[str, float]:
         elif isinstance(value, float):
             # Whole numbers are counts, such as that of the folds.
             put(key, value)
-    return found
+    return metrics
 
 
 _ABOUT = {-1: " towards the feet", 0: "", 1: " towards the head"}

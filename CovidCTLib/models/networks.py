@@ -17,6 +17,7 @@ from CovidCTLib.models.efficientnet import (
     EfficientUNet,
     as_colours,
 )
+from CovidCTLib.models.eight_bit import WEIGHT_BITS, with_eight_bits
 
 SLICES_SEEN = 3
 """Slices that the segmentation networks see: the own one, and one on each side about `NEIGHBOUR_MM` away."""
@@ -223,7 +224,8 @@ def build_network(architecture: Mapping[str, Any], channel_axis: bool = False) -
     architecture
         ``kind`` with what it needs: ``"unet"`` with ``channels`` and ``outputs``, ``"windows-unet"`` with ``slices``
         beside these, ``"efficientnet-unet"`` with ``decoder``, ``outputs`` and perhaps ``slices``, ``"resnet"`` with
-        ``layers``, ``widths`` and perhaps ``stem``, ``"efficientnet"``.
+        ``layers``, ``widths`` and perhaps ``stem``, ``"efficientnet"``. With ``weight_bits`` of 8 its weights are kept
+        as `CovidCTLib.models.eight_bit.with_eight_bits` does.
     channel_axis
         Whether a classifier gives ``(n, 1)`` in place of ``(n,)``: MONAI's tools, for which it stands in a bundle's
         ``inference.json``, want channels on the second axis. The other networks have them there anyhow.
@@ -233,6 +235,15 @@ def build_network(architecture: Mapping[str, Any], channel_axis: bool = False) -
     ModelError
         If the description is not one of these.
     """
+    network = _build_plain(architecture, channel_axis)
+    bits = architecture.get(WEIGHT_BITS)
+    if bits not in (None, 8):
+        raise ModelError(f"{WEIGHT_BITS} of an architecture must be 8 or left out, but is {bits!r}. Correct the card.")
+    return network if bits is None else with_eight_bits(network)
+
+
+def _build_plain(architecture: Mapping[str, Any], channel_axis: bool) -> torch.nn.Module:
+    """Build a network whose weights are floating point."""
     kind = architecture.get("kind")
     try:
         if kind == "unet":

@@ -59,7 +59,7 @@ def find_own(folders: Sequence[Path]) -> dict[str, Entry]:
     ModelError
         If a folder holds no bundle, a bundle cannot be read, or one folder has two models of one role.
     """
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for folder in map(named, folders):
         here: dict[str, Entry] = {}
         for bundle in _bundles_in(folder):
@@ -74,8 +74,8 @@ def find_own(folders: Sequence[Path]) -> dict[str, Entry]:
                     "Give the folder of the one to use."
                 )
             here[card.role] = Entry(bundle, card, bundle.parent.resolve() != SHIPPED.resolve())
-        found = {**here, **found}
-    return found
+        entries = {**here, **entries}
+    return entries
 
 
 def _bundles_in(folder: Path) -> list[Path]:

@@ -105,14 +105,14 @@ class LoadedNetwork:
                 yield chosen, self.run(frame.to_grid(hu[chosen], self.card.size, self.card.window_hu))
                 continue
             around = neighbours_of(chosen, slices[0], slices[-1], steps_to_neighbour(step_mm), self.card.slices_seen)
-            wanted, place = np.unique(around, return_inverse=True)
+            wanted, position = np.unique(around, return_inverse=True)
             new = wanted[~np.isin(wanted, ready)]
             old = torch.from_numpy(np.flatnonzero(np.isin(ready, wanted)))
             # What neighbours need was mostly brought to the grid for the batch before.
             fresh = frame.to_grid(hu[new], self.card.size, self.card.window_hu)
             grid = torch.cat([grid[old, :], fresh]) if len(ready) else fresh
             ready = np.concatenate([ready[old.numpy()], new])
-            order = torch.from_numpy(np.argsort(ready)[place.reshape(around.shape)])
+            order = torch.from_numpy(np.argsort(ready)[position.reshape(around.shape)])
             yield chosen, self.run(grid[order][:, :, 0])
 
 

@@ -1,4 +1,4 @@
-"""Weights on disk: half precision, with a checksum, loaded as plain tensors only."""
+"""Weights on disk: half precision or eight bits, with a checksum, loaded as plain tensors only."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import os
 import warnings
 from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import torch
 from CovidCTLib.errors import ModelError
 from CovidCTLib.models.bundle import WEIGHTS, file_sha256, write_bundle
 from CovidCTLib.models.card import ModelCard
+from CovidCTLib.models.eight_bit import SCALE, WEIGHT_BITS, with_eight_bits, with_plain_weights
 from CovidCTLib.models.foreign_network import RoleAdapter, build_foreign, first_output
 from CovidCTLib.models.networks import build_network
 
@@ -60,9 +63,9 @@ def load_state(path: Path) -> dict[str, torch.Tensor]:
     entries = state.items() if isinstance(state, dict) else ()
     wrong = [name for name, value in entries if not isinstance(name, str) or not is_plain(value)]
     if not entries or wrong:
-        found = f"{type(state).__name__} whose entry {str(wrong[0])[:40]!r} is none" if wrong else type(state).__name__
+        kind = f"{type(state).__name__} whose entry {str(wrong[0])[:40]!r} is none" if wrong else type(state).__name__
         raise ModelError(
-            f"{path.name} must hold a state dict of tensors, but holds {found}. Give weights as CovidCT's training "
+            f"{path.name} must hold a state dict of tensors, but holds {kind}. Give weights as CovidCT's training "
             "writes them."
         )
     return state
@@ -149,16 +152,16 @@ def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
             f"There are no weights {WEIGHTS} in the bundle {folder.name}. Install CovidCT again, or complete an own "
             "bundle."
         )
-    found = file_sha256(path)
-    if found != card.sha256:
+    checksum = file_sha256(path)
+    if checksum != card.sha256:
         raise ModelError(
             f"The weights of {card.name} do not have the checksum of their card (expected {card.sha256[:12]}..., found "
-            f"{found[:12]}...). The file is damaged or another version: install CovidCT again, or correct sha256 in "
+            f"{checksum[:12]}...). The file is damaged or another version: install CovidCT again, or correct sha256 in "
             "the card of an own model."
         )
     network = build_foreign(card.architecture, card.name) if card.is_foreign else build_network(card.architecture)
     fit_state(network, load_state(path), card.name)
-    return RoleAdapter(network, card).eval() if card.is_foreign else network.eval()
+    return RoleAdapter(network, card).eval() if card.is_foreign else with_plain_weights(network).eval()
 
 
 def try_network(network: torch.nn.Module, card: ModelCard) -> None:
@@ -203,8 +206,8 @@ def try_network(network: torch.nn.Module, card: ModelCard) -> None:
         )
 
 
-def save_network(network: torch.nn.Module, card: ModelCard, folder: Path) -> ModelCard:
-    """Write a network as the MONAI bundle ``folder/<name>``, its weights in half precision.
+def save_network(network: torch.nn.Module, card: ModelCard, folder: Path, bits: int = 16) -> ModelCard:
+    """Write a network as the MONAI bundle ``folder/<name>``, its weights in half precision or eight bits.
 
     Parameters
     ----------
@@ -214,19 +217,25 @@ def save_network(network: torch.nn.Module, card: ModelCard, folder: Path) -> Mod
         Its card.
     folder
         Folder of the bundle's folder; an old bundle of this name is replaced, and kept until the new one is complete.
+    bits
+        16 for half precision; 8 for whole numbers with a scale for each channel, where half precision stays for what is
+        small, such as biases.
 
     Returns
     -------
     ModelCard
-        The card with the checksum of the weights.
+        The card with the checksum of the weights, and with their bits where they are 8.
 
     Raises
     ------
     ModelError
         If the bundle cannot be written, or a weight is NaN, or beyond what half precision holds.
     """
+    if bits == 8:
+        network = with_eight_bits(deepcopy(network).cpu())
+        card = replace(card, architecture={**card.architecture, WEIGHT_BITS: bits})
     state = {
-        key: value.detach().cpu().half() if value.is_floating_point() else value.detach().cpu()
+        key: value.detach().cpu().half() if _becomes_half(key, value) else value.detach().cpu()
         for key, value in network.state_dict().items()
     }
     if key := not_finite(state):
@@ -235,3 +244,12 @@ def save_network(network: torch.nn.Module, card: ModelCard, folder: Path) -> Mod
             f"half precision, but {key} holds NaN or numbers beyond it. Train again, with a lower learning rate."
         )
     return write_bundle(folder / card.name, card, lambda path: write_state(path, state))
+
+
+def _becomes_half(name: str, value: torch.Tensor) -> bool:
+    """Whether a tensor is written in half precision.
+
+    Scales may lie below its smallest numbers, and variances of normalization, which are squares, above its highest:
+    those of a network that started from photographs on a scale of 0 to 255 do.
+    """
+    return value.is_floating_point() and not name.endswith((SCALE, "running_var"))

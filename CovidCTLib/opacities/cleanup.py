@@ -137,10 +137,10 @@ def clean_logits(
         cleaned = demand_support(cleaned, slices, spacing_zyx_mm[0], cleanup.support_logit, cleanup.support_penalty)
     if cleanup.logit_offset != 0:
         cleaned = cleaned - np.asarray(cleanup.logit_offset, cleaned.dtype)
-    found = (cleaned > 0) & inside
+    opacity = (cleaned > 0) & inside
     core = None if cleanup.core_logit is None else cleanup.core_logit - cleanup.logit_offset
-    dropped = found & ~keep_lesions(
-        cleaned, found, slices, float(np.prod(spacing_zyx_mm)), core, cleanup.min_volume_mm3
+    dropped = opacity & ~keep_lesions(
+        cleaned, opacity, slices, float(np.prod(spacing_zyx_mm)), core, cleanup.min_volume_mm3
     )
     return np.where(dropped, -np.abs(cleaned), cleaned)
 
@@ -240,7 +240,7 @@ def demand_support(
 
 def keep_lesions(
     logits: Logits,
-    found: NDArray[np.bool_],
+    opacity: NDArray[np.bool_],
     slices: NDArray[np.intp],
     voxel_mm3: float,
     core_logit: float | None,
@@ -252,7 +252,7 @@ def keep_lesions(
     ----------
     logits
         Shape ``(n, y, x)``.
-    found
+    opacity
         Same shape: what is called opacity. Lesions are its 26-connected parts.
     slices
         Ascending index of each slice in the scan; parts do not connect over gaps.
@@ -268,12 +268,12 @@ def keep_lesions(
     ndarray
         bool, same shape.
     """
-    if (core_logit is None and min_volume_mm3 <= voxel_mm3) or not found.any():
-        return found
-    kept = np.zeros_like(found)
+    if (core_logit is None and min_volume_mm3 <= voxel_mm3) or not opacity.any():
+        return opacity
+    kept = np.zeros_like(opacity)
     for run in np.split(np.arange(len(slices)), np.flatnonzero(np.diff(slices) > 1) + 1):
         part = slice(int(run[0]), int(run[-1]) + 1)
-        lesions, count = ndimage.label(found[part], _EVERY_NEIGHBOUR)
+        lesions, count = ndimage.label(opacity[part], _EVERY_NEIGHBOUR)
         if count == 0:
             continue
         where = np.flatnonzero(lesions)

@@ -166,13 +166,13 @@ def label_opacities(
         for n, (k, infection, kind) in enumerate(
             zip(logits.slices[chosen], infected.numpy(), kinds.numpy(), strict=True), start
         ):
-            found = infection > 0
-            if cleanup.beyond_lungs_mm != 0 and found.any():
-                found &= (lungs[k, rows, columns] > 0) | inside[n][in_grid]
+            opacity = infection > 0
+            if cleanup.beyond_lungs_mm != 0 and opacity.any():
+                opacity &= (lungs[k, rows, columns] > 0) | inside[n][in_grid]
             else:
-                found &= lungs[k, rows, columns] > 0
+                opacity &= lungs[k, rows, columns] > 0
             label = np.where(kind > 0, np.uint8(OPACITY_CONSOLIDATION), np.uint8(OPACITY_GGO))
-            opacities[k, rows, columns] = label * found
+            opacities[k, rows, columns] = label * opacity
     return opacities
 
 
@@ -190,10 +190,10 @@ def _on_grid(lungs: NDArray[np.uint8], logits: OpacityLogits) -> NDArray[np.bool
     columns = frame.left + ((np.arange(width) + 0.5) * frame.columns / width).astype(np.intp)
     in_rows, in_columns = (rows >= 0) & (rows < lungs.shape[1]), (columns >= 0) & (columns < lungs.shape[2])
     in_view = in_rows[:, None] & in_columns
-    place = np.ix_(np.clip(rows, 0, lungs.shape[1] - 1), np.clip(columns, 0, lungs.shape[2] - 1))
+    crop = np.ix_(np.clip(rows, 0, lungs.shape[1] - 1), np.clip(columns, 0, lungs.shape[2] - 1))
     inside = np.empty(logits.infection.shape, bool)
     for own, k in zip(inside, logits.slices, strict=True):
-        np.logical_and(lungs[k][place], in_view, out=own)
+        np.logical_and(lungs[k][crop], in_view, out=own)
     return inside
 
 

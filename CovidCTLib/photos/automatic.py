@@ -144,11 +144,11 @@ def find_references(
     list
         For each slice its references, or as text the reason why it has none.
     """
-    found = []
+    references = []
     for number, picture in enumerate(pictures, start=1):
-        found.append(evidence_of(picture))
+        references.append(evidence_of(picture))
         tell(number / len(pictures))
-    return references_from(found)
+    return references_from(references)
 
 
 def evidence_of(picture: Grey) -> Evidence:
@@ -236,14 +236,14 @@ def _common_values(fits: list[_Fit]) -> tuple[float | None, float | None]:
     if len(lines) < max(MIN_POOLED, len(fits) / 2):
         return None, None
     level_hu = float(np.median([line.slope for line in lines]))
-    found: list[float | None] = []
+    common: list[float | None] = []
     for hu, tolerance_hu in ((AIR_HU, SAME_AIR_HU), (FAT_HU, SAME_FAT_HU)):
         values = np.array([line.value_at(hu) for line in lines])
         weights = np.array([line.sd_hu_at(hu) for line in lines]) ** -2
         middle = _weighted_median(values, weights)
         agree = np.abs(values - middle) * level_hu < tolerance_hu
-        found.append(middle if agree.mean() >= SAME_SHARE else None)
-    return found[0], found[1]
+        common.append(middle if agree.mean() >= SAME_SHARE else None)
+    return common[0], common[1]
 
 
 def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:

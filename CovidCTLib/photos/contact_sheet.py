@@ -66,8 +66,8 @@ def write_contact_sheet(
         figure.suptitle(_heading(volume, len(shown)), fontsize=12)
         for cell in axes.flat:
             cell.axis("off")
-        for place, index in enumerate(shown):
-            row, column = divmod(place, PAIRS_A_ROW)
+        for position, index in enumerate(shown):
+            row, column = divmod(position, PAIRS_A_ROW)
             pair = axes[row, 2 * column], axes[row, 2 * column + 1]
             record = volume.records[index]
             if record.slice_index is None or record.references is None:

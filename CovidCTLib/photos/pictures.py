@@ -127,8 +127,8 @@ def read_picture(path: Path) -> Picture:
 
 
 def _too_large(width: int = 0, height: int = 0) -> InputError:
-    found = f" ({width} x {height})" if width else ""
-    return InputError(f"too large{found}: at most {MAX_PICTURE_PIXELS // 1_000_000} million pixels are read")
+    size = f" ({width} x {height})" if width else ""
+    return InputError(f"too large{size}: at most {MAX_PICTURE_PIXELS // 1_000_000} million pixels are read")
 
 
 def _grey(image: Image.Image) -> tuple[NDArray[np.float32], int, list[str]]:

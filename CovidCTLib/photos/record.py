@@ -92,7 +92,7 @@ def _cell(value: Any) -> str:
 
 
 def _picture(record: SliceRecord, names: bool) -> dict[str, Any]:
-    source, found = record.source, record.references
+    source, references = record.source, record.references
     return {
         "file": source.number,
         **({"name": source.name} if names else {}),
@@ -101,20 +101,20 @@ def _picture(record: SliceRecord, names: bool) -> dict[str, Any]:
         "notes": list(source.notes),
         "slice": record.slice_index,
         "left_out": record.reason,
-        **({} if found is None else _references(found)),
+        **({} if references is None else _references(references)),
     }
 
 
-def _references(found: References) -> dict[str, Any]:
+def _references(references: References) -> dict[str, Any]:
     def short(value: float | None) -> float | None:
         return None if value is None else round(value, 2)
 
     return {
-        "air": short(found.air),
-        "fat": short(found.fat),
-        "method": found.method,
-        "doubts": list(found.doubts),
-        "air_sd_hu": short(found.air_sd_hu),
-        "fat_sd_hu": short(found.fat_sd_hu),
-        "cues": {name: short(value) for name, value in (found.cues or {}).items()},
+        "air": short(references.air),
+        "fat": short(references.fat),
+        "method": references.method,
+        "doubts": list(references.doubts),
+        "air_sd_hu": short(references.air_sd_hu),
+        "fat_sd_hu": short(references.fat_sd_hu),
+        "cues": {name: short(value) for name, value in (references.cues or {}).items()},
     }

@@ -183,12 +183,12 @@ def _sort_out(core: Mask, enclosed: Mask, smooth: Grey, padding: Mask, bright: f
         # Nothing but black around the body: what is brighter inside is no air.
         black = float(smooth.min())
         limit = black + AIRWAY_DEPTH * (bright - black)
-    _place_uneven(uneven, labelled, smooth, padding, limit, outside, lungs)
-    _place_even(even, labelled, smooth, padding, limit, outside, lungs)
+    _label_uneven(uneven, labelled, smooth, padding, limit, outside, lungs)
+    _label_even(even, labelled, smooth, padding, limit, outside, lungs)
     return outside, lungs
 
 
-def _place_uneven(
+def _label_uneven(
     uneven: list[tuple[int, tuple[slice, slice]]],
     labelled: NDArray[np.intp],
     smooth: Grey,
@@ -209,7 +209,7 @@ def _place_uneven(
         (outside if is_air else lungs)[box] |= region
 
 
-def _place_even(
+def _label_even(
     even: list[tuple[int, tuple[slice, slice]]],
     labelled: NDArray[np.intp],
     smooth: Grey,
@@ -306,14 +306,14 @@ def rim_text(picture: Grey) -> Mask:
         bool, same shape: small bright pieces around which there is nothing but air; vessels in lungs that the picture's
         side cuts are none.
     """
-    found = np.zeros(picture.shape, np.bool_)
+    text = np.zeros(picture.shape, np.bool_)
     split = otsu(picture)
     if split is None:
-        return found
+        return text
     bright = picture >= split
     labelled, count = ndimage.label(bright, np.ones((3, 3)))
     if count < 2:
-        return found
+        return text
     sizes = np.bincount(labelled.ravel())
     sizes[0] = 0
     enclosed = _enclosed(ndimage.binary_opening(labelled == int(sizes.argmax()), iterations=2))
@@ -325,6 +325,6 @@ def rim_text(picture: Grey) -> Mask:
         distance = min(rows.start, columns.start, picture.shape[0] - rows.stop, picture.shape[1] - columns.stop)
         piece = labelled[box] == index
         if index != int(sizes.argmax()) and small and distance <= rim and not enclosed[box][piece].any():
-            found[box] |= piece
+            text[box] |= piece
     # Letters have a soft rim.
-    return np.asarray(ndimage.binary_dilation(found, iterations=3))
+    return np.asarray(ndimage.binary_dilation(text, iterations=3))

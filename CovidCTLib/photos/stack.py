@@ -33,7 +33,6 @@ MOST_BAR_SHARE = 0.45
 """Bars take at most this share from each side, so that something is left."""
 
 First = Literal["head", "feet"]
-FIRST: tuple[First, ...] = ("head", "feet")
 
 Box = tuple[int, int, int, int]
 """First row (inclusive), last row (exclusive), first and last column of a part of a picture."""
@@ -159,28 +158,28 @@ def read_stack(
     usual = Counter(size for size, _ in boxes.values()).most_common(1)[0][0]
     grey = np.zeros((len(boxes), SIDE_PX, SIDE_PX), np.float32)
     text = np.zeros(grey.shape, np.bool_)
-    places: list[Box] = []
+    contents: list[Box] = []
     sources: list[Source] = []
     for index, (number, (size, _)) in enumerate(boxes.items()):
         file = files[number - 1]
         picture = read_picture(file)
-        content, place = _fit(picture, common[size], mirrored)
-        where = (index, slice(*place[:2]), slice(*place[2:]))
+        content, content_box = _fit(picture, common[size], mirrored)
+        where = (index, slice(*content_box[:2]), slice(*content_box[2:]))
         grey[where], text[where] = content, rim_text(content)
-        places.append(place)
+        contents.append(content_box)
         sources.append(_source(number, file.name, picture, size, usual, common[size], bool(text[index].any())))
         tell(0.5 + (index + 1) / len(boxes) / 2)
     if first == "head":
-        grey, text, places, sources = grey[::-1], text[::-1], places[::-1], sources[::-1]
-    return PhotoStack(grey, tuple(places), text, tuple(sources), tuple(skipped))
+        grey, text, contents, sources = grey[::-1], text[::-1], contents[::-1], sources[::-1]
+    return PhotoStack(grey, tuple(contents), text, tuple(sources), tuple(skipped))
 
 
 def _files(folder: Path) -> list[Path]:
     """Files of a folder in natural order, hidden ones and folders left out."""
     try:
         if not folder.is_dir():
-            found = "a file" if folder.exists() else "nothing"
-            raise InputError(f"A folder with pictures of CT slices was expected, but there is {found}. Check the path.")
+            what = "a file" if folder.exists() else "nothing"
+            raise InputError(f"A folder with pictures of CT slices was expected, but there is {what}. Check the path.")
         files = [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
     except (OSError, ValueError):
         raise InputError(
@@ -207,19 +206,19 @@ def _without_bars(grey: NDArray[np.float32]) -> Box:
         ranges = np.ptp(lines, axis=1)
         level = [lines[0].mean(), lines[-1].mean()]
         most = int(MOST_BAR_SHARE * len(lines))
-        found = []
+        bars = []
         for number, flat in enumerate((ranges, ranges[::-1])):
             means = lines.mean(axis=1)[:: 1 if number == 0 else -1]
             bar = (flat <= BAR_LEVELS) & (np.abs(means - level[number]) <= BAR_LEVELS)
-            found.append(min(int(np.argmin(bar)) if not bar.all() else most, most))
-        ends += [found[0], len(lines) - found[1]]
+            bars.append(min(int(np.argmin(bar)) if not bar.all() else most, most))
+        ends += [bars[0], len(lines) - bars[1]]
     return ends[0], ends[1], ends[2], ends[3]
 
 
-def _common_boxes(found: Sequence[tuple[tuple[int, int], Box]]) -> dict[tuple[int, int], Box]:
+def _common_boxes(sizes_and_boxes: Sequence[tuple[tuple[int, int], Box]]) -> dict[tuple[int, int], Box]:
     """The smallest box, for each size of picture, around what all pictures of this size show."""
     of_size: dict[tuple[int, int], list[Box]] = defaultdict(list)
-    for size, box in found:
+    for size, box in sizes_and_boxes:
         of_size[size].append(box)
     common = {}
     for size, boxes in of_size.items():

@@ -133,11 +133,11 @@ def calibrate(
         )
     records: list[SliceRecord] = []
     kept: list[int] = []
-    for index, (source, found) in enumerate(zip(stack.sources, references, strict=True)):
-        if isinstance(found, str):
-            records.append(SliceRecord(source, None, None, found))
+    for index, (source, values) in enumerate(zip(stack.sources, references, strict=True)):
+        if isinstance(values, str):
+            records.append(SliceRecord(source, None, None, values))
         else:
-            records.append(SliceRecord(source, found, len(kept)))
+            records.append(SliceRecord(source, values, len(kept)))
             kept.append(index)
     if len(kept) < MIN_SLICES:
         first = next((record.reason for record in records if record.reason), "one picture makes no volume")
@@ -154,9 +154,9 @@ def calibrate(
         if not isinstance(pair, str):
             hu[target, top:bottom, left:right] = np.rint(to_hu(stack.content(index), pair))
         hu[target][stack.text[index]] = AIR_HU
-    known = spacing_xyz_mm is not None and gaps == 0
-    volume = PhotoVolume(hu, geometry, known, tuple(records), ())
-    return PhotoVolume(hu, geometry, known, tuple(records), _notices(volume, gaps, spacing_xyz_mm is not None))
+    spacing_known = spacing_xyz_mm is not None and gaps == 0
+    volume = PhotoVolume(hu, geometry, spacing_known, tuple(records), ())
+    return PhotoVolume(hu, geometry, spacing_known, tuple(records), _notices(volume, gaps, spacing_xyz_mm is not None))
 
 
 def stack_geometry(slices: int, spacing_xyz_mm: tuple[float, float, float] | None) -> Geometry:

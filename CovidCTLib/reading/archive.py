@@ -185,10 +185,10 @@ def _unpack(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], folder: Pa
             start = source.read(FIRST_BYTES)
             if not looks_like_dicom(name, start):
                 continue
-            place = folders.setdefault(parent, folder / str(len(folders)))
-            place.mkdir(exist_ok=True)
-            known = DIRECTORY_NAME if name.upper() == DIRECTORY_NAME else f"{number:06d}.dcm"
-            with (place / known).open("wb") as target:
+            target_folder = folders.setdefault(parent, folder / str(len(folders)))
+            target_folder.mkdir(exist_ok=True)
+            new_name = DIRECTORY_NAME if name.upper() == DIRECTORY_NAME else f"{number:06d}.dcm"
+            with (target_folder / new_name).open("wb") as target:
                 target.write(start)
                 shutil.copyfileobj(source, target, _CHUNK)
 
@@ -197,10 +197,10 @@ def _remove_abandoned() -> None:
     """Remove what earlier processes left that were killed."""
     for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with suppress(OSError, HeldError):
-            found = home.lstat()
-            old = time.time() - found.st_mtime > _ABANDONED_SECONDS
-            own = not hasattr(os, "getuid") or found.st_uid == os.getuid()
-            if not (old and own and stat.S_ISDIR(found.st_mode)):
+            status = home.lstat()
+            old = time.time() - status.st_mtime > _ABANDONED_SECONDS
+            own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+            if not (old and own and stat.S_ISDIR(status.st_mode)):
                 continue
             with locked(home / _LOCK):
                 shutil.rmtree(home / _CONTENT, ignore_errors=True)

@@ -39,12 +39,14 @@ def check_codestream(stream: bytes, shape: tuple[int, int]) -> None:
         If it is neither, or the size is another.
     """
     if stream.startswith((_JPEG_2000_START, _JP2_START)):
-        found = _jpeg_2000_size(stream[max(stream.find(_JPEG_2000_START), 0) :])
+        rows_columns_samples = _jpeg_2000_size(stream[max(stream.find(_JPEG_2000_START), 0) :])
     else:
         sizes = [size for marker, size in _jpeg_segments(stream)[0] if marker in _SOF]
-        found = struct.unpack_from(">xHHB", sizes[0]) if len(sizes) == 1 and len(sizes[0]) >= 6 else (0, 0, 0)
-    if found != (*shape, 1):
-        raise ValueError(f"a compressed picture of {found}")
+        rows_columns_samples = (
+            struct.unpack_from(">xHHB", sizes[0]) if len(sizes) == 1 and len(sizes[0]) >= 6 else (0, 0, 0)
+        )
+    if rows_columns_samples != (*shape, 1):
+        raise ValueError(f"a compressed picture of {rows_columns_samples}")
 
 
 def is_plain_lossless_jpeg(stream: bytes, bits_stored: int) -> bool:

@@ -151,9 +151,9 @@ def acquisition_at_each_place(
     studies = _studies(frames)
     if len(studies) > 1:
         # Slices of several patients may also lie one above the other.
-        found = acquisition_at_each_place(_largest(studies), normal)
+        chosen = acquisition_at_each_place(_largest(studies), normal)
         several = _several(len(studies), max(map(len, studies)), "of several studies, perhaps of several patients")
-        return None if found is None else (found[0], (several, *found[1]))
+        return None if chosen is None else (chosen[0], (several, *chosen[1]))
     by_number = _by_number(frames)
     doubled = count_doubled(frames, normal)
     if not doubled:
@@ -171,9 +171,9 @@ def acquisition_at_each_place(
         return alike
     if left > max(MAX_ODD_IMAGES, MAX_ODD_SHARE * len(alike[0])):
         return None
-    kept, (told,) = _once_at_each_place(alike[0], normal, lambda _, __: True, "with other pixels")
-    text = f"{told.text} Which of two is right cannot be told; look at the pictures."
-    return kept, (Notice("doubled-slices-differ", text, value=told.value, unit=told.unit),)
+    kept, (dropped,) = _once_at_each_place(alike[0], normal, lambda _, __: True, "with other pixels")
+    text = f"{dropped.text} Which of the two is right is not known; look at the pictures."
+    return kept, (Notice("doubled-slices-differ", text, value=dropped.value, unit=dropped.unit),)
 
 
 def _told_apart(frames: Sequence[Frame], normal: NDArray[np.float64]) -> list[list[Frame]]:

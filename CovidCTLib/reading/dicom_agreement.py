@@ -76,9 +76,9 @@ def _agree_on_sign(frames: Sequence[Frame], decoder: FrameDecoder) -> tuple[tupl
     if len(encodings) > 1 or frames[0].encoding.bits_allocated != 16:
         return tuple(frames), ()
     signed, bits, _ = next(iter(encodings))
-    places = np.unique(np.linspace(0, len(frames) - 1, PROBED_SLICES + 2)[1:-1].astype(int))
+    probed = np.unique(np.linspace(0, len(frames) - 1, PROBED_SLICES + 2)[1:-1].astype(int))
     as_signed, as_unsigned, voxels = [], [], 0
-    for frame in (frames[int(place)] for place in places):
+    for frame in (frames[int(number)] for number in probed):
         stored = _decoded(decoder, frame)
         if stored is None or frame.encoding.high_bit != bits - 1:
             return tuple(frames), ()
@@ -126,14 +126,14 @@ def _agree_on_rescale(frames: Sequence[Frame], decoder: FrameDecoder) -> tuple[t
     usual, count = whole.most_common(1)[0]
     if 2 * count < sum(whole.values()):
         # Every slice has a rescale of its own, as some makers write.
-        usual_places = [i for i, pair in enumerate(pairs) if None not in pair]
+        usual_indices = [i for i, pair in enumerate(pairs) if None not in pair]
         odd = [i for i, pair in enumerate(pairs) if None in pair]
     else:
-        usual_places = [i for i, pair in enumerate(pairs) if pair == usual]
+        usual_indices = [i for i, pair in enumerate(pairs) if pair == usual]
         odd = [i for i, pair in enumerate(pairs) if pair != usual]
     changed, misfits = list(frames), 0
     for i in odd:
-        nearest = min(usual_places, key=lambda place: abs(place - i))
+        nearest = min(usual_indices, key=lambda index: abs(index - i))
         pixels, beside = _decoded(decoder, frames[i]), _decoded(decoder, frames[nearest])
         if pixels is None or beside is None:
             continue

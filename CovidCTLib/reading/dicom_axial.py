@@ -68,9 +68,9 @@ def _heights(frames: Sequence[Frame]) -> tuple[list[float], str]:
     positions = [None if frame.position_lps_mm is None else frame.position_lps_mm[2] for frame in frames]
     locations = [frame.location_mm for frame in frames]
     for values, source in ((positions, "positions"), (locations, "slice locations")):
-        known = [value for value in values if value is not None]
-        if len(known) == len(frames) and len(set(known)) > 1:
-            return known, source
+        heights = [value for value in values if value is not None]
+        if len(heights) == len(frames) and len(set(heights)) > 1:
+            return heights, source
     numbers = [frame.number for frame in frames]
     distances = {frame.distance_mm for frame in frames}
     distance = next(iter(distances))

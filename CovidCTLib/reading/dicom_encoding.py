@@ -332,12 +332,12 @@ def _streams(path: Path, encoding: Encoding, indices: Sequence[int]) -> Iterator
     wanted = set(indices)
     with path.open("rb") as file:
         file.seek(int(encoding.start or 0))
-        found = 0
+        count = 0
         for index, stream in enumerate(generate_frames(file, number_of_frames=encoding.frames)):
             if index in wanted:
-                found += 1
+                count += 1
                 yield stream
-    if found < len(wanted):
+    if count < len(wanted):
         raise EOFError
 
 

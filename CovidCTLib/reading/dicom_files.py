@@ -80,19 +80,19 @@ def count_links_out(folder: Path) -> int:
     root = folder.resolve()
     return sum(
         path.is_symlink() and (path.is_dir() or not _stays_inside(path, root))
-        for place, folders, names in os.walk(folder)
-        for path in (Path(place, name) for name in (*folders, *names))
+        for parent, folders, names in os.walk(folder)
+        for path in (Path(parent, name) for name in (*folders, *names))
     )
 
 
 def _regular_files(folder: Path, *, nested: bool) -> Iterator[Path]:
     root = folder.resolve()
-    for place, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
         folders.sort()
         if not nested:
             folders.clear()
         for name in sorted(names):
-            path = Path(place, name)
+            path = Path(parent, name)
             if name.startswith(".") or not path.is_file():
                 continue
             if not path.is_symlink() or _stays_inside(path, root):

@@ -285,12 +285,12 @@ class _Groups:
     def __init__(self, dataset: HeaderValues, index: int) -> None:
         per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or ()
         shared = dataset.get("SharedFunctionalGroupsSequence") or ()
-        self._places = [*per_frame[index : index + 1], *shared[:1]]
+        self._groups = [*per_frame[index : index + 1], *shared[:1]]
         self._dataset = dataset
 
     def find(self, sequence: str, keyword: str) -> Any:
-        for place in self._places:
-            items = place.get(sequence)
+        for group in self._groups:
+            items = group.get(sequence)
             if items and keyword in items[0]:
                 return items[0].get(keyword)
         return self._dataset.get(keyword)
@@ -408,5 +408,5 @@ def text_of(value: Any) -> str | None:
 
 def date_of(value: Any) -> str | None:
     """DICOM's ``YYYYMMDD`` as ``YYYY-MM-DD``."""
-    found = re.fullmatch(r"(\d{4})\.?(\d{2})\.?(\d{2})", str(value or "").strip())
-    return "-".join(found.groups()) if found else None
+    match = re.fullmatch(r"(\d{4})\.?(\d{2})\.?(\d{2})", str(value or "").strip())
+    return "-".join(match.groups()) if match else None

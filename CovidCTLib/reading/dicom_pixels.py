@@ -147,20 +147,20 @@ def read_volume(stack: Stack) -> tuple[NDArray[np.int16], tuple[Notice, ...]]:
     workers = max(1, min(MAX_WORKERS, os.cpu_count() or 1, len(files)))
     # ITK's messages are silenced for the process, so not from within the workers.
     with quiet_pydicom(), quiet_itk(), ThreadPoolExecutor(workers) as pool:
-        found = list(pool.map(partial(_read_share, stack, volume), (files[k::workers] for k in range(workers))))
-    damaged = sum(share[0] for share in found)
+        shares = list(pool.map(partial(_read_share, stack, volume), (files[k::workers] for k in range(workers))))
+    damaged = sum(share[0] for share in shares)
     if damaged:
         raise InputError(
             f"All files of the series must be readable, but {damaged} of {len(files)} are damaged or truncated. Copy "
             "or export the series again."
         )
     if stack.even:
-        fill_missing(volume, [round(place) for place in stack.places])
+        fill_missing(volume, [round(slot) for slot in stack.slots])
     else:
-        volume = between_slices(volume, stack.places)
-    extremes = min(share[1] for share in found), max(share[2] for share in found)
-    told = _check_rescale(stack.frames, extremes, volume)
-    return volume, (*agreed, *_ignored_padding(stack.frames, sum(share[3] for share in found)), *told)
+        volume = between_slices(volume, stack.slots)
+    extremes = min(share[1] for share in shares), max(share[2] for share in shares)
+    doubts = _check_rescale(stack.frames, extremes, volume)
+    return volume, (*agreed, *_ignored_padding(stack.frames, sum(share[3] for share in shares)), *doubts)
 
 
 def _ignored_padding(frames: Sequence[Frame], ignored: int) -> tuple[Notice, ...]:
@@ -208,48 +208,48 @@ def _read_share(stack: Stack, volume: NDArray[np.int16], files: list[list[int]])
                     hu, extremes, kept = _to_hu(stored, stack.frames[number])
                     low, high, ignored = min(low, extremes[0]), max(high, extremes[1]), ignored + kept
                     shift = None if stack.shifts_yx_px is None else stack.shifts_yx_px[number]
-                    _place(volume[round(stack.places[number]) if stack.even else number], hu, shift)
+                    _put_slice(volume[round(stack.slots[number]) if stack.even else number], hu, shift)
             except READ_FAILURES:
                 damaged += 1
     return damaged, low, high, ignored
 
 
-def fill_missing(volume: NDArray[np.int16], places: Sequence[int]) -> None:
-    """Fill the slices that are not among ``places`` linearly from the nearest ones that are, in place.
+def fill_missing(volume: NDArray[np.int16], slots: Sequence[int]) -> None:
+    """Fill the slices that are not among ``slots`` linearly from the nearest ones that are, in place.
 
     Parameters
     ----------
     volume
         int16, shape ``(z, y, x)``.
-    places
+    slots
         Ascending indices of the slices that are there; the first and the last slice are among them.
     """
-    for before, after in pairwise(places):
+    for before, after in pairwise(slots):
         for k in range(before + 1, after):
             weight = (k - before) / (after - before)
             mixed = volume[before] * np.float32(1 - weight) + volume[after] * np.float32(weight)
             volume[k] = np.rint(mixed).astype(np.int16)
 
 
-def between_slices(slices: NDArray[np.int16], places: Sequence[float]) -> NDArray[np.int16]:
+def between_slices(slices: NDArray[np.int16], slots: Sequence[float]) -> NDArray[np.int16]:
     """Interpolate even slices linearly between uneven ones.
 
     Parameters
     ----------
     slices
         int16, shape ``(n, y, x)``.
-    places
+    slots
         Ascending place of each slice in the result, the first 0 and the last a whole number.
 
     Returns
     -------
     ndarray
-        int16, shape ``(places[-1] + 1, y, x)``.
+        int16, shape ``(slots[-1] + 1, y, x)``.
     """
-    even = np.empty((round(places[-1]) + 1, *slices.shape[1:]), dtype=np.int16)
+    even = np.empty((round(slots[-1]) + 1, *slices.shape[1:]), dtype=np.int16)
     for k in range(len(even)):
-        after = min(max(int(np.searchsorted(places, k)), 1), len(places) - 1)
-        weight = np.float32((k - places[after - 1]) / (places[after] - places[after - 1]))
+        after = min(max(int(np.searchsorted(slots, k)), 1), len(slots) - 1)
+        weight = np.float32((k - slots[after - 1]) / (slots[after] - slots[after - 1]))
         even[k] = np.rint(slices[after - 1] * (1 - weight) + slices[after] * weight)
     return even
 
@@ -290,7 +290,7 @@ def _to_hu(stored: NDArray[Any], frame: Frame) -> tuple[NDArray[np.int16], tuple
     return hu, (_HIGHEST_INT16, LOWEST_HU) if extremes is None else extremes, ignored
 
 
-def _place(plane: NDArray[np.int16], hu: NDArray[np.int16], shift_yx_px: NDArray[np.float64] | None) -> None:
+def _put_slice(plane: NDArray[np.int16], hu: NDArray[np.int16], shift_yx_px: NDArray[np.float64] | None) -> None:
     """Write a slice into its plane of the volume, bilinearly where it is shifted by a part of a pixel."""
     if shift_yx_px is None:
         plane[:] = hu

@@ -228,13 +228,15 @@ def _series(
 
 def _planned(frames: list[Frame], wishes: _Wishes) -> Stack:
     """Plan the volume of a series as the user wishes."""
-    chosen, told = (tuple(frames), ()) if wishes.acquisition is None else choose_acquisition(frames, wishes.acquisition)
+    chosen, choice_notices = (
+        (tuple(frames), ()) if wishes.acquisition is None else choose_acquisition(frames, wishes.acquisition)
+    )
     if wishes.spacing is not None:
         between, *in_plane = wishes.spacing
         chosen = tuple(replace(one, spacing_yx_mm=tuple(in_plane), distance_mm=between) for one in chosen)
     laid, assumed = assume_axial(chosen) if wishes.axial else (chosen, ())
     stack = plan_stack(laid)
-    notices = (*told, *assumed, *stack.notices)
+    notices = (*choice_notices, *assumed, *stack.notices)
     if wishes.spacing is None:
         return replace(stack, notices=notices)
     return replace(stack_with_spacing(stack, wishes.spacing), notices=(*notices, spacing_notice(stack, wishes.spacing)))
@@ -344,18 +346,18 @@ def _find(series: tuple[Series, ...], wanted: str) -> Series:
     if wanted.isdecimal() and 1 <= int(wanted) <= len(series):
         return series[int(wanted) - 1]
     exact = [one for one in series if one.uid == wanted]
-    found = exact or [one for one in series if len(wanted) >= MIN_UID_ENDING and one.uid.endswith(wanted)]
-    if len(found) > 1:
+    matching = exact or [one for one in series if len(wanted) >= MIN_UID_ENDING and one.uid.endswith(wanted)]
+    if len(matching) > 1:
         raise SeriesChoiceError(
-            f"One series was expected to end in {wanted!r}, but {len(found)} do: {_numbers(found)}. Give its number or "
-            "a longer ending of its UID."
+            f"One series was expected to end in {wanted!r}, but {len(matching)} do: {_numbers(matching)}. Give its "
+            "number or a longer ending of its UID."
         )
-    if not found:
+    if not matching:
         raise SeriesChoiceError(
             f"A series from 1 to {len(series)}, or the ending of its UID ({MIN_UID_ENDING} characters or more), was "
             f"expected, but {wanted!r} is none. List the series of the folder and choose one."
         )
-    return found[0]
+    return matching[0]
 
 
 def read_series(
@@ -389,8 +391,8 @@ def read_series(
         If the series wanted is not there or ambiguous.
     """
     chosen, stack, notices = choose_series(folder, wanted)
-    places = {os.fspath(frame.path.parent) for frame in stack.frames}
-    beside = sum(os.fspath(parent) in places for parent in folder.damaged)
+    folders = {os.fspath(frame.path.parent) for frame in stack.frames}
+    beside = sum(os.fspath(parent) in folders for parent in folder.damaged)
     if beside:
         raise InputError(
             f"All files of the series must be readable, but {beside} DICOM files beside its {len(stack.frames)} slices "
@@ -406,7 +408,7 @@ def read_series(
             ),
         )
     notices = (*notices, *_doubts(folder, chosen))
-    hu, found = read_volume(stack)
+    hu, pixel_notices = read_volume(stack)
     header = next(one for one in chosen.headers if one.frames[0].path == stack.frames[0].path)
     facts = ScanFacts(
         source_format="DICOM",
@@ -418,7 +420,7 @@ def read_series(
         tube_voltage_kv=header.tube_voltage_kv,
         study_date=header.study_date if with_study_date else None,
     )
-    scan = Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *found))
+    scan = Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *pixel_notices))
     scan = replace(scan, frame_of_reference=frame_of_reference_of(stack.frames[0].path))
     if with_source:
         scan = replace(scan, source=read_source(stack.frames))

@@ -51,10 +51,10 @@ def source_of_file(path: Path) -> SourceSeries | None:
     try:
         with quiet_pydicom():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
-            told = [str(header.get(name) or "") for name in ("StudyInstanceUID", "SeriesInstanceUID")]
+            uids = [str(header.get(name) or "") for name in ("StudyInstanceUID", "SeriesInstanceUID")]
     except READ_FAILURES:
         return None
-    return SourceSeries(header, ()) if all(is_uid(uid) for uid in told) else None
+    return SourceSeries(header, ()) if all(is_uid(uid) for uid in uids) else None
 
 
 def frame_of_reference_of(path: Path) -> str | None:
@@ -90,7 +90,7 @@ def read_source(frames: Sequence[Frame]) -> SourceSeries:
     try:
         with quiet_pydicom():
             header = pydicom.dcmread(frames[0].path, stop_before_pixels=True, specific_tags=list(_TAGS), force=True)
-            told = {
+            uids = {
                 name: str(header.get(name) or "").strip()
                 for name in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
             }
@@ -100,7 +100,7 @@ def read_source(frames: Sequence[Frame]) -> SourceSeries:
             "The DICOM files of the CT were expected where they were read, but the first is gone or damaged. Put them "
             "back and analyze the CT again."
         ) from None
-    for name, uid in told.items():
+    for name, uid in uids.items():
         if not is_uid(uid):
             raise InputError(
                 f"DICOM results need the CT's {name}, but its files have none that is valid (were they made "

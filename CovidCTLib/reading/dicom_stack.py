@@ -68,7 +68,7 @@ class Stack:
     ----------
     frames
         Slices in the order of the volume's k axis, along the normal.
-    places
+    slots
         Place of each frame along the volume's k axis, ascending, the first 0: whole numbers where the slices are evenly
         spaced, those left out being missing slices; others where even slices must be interpolated between them.
     geometry
@@ -81,7 +81,7 @@ class Stack:
     """
 
     frames: tuple[Frame, ...]
-    places: tuple[float, ...]
+    slots: tuple[float, ...]
     geometry: Geometry
     shifts_yx_px: NDArray[np.float64] | None
     notices: tuple[Notice, ...]
@@ -89,7 +89,7 @@ class Stack:
     @property
     def even(self) -> bool:
         """Whether every frame is a slice of the volume."""
-        return all(place == round(place) for place in self.places)
+        return all(slot == round(slot) for slot in self.slots)
 
 
 def plane_of(orientation_lps: Sequence[float]) -> Orientation:
@@ -160,9 +160,9 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
     order = np.argsort(heights)
     ordered = tuple(frames[int(i)] for i in order)
     heights = heights[order]
-    places, distance = _places(heights)
+    slots, distance = _slots(heights)
     check_spacing((distance, *spacing_yx))
-    notices.extend(_notices_of_places(places, heights))
+    notices.extend(_notices_of_slots(slots, heights))
     rows, columns = ordered[0].rows, ordered[0].columns
     positions = np.array([_position(frame) for frame in ordered])
     drift = positions - positions[0]
@@ -176,7 +176,7 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
         shifts = shifts - corner
         growth = np.ceil(shifts.max(axis=0) - 1e-6).astype(int)
         rows, columns = rows + int(growth[0]), columns + int(growth[1])
-    shape = (round(places[-1]) + 1, rows, columns)
+    shape = (round(slots[-1]) + 1, rows, columns)
     check_size(shape)
     geometry = Geometry(
         shape,
@@ -184,7 +184,7 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
         (float(origin[0]), float(origin[1]), float(origin[2])),
         tuple(float(v) for v in np.stack([across, down, normal], axis=1).ravel()),
     )
-    return Stack(ordered, tuple(float(p) for p in places), geometry, shifts if tilted else None, tuple(notices))
+    return Stack(ordered, tuple(float(p) for p in slots), geometry, shifts if tilted else None, tuple(notices))
 
 
 def stack_with_spacing(stack: Stack, spacing_zyx_mm: tuple[float, float, float]) -> Stack:
@@ -271,9 +271,9 @@ def _common_plane(
     _check_described(frames)
     sizes = {(frame.rows, frame.columns) for frame in frames}
     if len(sizes) > 1:
-        found = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(sizes))
+        sizes_in_words = ", ".join(f"{rows} x {columns}" for rows, columns in sorted(sizes))
         raise InputError(
-            f"All slices of a series must have one size, but there are {found}. Give a folder with one series."
+            f"All slices of a series must have one size, but there are {sizes_in_words}. Give a folder with one series."
         )
     spacings = np.array([frame.spacing_yx_mm for frame in frames])
     if not (spacings.min() > 0 and np.isfinite(spacings).all()):
@@ -304,15 +304,15 @@ def _common_plane(
     return across, down / np.linalg.norm(down), (float(spacings[0, 0]), float(spacings[0, 1]))
 
 
-def _places(heights_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+def _slots(heights_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Place ascending slice positions on an even grid; give the places and the grid's slice distance in mm."""
     steps = np.diff(heights_mm)
     # The lower median: with a gap among few slices, the upper one would be the gap.
     typical = float(np.sort(steps)[(len(steps) - 1) // 2])
     counts = np.maximum(np.rint(steps / typical), 1).astype(np.int64)
-    places = np.concatenate([np.zeros(1), np.cumsum(counts)])
-    distance, start = (float(v) for v in np.polyfit(places, heights_mm, 1))
-    off = float(np.abs(heights_mm - (start + distance * places)).max()) / distance
+    slots = np.concatenate([np.zeros(1), np.cumsum(counts)])
+    distance, start = (float(v) for v in np.polyfit(slots, heights_mm, 1))
+    off = float(np.abs(heights_mm - (start + distance * slots)).max()) / distance
     if distance > MAX_SLICE_DISTANCE_MM:
         raise InputError(
             f"Slices at most {MAX_SLICE_DISTANCE_MM:g} mm apart were expected, but these are {distance:.1f} mm apart, "
@@ -332,24 +332,24 @@ def _places(heights_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], float
             )
         length = float(heights_mm[-1] - heights_mm[0])
         distance = length / max(1, round(length / typical))
-        places = (heights_mm - heights_mm[0]) / distance
+        slots = (heights_mm - heights_mm[0]) / distance
         # The last place is the grid's last slice, not a billionth beside it.
-        places[-1] = round(places[-1])
-    count = round(places[-1]) + 1
-    missing = count - len(places)
+        slots[-1] = round(slots[-1])
+    count = round(slots[-1]) + 1
+    missing = count - len(slots)
     if missing > MAX_MISSING_SHARE * count:
         raise InputError(
             f"At most {MAX_MISSING_SHARE:.0%} of the slices may be missing, but {missing} of {count} "
             "are. Copy the whole series again."
         )
     # Positions are decimal numbers; what lies beyond a nanometre is rounding.
-    return places, round(distance, 6)
+    return slots, round(distance, 6)
 
 
-def _notices_of_places(places: NDArray[np.float64], heights_mm: NDArray[np.float64]) -> list[Notice]:
+def _notices_of_slots(slots: NDArray[np.float64], heights_mm: NDArray[np.float64]) -> list[Notice]:
     """Say what is interpolated."""
     steps = np.diff(heights_mm)
-    if (places != np.rint(places)).any():
+    if (slots != np.rint(slots)).any():
         return [
             Notice(
                 "uneven-slices",
@@ -360,8 +360,8 @@ def _notices_of_places(places: NDArray[np.float64], heights_mm: NDArray[np.float
                 unit="mm",
             )
         ]
-    count = int(places[-1]) + 1
-    missing = count - len(places)
+    count = int(slots[-1]) + 1
+    missing = count - len(slots)
     if not missing:
         return []
     return [

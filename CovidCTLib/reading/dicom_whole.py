@@ -45,10 +45,10 @@ def join_lone_images(by_uid: dict[str, list[FileHeader]]) -> dict[str, tuple[Not
             if frame.kind in ("original", "derived"):
                 key = (frame.kind, frame.rows, frame.columns, frame.spacing_yx_mm, frame.orientation_lps, frame.kernel)
                 groups[key, headers[0].series_number].append(uid)
-    found: dict[str, tuple[Notice, ...]] = {}
+    notices: dict[str, tuple[Notice, ...]] = {}
     for uids in groups.values():
-        places = {by_uid[uid][0].frames[0].position_lps_mm for uid in uids}
-        if len(uids) < MIN_JOINED or len(places) < len(uids):
+        positions = {by_uid[uid][0].frames[0].position_lps_mm for uid in uids}
+        if len(uids) < MIN_JOINED or len(positions) < len(uids):
             continue
         first, *others = uids
         for uid in others:
@@ -57,8 +57,8 @@ def join_lone_images(by_uid: dict[str, list[FileHeader]]) -> dict[str, tuple[Not
             f"{len(uids)} images have a series UID of their own each, as some anonymizers write; they have one size, "
             "spacing, orientation and kernel, and were put together. Check that all are of one patient and one scan."
         )
-        found[first] = (Notice("series-put-together", text, value=float(len(uids)), unit="images"),)
-    return found
+        notices[first] = (Notice("series-put-together", text, value=float(len(uids)), unit="images"),)
+    return notices
 
 
 def why_no_pixels(headers: Sequence[FileHeader]) -> str | None:

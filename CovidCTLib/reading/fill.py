@@ -78,6 +78,6 @@ def _value_of_corners(axial: NDArray[np.int16]) -> int | None:
     dense = np.array([value for value in values if value > LOWEST_FILL_HU], dtype=int)
     if not dense.size:
         return None
-    found, counts = np.unique(dense, return_counts=True)
+    distinct, counts = np.unique(dense, return_counts=True)
     best = int(np.argmax(counts))
-    return int(found[best]) if counts[best] >= MIN_CORNER_SHARE * 4 * len(axial) else None
+    return int(distinct[best]) if counts[best] >= MIN_CORNER_SHARE * 4 * len(axial) else None

@@ -30,10 +30,10 @@ def check_given_spacing(spacing_zyx_mm: tuple[float, ...]) -> None:
     """
     fits = all(math.isfinite(size) and MIN_SPACING_MM <= size <= MAX_SPACING_MM for size in spacing_zyx_mm)
     if len(spacing_zyx_mm) != 3 or not fits:
-        found = " ".join(f"{size:g}" for size in spacing_zyx_mm)
+        given = " ".join(f"{size:g}" for size in spacing_zyx_mm)
         raise OptionsError(
             f"The spacing must be three numbers from {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm (slices, rows, "
-            f"columns), not {found}. Correct it.",
+            f"columns), not {given}. Correct it.",
             hint="The option is --spacing Z Y X.",
         )
 

@@ -147,8 +147,8 @@ def _of_nifti(grids: NiftiGrids, wanted: GeometrySource | None) -> HeaderGrid:
     if other is not None:
         notices += _compared(source, grid, other_name, other)
     # A qform without sizes gives no spacing; the sform holds its own.
-    known = source == "sform" or there
-    return _finished(grid, source, notices, sizes if known else None, not any(grid.origin_lps_mm))
+    spacing_known = source == "sform" or there
+    return _finished(grid, source, notices, sizes if spacing_known else None, not any(grid.origin_lps_mm))
 
 
 def _compared(name: str, grid: StatedGrid, other_name: str, other: StatedGrid) -> list[Notice]:
@@ -204,9 +204,9 @@ def _of_nrrd(path: Path) -> HeaderGrid:
     if steps is None or steps.shape != (3, 3) or not np.isfinite(steps).all() or np.linalg.det(steps) == 0:
         notices = [_negative(spacings)] if spacings and min(spacings) < 0 else []
         # Where vectors stand in the file but cannot be used, ITK decides.
-        known = spacings or ((2.0, 2.0, 2.0) if vectors else None)
+        lengths = spacings or ((2.0, 2.0, 2.0) if vectors else None)
         return _finished(
-            None, "spacings", [*notices, *([] if vectors else [ORIENTATION_ABSENT])], known, not any(origin)
+            None, "spacings", [*notices, *([] if vectors else [ORIENTATION_ABSENT])], lengths, not any(origin)
         )
     signs = _NRRD_SIGNS.get(fields.get("space", "").lower())
     grid = StatedGrid.of(
@@ -284,12 +284,12 @@ def numbers_of(text: str) -> list[float]:
 
 def _lengths(words: list[str]) -> tuple[float, float, float] | None:
     """Read the first three lengths; None where fewer are finite and not 0; other words mark other axes."""
-    found = []
+    lengths = []
     for word in words:
         try:
             number = float(word)
         except ValueError:
             continue
         if math.isfinite(number) and number != 0:
-            found.append(number)
-    return (found[0], found[1], found[2]) if len(found) >= 3 else None
+            lengths.append(number)
+    return (lengths[0], lengths[1], lengths[2]) if len(lengths) >= 3 else None

@@ -73,10 +73,10 @@ def check_complete(path: Path) -> None:
         ) from None
 
 
-def _check_length(claimed: int, found: int) -> None:
-    if found < claimed:
+def _check_length(claimed: int, length: int) -> None:
+    if length < claimed:
         raise InputError(
-            f"A whole file was expected, but its header claims {claimed} bytes and {found} are there. Copy or export "
+            f"A whole file was expected, but its header claims {claimed} bytes and {length} are there. Copy or export "
             "it again."
         )
 

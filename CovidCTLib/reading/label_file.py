@@ -37,8 +37,8 @@ def read_labels(path: Path) -> NDArray[np.uint16]:
     """
     kind = format_of(path)
     if not path.is_file() or kind is None:
-        found = "its name ends in none of these" if path.is_file() else "there is none"
-        raise InputError(f"A mask in a file of type {', '.join(FORMATS)} was expected, but {found}. Check the path.")
+        reason = "its name ends in none of these" if path.is_file() else "there is none"
+        raise InputError(f"A mask in a file of type {', '.join(FORMATS)} was expected, but {reason}. Check the path.")
     check_complete(path)
     with quiet_itk():
         reader = open_volume(path, kind)

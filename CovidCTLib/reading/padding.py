@@ -57,13 +57,13 @@ def padding_of(
         ends = {first, last}
     if not candidates.any():
         return candidates, 0
-    found = candidates & ((hu <= AIR_HU) | (hu > HIGHEST_REAL_HU) | (stored != values))
-    rest = candidates & ~found
+    outside = candidates & ((hu <= AIR_HU) | (hu > HIGHEST_REAL_HU) | (stored != values))
+    rest = candidates & ~outside
     if rest.any():
         fixed = OUTSIDE_SCAN_CIRCLE_HU % (1 << bits) if stored.dtype.kind == "u" else OUTSIDE_SCAN_CIRCLE_HU
         for value in ends | {fixed}:
-            found |= pieces_at_the_side(rest & (stored == value))
-    return found, int(np.count_nonzero(candidates & ~found))
+            outside |= pieces_at_the_side(rest & (stored == value))
+    return outside, int(np.count_nonzero(candidates & ~outside))
 
 
 def _in_range_of(dtype: np.dtype[Any], padding: tuple[int, int]) -> tuple[int, int]:

@@ -38,8 +38,8 @@ class PhotoOrigin:
     @property
     def description(self) -> str:
         """Text for the header, plain ASCII of less than 80 characters."""
-        known = "known" if self.spacing_known else "not known"
-        return f"CovidCT photos; spacing {known}; {self.slices} slices, {self.doubtful} doubtful"
+        spacing_words = "known" if self.spacing_known else "not known"
+        return f"CovidCT photos; spacing {spacing_words}; {self.slices} slices, {self.doubtful} doubtful"
 
     @property
     def notices(self) -> tuple[Notice, ...]:
@@ -50,13 +50,13 @@ class PhotoOrigin:
         )
         if self.doubtful:
             text += f" The references of {self.doubtful} of its {self.slices} slices are doubtful."
-        found = Notice("from-pictures", text, "warn", float(self.doubtful) if self.doubtful else None)
-        return (found,) if self.spacing_known else (found, SPACING_UNKNOWN)
+        origin = Notice("from-pictures", text, "warn", float(self.doubtful) if self.doubtful else None)
+        return (origin,) if self.spacing_known else (origin, SPACING_UNKNOWN)
 
 
 def origin_from_description(text: str) -> PhotoOrigin | None:
     """Read a header's description; None if the file was not made from pictures."""
-    found = _PATTERN.match(text)
-    if found is None:
+    match = _PATTERN.match(text)
+    if match is None:
         return None
-    return PhotoOrigin(found.group(1) == "known", int(found.group(2)), int(found.group(3)))
+    return PhotoOrigin(match.group(1) == "known", int(match.group(2)), int(match.group(3)))

@@ -89,9 +89,9 @@ def check_spacing(spacing_mm: tuple[float, ...]) -> None:
         If one is not within `MIN_SPACING_MM` and `MAX_SPACING_MM`.
     """
     if not all(MIN_SPACING_MM <= length <= MAX_SPACING_MM for length in spacing_mm):
-        found = " x ".join(f"{length:g}" for length in spacing_mm)
+        lengths = " x ".join(f"{length:g}" for length in spacing_mm)
         raise InputError(
-            f"Voxels of {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm were expected, but the header says {found} mm "
+            f"Voxels of {MIN_SPACING_MM:g} to {MAX_SPACING_MM:g} mm were expected, but the header says {lengths} mm "
             "(another unit?). Export the CT with its spacing in mm."
         )
 
@@ -129,8 +129,8 @@ def offset_of(values: NDArray[np.int16]) -> int | None:
         return None
     counts = np.bincount(air - LOWEST_OFFSET_HU, minlength=_HIGHEST_STORED_AIR - LOWEST_OFFSET_HU)
     smooth = np.convolve(counts, np.ones(_AIR_SMOOTHING), "same")
-    found = int(np.argmax(smooth)) + LOWEST_OFFSET_HU
-    return min(OFFSETS_HU, key=lambda offset: abs(found - (AIR_HU + offset)))
+    air_level = int(np.argmax(smooth)) + LOWEST_OFFSET_HU
+    return min(OFFSETS_HU, key=lambda offset: abs(air_level - (AIR_HU + offset)))
 
 
 def check_range(low: float, high: float, values: NDArray[np.int16] | None = None) -> None:

@@ -95,12 +95,12 @@ def read_scan(
         check_given_spacing(spacing_zyx_mm)
     if geometry is not None and geometry not in GEOMETRY_SOURCES:
         raise OptionsError(f"The geometry must be one of {', '.join(GEOMETRY_SOURCES)}, not {geometry!r}. Choose one.")
-    place = _existing(path)
-    if geometry is not None and format_of(place) is None:
+    source = _existing(path)
+    if geometry is not None and format_of(source) is None:
         raise InputError("The geometry chooses between the two grids of a NIfTI file, but this is none. Leave it out.")
     return without_fill(
         _read(
-            place,
+            source,
             _Asked(
                 series, acquisition, with_study_date, assume_axial, identified, with_source, geometry, spacing_zyx_mm
             ),
@@ -122,7 +122,7 @@ class _Asked:
     spacing_zyx_mm: tuple[float, float, float] | None
 
 
-def _read(place: Path, asked: _Asked) -> Scan:
+def _read(source: Path, asked: _Asked) -> Scan:
     """Read what is at a path that exists."""
     facts = {"with_study_date": asked.with_study_date, "identified": asked.identified, "with_source": asked.with_source}
     wishes: _Wishes = {
@@ -130,10 +130,10 @@ def _read(place: Path, asked: _Asked) -> Scan:
         "acquisition": asked.acquisition,
         "spacing": asked.spacing_zyx_mm,
     }
-    if place.is_dir() or place.name.upper() == DIRECTORY_NAME or is_archive(place):
-        with _gathered(place, **wishes) as folder:
+    if source.is_dir() or source.name.upper() == DIRECTORY_NAME or is_archive(source):
+        with _gathered(source, **wishes) as folder:
             return read_series(folder, asked.series, **facts)
-    if format_of(place) is not None:
+    if format_of(source) is not None:
         if asked.series is not None:
             raise InputError(
                 "A series can only be chosen from a DICOM folder, but a single file was given. Leave it out."
@@ -147,14 +147,14 @@ def _read(place: Path, asked: _Asked) -> Scan:
                 "DICOM results need a CT that came as DICOM, but this is a volume file: it names no study to go into. "
                 "Give the folder of the DICOM files, or leave DICOM results out."
             )
-        scan = read_volume_file(place, geometry=asked.geometry, spacing_zyx_mm=asked.spacing_zyx_mm)
+        scan = read_volume_file(source, geometry=asked.geometry, spacing_zyx_mm=asked.spacing_zyx_mm)
         scan = scan_as_axial(scan) if asked.assume_axial else scan
         return with_identifiers(scan, Identifiers()) if asked.identified else scan
-    if is_dicom_file(place):
-        header = read_header(place)
+    if is_dicom_file(source):
+        header = read_header(source)
         if header is None:
             raise InputError("A DICOM CT image was expected, but this DICOM file holds no image. Give the CT's folder.")
-        beside = find_dicom_files(place.parent, nested=False)
+        beside = find_dicom_files(source.parent, nested=False)
         folder = gather_series(beside, **wishes)
         return read_series(folder, asked.series or header.series, **facts)
     raise InputError(
@@ -183,62 +183,62 @@ def list_series(folder: str | os.PathLike[str], *, assume_axial: bool = False) -
     InputError
         If there is no such folder, or it holds no DICOM images.
     """
-    place = _existing(folder)
-    if not (place.is_dir() or place.name.upper() == DIRECTORY_NAME or is_archive(place)):
-        if format_of(place) is not None:
+    source = _existing(folder)
+    if not (source.is_dir() or source.name.upper() == DIRECTORY_NAME or is_archive(source)):
+        if format_of(source) is not None:
             raise InputError(
                 "A folder with DICOM files was expected, but a volume file was given; it holds one CT and no series. "
                 "Analyze the file itself."
             )
         raise InputError("A folder with DICOM files was expected, but a single file was given. Give its folder.")
-    with _gathered(place, axial=assume_axial) as found:
-        if not found.series:
-            raise InputError(_why_nothing(place))
-        return tuple(series.summary for series in found.series)
+    with _gathered(source, axial=assume_axial) as gathered:
+        if not gathered.series:
+            raise InputError(_why_nothing(source))
+        return tuple(series.summary for series in gathered.series)
 
 
 @contextmanager
 def _gathered(
-    place: Path, *, axial: bool, acquisition: int | None = None, spacing: tuple[float, float, float] | None = None
+    source: Path, *, axial: bool, acquisition: int | None = None, spacing: tuple[float, float, float] | None = None
 ) -> Iterator[DicomFolder]:
     """Gather the series of a folder, a DICOMDIR's folder, or an archive that stays unpacked meanwhile."""
-    if place.is_file() and place.name.upper() != DIRECTORY_NAME:
-        with unpacked(place) as folder:
-            yield _gather(place, folder, axial, acquisition, spacing)
+    if source.is_file() and source.name.upper() != DIRECTORY_NAME:
+        with unpacked(source) as folder:
+            yield _gather(source, folder, axial, acquisition, spacing)
         return
-    yield _gather(place, place if place.is_dir() else place.parent, axial, acquisition, spacing)
+    yield _gather(source, source if source.is_dir() else source.parent, axial, acquisition, spacing)
 
 
 def _gather(
-    place: Path, folder: Path, axial: bool, acquisition: int | None, spacing: tuple[float, float, float] | None
+    source: Path, folder: Path, axial: bool, acquisition: int | None, spacing: tuple[float, float, float] | None
 ) -> DicomFolder:
-    found = gather_series(find_dicom_files(folder), axial=axial, acquisition=acquisition, spacing=spacing)
-    if not found.series and not found.damaged:
-        raise InputError(_why_nothing(place))
-    return found
+    gathered = gather_series(find_dicom_files(folder), axial=axial, acquisition=acquisition, spacing=spacing)
+    if not gathered.series and not gathered.damaged:
+        raise InputError(_why_nothing(source))
+    return gathered
 
 
 def _existing(path: str | os.PathLike[str]) -> Path:
     """Give the path of a folder or regular file, with links resolved: what it names is what the user asked for."""
-    place = Path(path)
+    source = Path(path)
     try:
-        there = place.exists()
+        there = source.exists()
     except (OSError, ValueError):
         there = False
     if not there:
         given = os.fspath(path)
         shown = given if len(given) <= _LONGEST_SHOWN else f"...{given[-_LONGEST_SHOWN:]}"
         raise InputError(f"A file or folder was expected at {shown!r}, but there is none. Check the path.")
-    if not (place.is_dir() or place.is_file()):
+    if not (source.is_dir() or source.is_file()):
         raise InputError("A file or folder was expected, but this is a pipe or device. Save the CT to a file first.")
-    return place.resolve() if place.is_symlink() else place
+    return source.resolve() if source.is_symlink() else source
 
 
-def _why_nothing(place: Path) -> str:
+def _why_nothing(source: Path) -> str:
     """Say what a folder without DICOM images holds instead."""
-    if not place.is_dir():
+    if not source.is_dir():
         return "The DICOM images of a CT were expected, but the archive or medium holds none. Check the file."
-    names = [entry for entry in place.iterdir() if not entry.name.startswith(".")]
+    names = [entry for entry in source.iterdir() if not entry.name.startswith(".")]
     if not names:
         return "A folder with the DICOM files of a CT was expected, but the folder is empty. Check the path."
     volumes = sum(format_of(entry) is not None for entry in names)
@@ -247,7 +247,7 @@ def _why_nothing(place: Path) -> str:
             f"A folder with DICOM files was expected, but this one holds none; it holds {volumes} volume files (NIfTI, "
             "NRRD or MetaImage). Give one of these files itself."
         )
-    links = count_links_out(place)
+    links = count_links_out(source)
     if links:
         return (
             f"A folder with the DICOM images of a CT was expected, but this one holds none, and {links} links that "

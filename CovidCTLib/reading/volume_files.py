@@ -118,14 +118,14 @@ def _on_stated_grid(
     """Lay voxels on the grid that the header states; those that are no finite numbers are for `Scan` to refuse."""
     if hu.dtype != np.int16:
         return Geometry((hu.shape[0], hu.shape[1], hu.shape[2])), hu, notices
-    moved, grid, told = straightened(hu, stated)
-    return grid, moved, (*notices, *told)
+    moved, grid, turned = straightened(hu, stated)
+    return grid, moved, (*notices, *turned)
 
 
 def _read_image(path: Path, kind: str, header: HeaderGrid) -> tuple[sitk.Image, str]:
     """Read the voxels; from a copy whose header ITK takes where it would not open the file by itself."""
-    with quiet_itk(), _openable(path, kind, header) as place:
-        reader = open_volume(place, kind)
+    with quiet_itk(), _openable(path, kind, header) as readable:
+        reader = open_volume(readable, kind)
         size = reader.GetSize()
         check_size(size)
         if reader.GetDimension() == 4:

@@ -63,4 +63,4 @@ def _row(row: RegionAgreement) -> tuple[str, ...]:
         row.dice,
     )
     texts = (format_number(number) for number in numbers)
-    return (row.place, *("–" if text == NOT_AVAILABLE else text for text in texts), row.verdict)
+    return (row.region_words, *("–" if text == NOT_AVAILABLE else text for text in texts), row.verdict)

@@ -122,9 +122,9 @@ def _key_number(entry: Measurement | None, label: str, note: str) -> KeyNumber:
 def pivots(analysis: Analysis, definitions: Mapping[str, MeasureDefinition]) -> tuple[Pivot, ...]:
     """Arrange all measures as tables: lungs and their common thirds, then the six zones, then any other region."""
     measured = list(dict.fromkeys(entry.region for entry in analysis.measures))
-    known = [region for region in REGIONS if region in measured]
-    zones = [region for region in known if region in ZONES]
-    lungs = [region for region in known if region not in zones]
+    defined = [region for region in REGIONS if region in measured]
+    zones = [region for region in defined if region in ZONES]
+    lungs = [region for region in defined if region not in zones]
     lobes = [region for region in LOBES if region in measured]
     areas = [region for region in measured if region.startswith(AREA_PREFIX)]
     others = [region for region in measured if region not in (*REGIONS, *LOBES, *areas)]
@@ -140,8 +140,8 @@ def pivots(analysis: Analysis, definitions: Mapping[str, MeasureDefinition]) -> 
 
 def _pivot(title: str, regions: list[str], analysis: Analysis, definitions: Mapping[str, MeasureDefinition]) -> Pivot:
     entries = {(entry.region, entry.name): entry for entry in analysis.measures if entry.region in regions}
-    found = dict.fromkeys(name for _, name in entries)
-    names = [name for name in definitions if name in found] + [name for name in found if name not in definitions]
+    measured = dict.fromkeys(name for _, name in entries)
+    names = [name for name in definitions if name in measured] + [name for name in measured if name not in definitions]
     reasons: list[str] = []
     rows = []
     for name in names:
@@ -204,15 +204,15 @@ IDENTIFIED = "This report names the patient, because that was asked for (--with-
 
 def identifier_facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     """List who was scanned; empty unless the user asked for it."""
-    found = analysis.scan.identifiers
-    if found is None:
+    identifiers = analysis.scan.identifiers
+    if identifiers is None:
         return ()
     rows = (
-        ("Patient", found.patient_name),
-        ("Patient number", found.patient_id),
-        ("Birth date", found.birth_date),
-        ("Study", found.study_description),
-        ("Study date", found.study_date),
+        ("Patient", identifiers.patient_name),
+        ("Patient number", identifiers.patient_id),
+        ("Birth date", identifiers.birth_date),
+        ("Study", identifiers.study_description),
+        ("Study date", identifiers.study_date),
     )
     return tuple((label, "not stated" if value is None else value) for label, value in rows)
 

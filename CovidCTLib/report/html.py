@@ -48,12 +48,12 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
     _check(analysis)
     definitions = definitions_of(analysis)
     slice_definitions = slice_definitions_of(analysis)
-    known = analysis.scan.facts.spacing_known
-    place = worst_place(analysis)
+    spacing_known = analysis.scan.facts.spacing_known
+    worst = worst_place(analysis)
     box = lung_box(analysis.axial)
     description = _chart_in_words(analysis)
-    columns, rows = content.slice_rows(analysis.slices, slice_definitions, absent_columns(known))
-    shown = place.z if analysis.slices else None
+    columns, rows = content.slice_rows(analysis.slices, slice_definitions, absent_columns(spacing_known))
+    shown = worst.z if analysis.slices else None
     return render_page(
         "report.html.j2",
         title=title,
@@ -64,8 +64,8 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
         case=content.case_number(analysis),
         case_state=_case_state(analysis),
         key_numbers=content.key_numbers(analysis),
-        place=place,
-        plane_rows=plane_rows(analysis, place, box),
+        place=worst,
+        plane_rows=plane_rows(analysis, worst, box),
         window=READING_WINDOW,
         lung_labels=LUNG_LABELS,
         opacity_labels=labels_present(analysis),
@@ -76,7 +76,7 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
         localization_level=LOCALIZATION_LEVEL,
         smallest_seen_mm=SMALLEST_SEEN_MM,
         charts=[
-            (css, slice_chart(analysis.slices, analysis.case, shown, width, description, known))
+            (css, slice_chart(analysis.slices, analysis.case, shown, width, description, spacing_known))
             for css, width in (("wide", CHART_WIDE_PX), ("narrow", CHART_NARROW_PX))
             if analysis.slices
         ],
@@ -138,10 +138,10 @@ def _check(analysis: Analysis) -> None:
     axial = analysis.axial
     shape = axial.geometry.shape_zyx
     for name in ("hu", "lungs", "opacities", "localization"):
-        found = getattr(axial, name).shape
-        if found != shape:
+        present = getattr(axial, name).shape
+        if present != shape:
             raise InputError(
-                f"The axial array {name!r} must have the shape of its grid, {shape}, not {found}. "
+                f"The axial array {name!r} must have the shape of its grid, {shape}, not {present}. "
                 "Take the arrays of one analysis."
             )
     if len(analysis.slices) not in (0, shape[0]):
@@ -168,10 +168,10 @@ def _chart_in_words(analysis: Analysis) -> str:
     seen = [entry for entry in slices if entry.probability is not None]
     extent = f" from S {positions[0]:.1f} to {positions[-1]:.1f} mm" if analysis.scan.facts.spacing_known else ""
 
-    known = analysis.scan.facts.spacing_known
+    spacing_known = analysis.scan.facts.spacing_known
 
     def where(entry: SliceMeasures, area_mm2: float) -> str:
-        if not known:
+        if not spacing_known:
             return f"in slice {entry.index}"
         return f"{area_mm2 / MM2_PER_CM2:.1f} cm² in slice {entry.index}"
 

@@ -47,9 +47,9 @@ class Row:
     pictures: tuple[Picture, ...]
 
 
-def plane_rows(analysis: Analysis, place: Place, box: Box) -> tuple[Row, ...]:
+def plane_rows(analysis: Analysis, crossing: Place, box: Box) -> tuple[Row, ...]:
     """Paint the three planes through a place, each as CT alone, with findings and with localization."""
-    return tuple(_plane_row(analysis, place, box, plane) for plane in PLANES)
+    return tuple(_plane_row(analysis, crossing, box, plane) for plane in PLANES)
 
 
 def montage(analysis: Analysis, box: Box) -> tuple[Picture, ...]:
@@ -62,7 +62,7 @@ def views_3d(analysis: Analysis) -> tuple[Picture, ...]:
     model = view3d.build_model(analysis.axial)
     if not model.lungs and not model.opacities:
         return ()
-    found = _volumes_in_words(analysis)
+    volumes = _volumes_in_words(analysis)
     views = (
         (-view3d.OBLIQUE_DEG, "Right front", "seen from the right and the front"),
         (0.0, "Front", "seen from the front"),
@@ -71,7 +71,7 @@ def views_3d(analysis: Analysis) -> tuple[Picture, ...]:
     pictures = []
     for turn, title, words in views:
         image = _view(analysis, model, model.lungs + model.opacities, turn)
-        alt = f"3D model of the translucent lungs with the opacities inside, {words}: {found}."
+        alt = f"3D model of the translucent lungs with the opacities inside, {words}: {volumes}."
         pictures.append(embed_image(image, alt, title, "lungs and opacities"))
     image = _view(analysis, model, model.lungs + model.localization, 0.0)
     level = view3d.LOCALIZATION_LEVEL
@@ -91,9 +91,9 @@ def views_3d(analysis: Analysis) -> tuple[Picture, ...]:
     return tuple(pictures)
 
 
-def _plane_row(analysis: Analysis, place: Place, box: Box, name: PlaneName) -> Row:
+def _plane_row(analysis: Analysis, crossing: Place, box: Box, name: PlaneName) -> Row:
     axial = analysis.axial
-    index = place.along(name)
+    index = crossing.along(name)
     plane = cut(axial, name, index, box)
     where = f"{_COORDINATE[name]} {position_mm(axial, name, index):.1f} mm" if axial.spacing_known else ""
     if name == "axial":
@@ -101,15 +101,15 @@ def _plane_row(analysis: Analysis, place: Place, box: Box, name: PlaneName) -> R
     where = where or f"voxel {index}"
     pictures = []
     for overlay in _OVERLAYS:
-        image = paint(plane, overlay, *PLANE_PX, cuts_mm=_cuts(plane, place, box, name))
+        image = paint(plane, overlay, *PLANE_PX, cuts_mm=_cuts(plane, crossing, box, name))
         alt = f"{name.capitalize()} CT at {where}{_overlay_in_words(plane, overlay)}."
         pictures.append(embed_image(image, alt, _OVERLAY_TITLES[overlay], ""))
     return Row(f"{name.capitalize()}, {where}", tuple(pictures))
 
 
-def _cuts(plane: Plane, place: Place, box: Box, name: PlaneName) -> tuple[float, float]:
+def _cuts(plane: Plane, crossing: Place, box: Box, name: PlaneName) -> tuple[float, float]:
     """Where the two other planes cut this one, in mm from the top and from the left."""
-    inside = [at - part.start + 0.5 for at, part in zip((place.z, place.y, place.x), box, strict=True)]
+    inside = [at - part.start + 0.5 for at, part in zip((crossing.z, crossing.y, crossing.x), box, strict=True)]
     from_top = (box[0].stop - box[0].start) - inside[0]
     row, column = {
         "axial": (inside[1], inside[2]),
@@ -143,12 +143,12 @@ def _area_in_words(plane: Plane, mask: NDArray[np.bool_]) -> str:
 
 def _areas_in_words(plane: Plane) -> str:
     """Area of each kind of opacity in a plane."""
-    found = [
+    areas = [
         f"{label.name} {_area_in_words(plane, plane.opacities == value)}"
         for value, label in enumerate(OPACITY_LABELS, start=1)
         if np.any(plane.opacities == value)
     ]
-    return ", ".join(found) if found else "none in this plane"
+    return ", ".join(areas) if areas else "none in this plane"
 
 
 def _tile(analysis: Analysis, entry: SliceMeasures, rank: int, box: Box) -> Picture:
@@ -181,12 +181,12 @@ def _view(
 def _volumes_in_words(analysis: Analysis) -> str:
     """Volume of each kind of opacity that is there, from the voxels of the model."""
     ml = analysis.axial.geometry.voxel_volume_mm3 / 1000
-    found = []
+    volumes = []
     for value, label in enumerate(OPACITY_LABELS, start=1):
         voxels = np.count_nonzero(analysis.axial.opacities == value)
         if voxels:
-            found.append(f"{label.name} {voxels * ml:.0f} ml" if analysis.axial.spacing_known else label.name)
-    return ", ".join(found) if found else "no opacity"
+            volumes.append(f"{label.name} {voxels * ml:.0f} ml" if analysis.axial.spacing_known else label.name)
+    return ", ".join(volumes) if volumes else "no opacity"
 
 
 def labels_present(analysis: Analysis) -> tuple[Label, ...]:

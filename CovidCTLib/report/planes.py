@@ -174,14 +174,14 @@ def lung_box(axial: AxialArrays, margin_mm: float = MARGIN_MM) -> Box:
     tuple of slice
         Along z, y, x; the whole scan where there is neither lung nor opacity.
     """
-    found = [np.zeros(size, dtype=bool) for size in axial.geometry.shape_zyx]
+    filled = [np.zeros(size, dtype=bool) for size in axial.geometry.shape_zyx]
     for labels in (axial.lungs, axial.opacities):
         from_above = labels.max(axis=0)
-        found[0] |= labels.max(axis=(1, 2)) > 0
-        found[1] |= from_above.max(axis=1) > 0
-        found[2] |= from_above.max(axis=0) > 0
+        filled[0] |= labels.max(axis=(1, 2)) > 0
+        filled[1] |= from_above.max(axis=1) > 0
+        filled[2] |= from_above.max(axis=0) > 0
     ranges = []
-    for present, spacing_mm in zip(found, axial.geometry.spacing_zyx_mm, strict=True):
+    for present, spacing_mm in zip(filled, axial.geometry.spacing_zyx_mm, strict=True):
         indices = np.flatnonzero(present)
         if indices.size == 0:
             ranges.append(slice(0, present.size))

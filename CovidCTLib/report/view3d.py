@@ -344,9 +344,11 @@ def _compose(layers: list[_Layer]) -> F32:
     solids = [layer for layer in layers if not layer.glass]
     if solids:
         order = np.argsort(np.stack([layer.depth for layer in solids]), axis=0)[::-1]
-        for place in order:
+        for farthest_first in order:
             for number, layer in enumerate(solids):
-                picture += np.where(place == number, layer.alpha, np.float32(0))[..., None] * (layer.rgb - picture)
+                picture += np.where(farthest_first == number, layer.alpha, np.float32(0))[..., None] * (
+                    layer.rgb - picture
+                )
     for layer in layers:
         if layer.glass:
             picture += layer.alpha[..., None] * (layer.rgb - picture)

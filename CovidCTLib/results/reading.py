@@ -81,8 +81,8 @@ def read_analysis(folder: str | os.PathLike[str], scan: Scan | None = None) -> A
     grid and may differ from the first ones at edges, by up to a voxel. Reading 512 x 512 x 300 voxels takes about
     two seconds on two cores.
     """
-    place = Path(folder)
-    record = read_stored_record(place)
+    folder_path = Path(folder)
+    record = read_stored_record(folder_path)
     try:
         geometry = from_plain(Geometry, record["geometry"])
         if min(geometry.shape_zyx) < 1:
@@ -91,7 +91,7 @@ def read_analysis(folder: str | os.PathLike[str], scan: Scan | None = None) -> A
         raise damaged_record(str(error.args[0])) from error
     except (AttributeError, TypeError, ValueError, InputError) as error:
         raise damaged_record("geometry") from error
-    (lungs, opacities, lobes), localization, hu = _arrays(place, geometry, scan)
+    (lungs, opacities, lobes), localization, hu = _arrays(folder_path, geometry, scan)
     return restored_analysis(record, lungs, opacities, localization, hu, scan, lobes)
 
 
@@ -134,8 +134,8 @@ def restored_analysis(
         if min(geometry.shape_zyx) < 1:
             raise PlainValueError("shape_zyx")
         facts = from_plain(ScanFacts, record["scan"])
-        told = record["identifiers"]
-        identifiers = None if told is None else from_plain(Identifiers, told)
+        stored_identifiers = record["identifiers"]
+        identifiers = None if stored_identifiers is None else from_plain(Identifiers, stored_identifiers)
         options = _options(record["options"])
         case = from_plain(CaseDecision, record["case"])
         notices = _each(Notice, record["notices"])
@@ -200,28 +200,28 @@ def _options(value: Any) -> Options:
 
 
 def _arrays(
-    place: Path, geometry: Geometry, scan: Scan | None
+    folder: Path, geometry: Geometry, scan: Scan | None
 ) -> tuple[Layers, NDArray[np.float32], NDArray[np.int16] | None]:
     """Layers of the segmentation, localization and HU, inflated side by side; HU are None where there are none."""
     same = scan is None or scan.geometry.shape_zyx == geometry.shape_zyx
     if scan is not None and not (same and geometry.lies_on(scan.geometry.ijk_to_lps)):
-        other = "has other voxel sizes or lies elsewhere" if same else f"has {_size(scan.geometry)} voxels"
+        difference = "has other voxel sizes or lies elsewhere" if same else f"has {_size(scan.geometry)} voxels"
         raise InputError(
-            f"The CT of these results was expected, on a grid of {_size(geometry)} voxels, but the CT given {other}. "
-            "Give the CT that was analyzed."
+            f"The CT of these results was expected, on a grid of {_size(geometry)} voxels, but the CT given "
+            f"{difference}. Give the CT that was analyzed."
         )
-    stored = scan is None and (place / SCAN_FILE).exists()
+    stored = scan is None and (folder / SCAN_FILE).exists()
     with ThreadPoolExecutor(3, thread_name_prefix="covidct-reading") as pool:
-        heat = pool.submit(read_nifti, place / LOCALIZATION_FILE, geometry, np.float32)
-        layers = pool.submit(read_segmentation_layers, place / SEGMENTATION_FILE, geometry)
-        ct = pool.submit(read_nifti, place / SCAN_FILE, geometry, np.int16) if stored else None
-        found = layers.result()
+        heat = pool.submit(read_nifti, folder / LOCALIZATION_FILE, geometry, np.float32)
+        layers = pool.submit(read_segmentation_layers, folder / SEGMENTATION_FILE, geometry)
+        ct = pool.submit(read_nifti, folder / SCAN_FILE, geometry, np.int16) if stored else None
+        labels = layers.result()
         localization = heat.result()
-        check_grid(place / LABELMAP_FILE, geometry)
+        check_grid(folder / LABELMAP_FILE, geometry)
         hu = scan.hu if scan is not None else (None if ct is None else ct.result())
     if not (float(localization.min()) >= 0 and float(localization.max()) <= 1):
         raise InputError(f"{LOCALIZATION_FILE} must hold values from 0 to 1, but holds others. Analyze the CT again.")
-    return found, localization, hu
+    return labels, localization, hu
 
 
 def _size(geometry: Geometry) -> str:
@@ -237,15 +237,15 @@ def _axial(
 ) -> AxialArrays:
     """Bring the arrays to the canonical orientation; labels by nearest neighbour."""
     grid = CanonicalGrid(scan.geometry)
-    known = scan.facts.spacing_known
+    spacing_known = scan.facts.spacing_known
     if not grid.resamples:
         hu, lungs, opacities, localization = (grid.take(a, 0) for a in (scan.hu, lungs, opacities, localization))
-        return AxialArrays(hu, lungs, opacities, localization, grid.geometry, known, effusion_known)
+        return AxialArrays(hu, lungs, opacities, localization, grid.geometry, spacing_known, effusion_known)
     axial_lungs = grid.take(lungs, 0, labels=True)
     heat = np.where(axial_lungs > 0, grid.take(localization, 0), np.float32(0))
     hu = grid.take(np.ascontiguousarray(scan.hu), LOWEST_HU)
     axial_opacities = grid.take(opacities, 0, labels=True)
-    return AxialArrays(hu, axial_lungs, axial_opacities, heat, grid.geometry, known, effusion_known)
+    return AxialArrays(hu, axial_lungs, axial_opacities, heat, grid.geometry, spacing_known, effusion_known)
 
 
 def _slices(rows: Any, axial: AxialArrays, options: Options) -> tuple[SliceMeasures, ...]:

@@ -22,9 +22,9 @@ LARGEST_RECORD_BYTES = 64 << 20
 def is_result_folder(path: str | os.PathLike[str]) -> bool:
     """Tell whether a path is a folder of ``covidct analyze``, finished or not, by the names of its files."""
     try:
-        place = Path(path)
-        unfinished = (place / SEGMENTATION_FILE).is_file() and (place / LOCALIZATION_FILE).is_file()
-        return unfinished or (place / RECORD_FILE).is_file()
+        folder = Path(path)
+        unfinished = (folder / SEGMENTATION_FILE).is_file() and (folder / LOCALIZATION_FILE).is_file()
+        return unfinished or (folder / RECORD_FILE).is_file()
     except (OSError, ValueError):
         return False
 
@@ -48,11 +48,11 @@ def read_stored_record(folder: str | os.PathLike[str]) -> dict[str, Any]:
         If there is no such folder, it is half-written or of another program, the record is damaged, or a newer version
         of CovidCT wrote it.
     """
-    place = Path(folder)
+    folder_path = Path(folder)
     try:
-        file = place / RECORD_FILE
+        file = folder_path / RECORD_FILE
         if not file.is_file():
-            raise _no_record(place)
+            raise _no_record(folder_path)
         if file.stat().st_size > LARGEST_RECORD_BYTES:
             raise _no_json()
         content = file.read_bytes()
@@ -121,13 +121,13 @@ def damaged_record(field: str) -> InputError:
     )
 
 
-def _no_record(place: Path) -> InputError:
+def _no_record(folder: Path) -> InputError:
     """Say what a place without a record is instead."""
-    if not place.is_dir():
+    if not folder.is_dir():
         return InputError("A folder of results was expected, but there is no folder of that name. Check the path.")
-    names = {entry.name for entry in place.iterdir()}
+    names = {entry.name for entry in folder.iterdir()}
     own = {SEGMENTATION_FILE, LABELMAP_FILE, LOCALIZATION_FILE} & names
-    if place.name.startswith(TEMPORARY_PREFIX) or own or any(name.startswith(TEMPORARY_PREFIX) for name in names):
+    if folder.name.startswith(TEMPORARY_PREFIX) or own or any(name.startswith(TEMPORARY_PREFIX) for name in names):
         return InputError(
             f"A finished result folder was expected, but this one has no {RECORD_FILE}: its writing was cut short, or "
             "files were removed. Analyze the CT again."

@@ -46,7 +46,9 @@ def with_architecture(task: Task, name: str | None) -> Task:
     """
     if name is None:
         return task
-    known = ARCHITECTURES[task.name]
-    if name not in known:
-        raise OptionsError(f"--architecture for {task.name} must be {' or '.join(known)}, but is {name}. Correct it.")
-    return replace(task, architecture=known[name])
+    architectures = ARCHITECTURES[task.name]
+    if name not in architectures:
+        raise OptionsError(
+            f"--architecture for {task.name} must be {' or '.join(architectures)}, but is {name}. Correct it."
+        )
+    return replace(task, architecture=architectures[name])

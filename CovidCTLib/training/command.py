@@ -106,6 +106,14 @@ def add_parser(subparsers: Any) -> None:
         help="share of the slices of CTs that become up to twice as thick in training, for use on thicker slices than "
         "those at hand, in [0, 1] (default %(default)s, as it cost accuracy on slices of 4 to 6 mm)",
     )
+    parser.add_argument(
+        "--bits",
+        type=int,
+        choices=(8, 16),
+        default=8,
+        help="bits of a weight that is written: 8 with a scale for each channel, or 16, half precision "
+        "(default %(default)s)",
+    )
     for name, what in (
         ("slice", "probability from which a slice counts as abnormal"),
         ("case", "share of such slices"),
@@ -202,7 +210,7 @@ def _train(arguments: argparse.Namespace, task: Task, say: Callable[[str], None]
     thresholds, chosen = thresholds_of(task, trained.figures, arguments)
     made |= {"thresholds": chosen} if chosen else {}
     card = card_of(task, training, validation, trained.figures, made, arguments.licence, thresholds)
-    save_network(trained.network, card, arguments.output)
+    save_network(trained.network, card, arguments.output, arguments.bits)
     say(f"Weights and card are in {arguments.output}")
     return 0
 
@@ -241,9 +249,9 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
     from CovidCTLib.errors import OptionsError
 
     for name, least in _LEAST.items():
-        found = getattr(arguments, name)
-        if found < least:
-            raise OptionsError(f"--{name.replace('_', '-')} must be at least {least}, but is {found}. Correct it.")
+        number = getattr(arguments, name)
+        if number < least:
+            raise OptionsError(f"--{name.replace('_', '-')} must be at least {least}, but is {number}. Correct it.")
     if not 0 <= arguments.seed <= _HIGHEST_SEED:
         raise OptionsError(f"--seed must lie within 0 and {_HIGHEST_SEED}, but is {arguments.seed}. Correct it.")
     if arguments.fold is not None and not 0 <= arguments.fold < arguments.folds:

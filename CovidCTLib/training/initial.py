@@ -12,6 +12,7 @@ import torch
 
 from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.models.efficientnet import EfficientEncoder
+from CovidCTLib.models.eight_bit import plain_state
 from CovidCTLib.models.networks import ResNetStages
 from CovidCTLib.models.weights import is_plain, not_finite
 
@@ -57,9 +58,9 @@ def read_initial(path: Path) -> dict[str, torch.Tensor]:
         finite.
     """
     if not path.is_file():
-        found = "a folder" if path.is_dir() else "nothing"
+        what = "a folder" if path.is_dir() else "nothing"
         raise ModelError(
-            f"--init must name a file of weights, but {found} is at {path.name!r}. Correct the path; the weights of a "
+            f"--init must name a file of weights, but {what} is at {path.name!r}. Correct the path; the weights of a "
             "bundle are its models/model.pt."
         )
     try:
@@ -85,7 +86,7 @@ def read_initial(path: Path) -> dict[str, torch.Tensor]:
             f"--init must hold finite numbers, but {name[:_LONGEST_NAME]} of {path.name!r} holds NaN or infinity: its "
             "training failed, or the file is damaged. Give other weights."
         )
-    return state
+    return plain_state(state)
 
 
 def _unwrapped(content: Any) -> dict[str, torch.Tensor]:
@@ -111,20 +112,23 @@ def start_from(network: torch.nn.Module, state: Mapping[str, torch.Tensor], free
 
     Parameters
     ----------
-    network, state
-        As `initialize` takes them.
+    network
+        The network to start.
+    state
+        Weights of this or another program. Tensors are matched by name, by name without such prefixes as ``module.``
+        or ``encoder.``, and for an EfficientNet by the number of the block. A first layer for colour is summed to grey.
     freeze
         How many stages.
 
     Returns
     -------
     str
-        As `initialize` gives it.
+        What fitted and what did not, as a sentence.
 
     Raises
     ------
     ModelError
-        As `initialize`.
+        If nothing fits, less than `LEAST_SHARE` of the convolutions, or not all that is to be frozen.
     OptionsError
         If the network is neither, and stages are to be frozen.
     """
@@ -150,30 +154,6 @@ def _freeze(network: torch.nn.Module, encoder: Any, stages: int, filled: set[str
             f"What is frozen must come from the given weights, but {_some(lacking)} of the stem and the first "
             f"{stages} stages are not in them. Give weights that hold them, or lower --freeze."
         )
-
-
-def initialize(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> str:
-    """Take the tensors that fit from given weights.
-
-    Parameters
-    ----------
-    network
-        The network to start.
-    state
-        Weights of this or another program. Tensors are matched by name, by name without such prefixes as ``module.``
-        or ``encoder.``, and for an EfficientNet by the number of the block. A first layer for colour is summed to grey.
-
-    Returns
-    -------
-    str
-        What fitted and what did not, as a sentence.
-
-    Raises
-    ------
-    ModelError
-        If nothing fits, or less than `LEAST_SHARE` of the convolutions.
-    """
-    return _fill(network, state)[0]
 
 
 def _fill(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> tuple[str, set[str]]:

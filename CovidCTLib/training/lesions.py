@@ -169,8 +169,8 @@ class RandOpacityPastedd(Randomizable, MapTransform):  # type: ignore[misc]
         size = free.shape
         lung = free.numpy()
         chosen = lung & ~ndimage.binary_erosion(lung, iterations=PLEURA_PIXELS) if at_pleura else lung
-        places = np.flatnonzero(chosen)
-        row, column = np.unravel_index(int(places[self.R.randint(len(places))]), size)
+        candidates = np.flatnonzero(chosen)
+        row, column = np.unravel_index(int(candidates[self.R.randint(len(candidates))]), size)
         radius = self.R.uniform(0.03, 0.16 if at_pleura else 0.12) * size[0]
         grid = np.ogrid[: size[0], : size[1]]
         distance = np.hypot(grid[0] - row, (grid[1] - column) * self.R.uniform(0.7, 1.4)) / radius
@@ -196,8 +196,8 @@ def can_give(lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> NDArray[
     ndarray
         bool, shape ``(n,)``: lungs are known, and there is enough opacity.
     """
-    known = (lungs != UNKNOWN).all(axis=(1, 2))
-    return np.asarray(known & (infected(opacities).sum(axis=(1, 2)) >= MIN_CARRIED_PIXELS))
+    lungs_known = (lungs != UNKNOWN).all(axis=(1, 2))
+    return np.asarray(lungs_known & (infected(opacities).sum(axis=(1, 2)) >= MIN_CARRIED_PIXELS))
 
 
 def carry_over(image: NDArray[np.float32], label: NDArray[np.float32], donor: Mapping[str, NDArray[Any]]) -> bool:

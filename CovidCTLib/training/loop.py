@@ -19,10 +19,10 @@ from CovidCTLib.models.device import choose_dtype
 from CovidCTLib.models.neighbours import steps_to_neighbour
 from CovidCTLib.models.networks import build_network
 from CovidCTLib.training.history import cut_history, write_history
-from CovidCTLib.training.identity import identity_of
 from CovidCTLib.training.initial import start_from
 from CovidCTLib.training.lesions import LABEL_LUNGS
 from CovidCTLib.training.progress import CHECKPOINT, CHECKPOINT_EVERY, Progress
+from CovidCTLib.training.run_facts import identity_of
 from CovidCTLib.training.sampling import SampledSlices, beside
 from CovidCTLib.training.slices import SliceSet
 from CovidCTLib.training.tasks import Task, to_grid

@@ -22,12 +22,12 @@ SPOT_SHARE = 0.1
 """A cell of a coarse grid holds opacity if at least this share of it does."""
 
 
-def soft_dice_of_slices(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def soft_dice_of_slices(probability: torch.Tensor, truth: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
     """One minus the soft Dice of each slice, the mean over slices that show what is looked for.
 
     Parameters
     ----------
-    probability, truth, known
+    probability, truth, labelled
         Shape ``(n, y, x)``; probabilities, 0/1, 0/1.
 
     Notes
@@ -35,37 +35,37 @@ def soft_dice_of_slices(probability: torch.Tensor, truth: torch.Tensor, known: t
     Dice over a whole batch forgets small lesions beside large ones. A slice without the truth has no Dice; the cross
     entropy teaches it.
     """
-    overlap = (probability * truth * known).sum(dim=(1, 2))
-    total = ((probability + truth) * known).sum(dim=(1, 2))
-    shown = ((truth * known).sum(dim=(1, 2)) > 0).float()
+    overlap = (probability * truth * labelled).sum(dim=(1, 2))
+    total = ((probability + truth) * labelled).sum(dim=(1, 2))
+    shown = ((truth * labelled).sum(dim=(1, 2)) > 0).float()
     loss = 1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)
     return (loss * shown).sum() / shown.sum().clamp(min=1)
 
 
-def soft_dice(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def soft_dice(probability: torch.Tensor, truth: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
     """One minus the soft Dice over a batch, known pixels only.
 
     Parameters
     ----------
-    probability, truth, known
+    probability, truth, labelled
         Shape ``(n, y, x)``; probabilities, 0/1, 0/1.
     """
-    overlap = (probability * truth * known).sum()
-    total = ((probability + truth) * known).sum()
+    overlap = (probability * truth * labelled).sum()
+    total = ((probability + truth) * labelled).sum()
     return 1 - (2 * overlap + _SMOOTH) / (total + _SMOOTH)
 
 
-def clear_loss(probability: torch.Tensor, truth: torch.Tensor, known: torch.Tensor) -> torch.Tensor:
+def clear_loss(probability: torch.Tensor, truth: torch.Tensor, labelled: torch.Tensor) -> torch.Tensor:
     """What is found in slices that are known to hold nothing, between 0 and 1, the mean over those slices.
 
     Parameters
     ----------
-    probability, truth, known
+    probability, truth, labelled
         Shape ``(n, y, x)``; probabilities, 0/1, 0/1.
     """
-    clear = ((truth * known).sum(dim=(1, 2)) == 0).float() * (known.amax(dim=(1, 2)) > 0).float()
-    found = (probability * known).sum(dim=(1, 2))
-    return (clear * found / (found + CLEAR_PIXELS)).sum() / clear.sum().clamp(min=1)
+    clear = ((truth * labelled).sum(dim=(1, 2)) == 0).float() * (labelled.amax(dim=(1, 2)) > 0).float()
+    predicted = (probability * labelled).sum(dim=(1, 2))
+    return (clear * predicted / (predicted + CLEAR_PIXELS)).sum() / clear.sum().clamp(min=1)
 
 
 EFFUSION_WEIGHT = 3.0
@@ -91,36 +91,36 @@ def lung_loss(logits: torch.Tensor, lungs: torch.Tensor, effusion: torch.Tensor)
     class to be absent; that lung and effusion exclude each other is taught by each label alone (exclusion). Shi et al.
     2021, doi:10.1016/j.media.2021.101979.
     """
-    lung_known, fluid_known = (lungs != UNKNOWN).float(), (effusion != UNKNOWN).float()
+    lung_labelled, fluid_labelled = (lungs != UNKNOWN).float(), (effusion != UNKNOWN).float()
     lung, fluid = (lungs == 1).float(), (effusion == 1).float()
     if logits.shape[1] == 1:
         logit = logits[:, 0].float()
         # Effusion is no lung, whether or not lungs are labelled.
-        known = torch.maximum(lung_known, fluid)
+        labelled = torch.maximum(lung_labelled, fluid)
         entropy = binary_cross_entropy_with_logits(logit, lung, reduction="none")
-        return (entropy * known).sum() / known.sum().clamp(min=1) + soft_dice(logit.sigmoid(), lung, known)
+        return (entropy * labelled).sum() / labelled.sum().clamp(min=1) + soft_dice(logit.sigmoid(), lung, labelled)
     logs = logits.float().log_softmax(dim=1)
     possible = torch.stack(
         [
             (1 - lung) * (1 - fluid),
-            (1 - fluid) * torch.where(lung_known > 0, lung, torch.ones_like(lung)),
-            (1 - lung) * torch.where(fluid_known > 0, fluid, torch.ones_like(fluid)),
+            (1 - fluid) * torch.where(lung_labelled > 0, lung, torch.ones_like(lung)),
+            (1 - lung) * torch.where(fluid_labelled > 0, fluid, torch.ones_like(fluid)),
         ],
         dim=1,
     )
-    told = torch.maximum(lung_known, fluid_known)
+    either_labelled = torch.maximum(lung_labelled, fluid_labelled)
     # Where nothing is told every class is possible, and the sum is 1: no loss.
     entropy = -torch.logsumexp(logs.masked_fill(possible == 0, float("-inf")), dim=1)
-    weight = told * (1 + (EFFUSION_WEIGHT - 1) * fluid)
+    weight = either_labelled * (1 + (EFFUSION_WEIGHT - 1) * fluid)
     loss = (entropy * weight).sum() / weight.sum().clamp(min=1)
     chance = logs.exp()
     # Fluid is known to be no lung, and lung to be no fluid.
-    loss = loss + soft_dice(chance[:, 1], lung, torch.maximum(lung_known, fluid))
-    known = torch.maximum(fluid_known, lung)
+    loss = loss + soft_dice(chance[:, 1], lung, torch.maximum(lung_labelled, fluid))
+    labelled = torch.maximum(fluid_labelled, lung)
     return (
         loss
-        + 0.5 * soft_dice_of_slices(chance[:, 2], fluid, known)
-        + CLEAR_WEIGHT * clear_loss(chance[:, 2], fluid, known * (fluid_known.amax(dim=(1, 2), keepdim=True)))
+        + 0.5 * soft_dice_of_slices(chance[:, 2], fluid, labelled)
+        + CLEAR_WEIGHT * clear_loss(chance[:, 2], fluid, labelled * (fluid_labelled.amax(dim=(1, 2), keepdim=True)))
     )
 
 
@@ -135,16 +135,16 @@ def opacity_loss(logits: torch.Tensor, opacities: torch.Tensor) -> torch.Tensor:
         uint8, shape ``(n, y, x)``: 0, 1, 2, `INFECTION` (class not known), `UNKNOWN`.
     """
     logits = logits.float()
-    known = (opacities != UNKNOWN).float()
+    labelled = (opacities != UNKNOWN).float()
     infected = ((opacities > 0) & (opacities != UNKNOWN)).float()
     # The logit of "any infection" against none; the classes are told apart by their own difference.
     infection = torch.logsumexp(logits[:, 1:], dim=1) - logits[:, 0]
     entropy = binary_cross_entropy_with_logits(infection, infected, reduction="none")
-    weight = known * (1 + (INFECTION_WEIGHT - 1) * infected)
+    weight = labelled * (1 + (INFECTION_WEIGHT - 1) * infected)
     loss = (entropy * weight).sum() / weight.sum().clamp(min=1)
     chance = infection.sigmoid()
-    loss = loss + 0.5 * soft_dice(chance, infected, known) + soft_dice_of_slices(chance, infected, known)
-    loss = loss + CLEAR_WEIGHT * clear_loss(chance, infected, known)
+    loss = loss + 0.5 * soft_dice(chance, infected, labelled) + soft_dice_of_slices(chance, infected, labelled)
+    loss = loss + CLEAR_WEIGHT * clear_loss(chance, infected, labelled)
     probabilities = logits.softmax(dim=1)
     has_class = ((opacities != UNKNOWN) & (opacities != INFECTION)).float()
     classed = has_class * infected
@@ -173,10 +173,10 @@ def spot_loss(spots: torch.Tensor, opacities: torch.Tensor) -> torch.Tensor:
     unknown = (opacities == UNKNOWN).float()
     infected = (opacities > 0).float() * (1 - unknown)
     share, hidden = (torch.nn.functional.avg_pool2d(mask[:, None], cell)[:, 0] for mask in (infected, unknown))
-    known = (hidden == 0).float()
+    labelled = (hidden == 0).float()
     truth = (share >= SPOT_SHARE).float()
     entropy = binary_cross_entropy_with_logits(spots.float(), truth, reduction="none") * (1 + truth)
-    return (entropy * known).sum() / known.sum().clamp(min=1)
+    return (entropy * labelled).sum() / labelled.sum().clamp(min=1)
 
 
 def abnormal_loss(logits: torch.Tensor, abnormal: torch.Tensor, smoothing: float = 0.05) -> torch.Tensor:

@@ -10,7 +10,7 @@ import torch
 
 from CovidCTLib.errors import ModelError
 from CovidCTLib.models.weights import write_state
-from CovidCTLib.training.identity import differences
+from CovidCTLib.training.run_facts import differences
 from CovidCTLib.writing.files import replacing
 
 CHECKPOINT = "checkpoint.pt"
@@ -32,7 +32,7 @@ class Progress:
     path
         The checkpoint.
     identity
-        What the run rests on, as `CovidCTLib.training.identity.identity_of` gives it.
+        What the run rests on, as `CovidCTLib.training.run_facts.identity_of` gives it.
     device
         Where the network learns; its random numbers are kept.
     """

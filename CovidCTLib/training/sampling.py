@@ -163,15 +163,15 @@ def beside(slices: SliceSet, k: int, steps: int) -> int:
     steps
         How many slices of the volume further towards the head; negative towards the feet.
     """
-    found, way = k, 1 if steps > 0 else -1
-    while found != k + steps:
-        further = found + way
+    neighbour, way = k, 1 if steps > 0 else -1
+    while neighbour != k + steps:
+        further = neighbour + way
         if not 0 <= further < len(slices) or slices.case[further] != slices.case[k]:
             break
         if abs(int(slices.number[further]) - int(slices.number[k])) > abs(steps):
             break
-        found = further
-    return found
+        neighbour = further
+    return neighbour
 
 
 def balanced_weights(groups: NDArray[np.str_], shares: Mapping[str, float]) -> NDArray[np.float64]:

@@ -214,8 +214,8 @@ def _slices_of(case: TrainingCase, framing: Framing, find_lungs: LungFinder | No
     if framing == "lungs" and case.kind == "slice archive":
         return None
     parts = [_framed(image, case, framing, find_lungs, side) for image in read_images(case)]
-    found = [part for part in parts if part is not None]
-    return SliceSet.joined(found) if found else None
+    given = [part for part in parts if part is not None]
+    return SliceSet.joined(given) if given else None
 
 
 def _framed(
@@ -239,9 +239,9 @@ def _framed(
     return made.only(np.flatnonzero(made.lungs.any(axis=(1, 2))))
 
 
-def _completed(image: LabelledImage, found: NDArray[Any]) -> NDArray[np.uint8]:
+def _completed(image: LabelledImage, predicted: NDArray[Any]) -> NDArray[np.uint8]:
     """Fill what is not labelled of the lungs by lungs that were found; effusion that is labelled is no lung."""
-    lungs = np.where(image.lungs == UNKNOWN, (found > 0).astype(np.uint8), image.lungs)
+    lungs = np.where(image.lungs == UNKNOWN, (predicted > 0).astype(np.uint8), image.lungs)
     if image.effusion is not None:
         lungs[image.effusion == 1] = 0
     return lungs

@@ -109,10 +109,10 @@ def to_grid(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return labels[:, where][:, :, where]
 
 
-def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+def dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     """Dice of two masks; 1 where both are empty."""
-    total = int(found.sum()) + int(truth.sum())
-    return 1.0 if total == 0 else 2 * int((found & truth).sum()) / total
+    total = int(predicted.sum()) + int(truth.sum())
+    return 1.0 if total == 0 else 2 * int((predicted & truth).sum()) / total
 
 
 def area_under_curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
@@ -141,7 +141,7 @@ def _judge_lungs(outputs: torch.Tensor, slices: SliceSet) -> dict[str, float]:
 
 
 def _mean_dice(
-    what: str, found: NDArray[np.bool_], truth: NDArray[np.bool_], slices: SliceSet, chosen: Any = True
+    what: str, predicted: NDArray[np.bool_], truth: NDArray[np.bool_], slices: SliceSet, chosen: Any = True
 ) -> dict[str, float]:
     """Dice per source, and their mean as score; volumes case by case, the others slice by slice."""
     figures: dict[str, float] = {}
@@ -152,7 +152,7 @@ def _mean_dice(
         for group in np.unique(groups):
             part = members[groups == group]
             if truth[part].any():
-                values.append(dice(found[part], truth[part]))
+                values.append(dice(predicted[part], truth[part]))
         if values:
             figures[f"{what}_dice_{str(source).replace(' ', '_')}"] = float(np.mean(values))
     figures["score"] = float(np.mean(list(figures.values()))) if figures else 0.0

@@ -29,10 +29,10 @@ def what_cases_taught(name: ModelName, slices: SliceSet) -> Mapping[str, list[st
         out.
     """
     cases = slices.case.astype(str)
-    found = {
+    cases_of = {
         what: sorted(set(cases[members].tolist())) for what, members in _members(name, slices).items() if members.any()
     }
-    return {what: names for what, names in found.items() if names}
+    return {what: names for what, names in cases_of.items() if names}
 
 
 def _members(name: ModelName, slices: SliceSet) -> dict[str, NDArray[np.bool_]]:
@@ -52,11 +52,11 @@ def _members(name: ModelName, slices: SliceSet) -> dict[str, NDArray[np.bool_]]:
             "slices without disease": (slices.abnormal == 0) & ~other,
             "slices of other diseases": (slices.abnormal == 0) & other,
         }
-    told = _shows(slices.opacities, 1) | _shows(slices.opacities, 2)
+    classes_known = _shows(slices.opacities, 1) | _shows(slices.opacities, 2)
     untold = _shows(slices.opacities, INFECTION)
-    clear = (slices.opacities != UNKNOWN).any(axis=(1, 2)) & ~told & ~untold
+    clear = (slices.opacities != UNKNOWN).any(axis=(1, 2)) & ~classes_known & ~untold
     return {
-        "ground glass and consolidation": told,
+        "ground glass and consolidation": classes_known,
         "opacity of untold kind": untold,
         "slices without opacity": clear & ~other,
         "that other diseases are no opacity like that of COVID-19": clear & other,

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from CovidCTLib.errors import OutputError
-from CovidCTLib.writing.exchange import exchange
+from CovidCTLib.writing.exchange_folders import exchange
 
 TEMPORARY_PREFIX = ".covidct-partial-"
 """Start of the name of a temporary folder; computer, process and a random part follow."""
@@ -286,7 +286,7 @@ def _put_in_place(temporary: Path, out: Path) -> None:
     if temporary.parent == out:
         _move_files(temporary, out)
         temporary.rmdir()
-        _push_folder_to_disk(out)
+        push_folder_to_disk(out)
         return
     if out.is_dir():
         shutil.copymode(out, temporary)
@@ -294,7 +294,7 @@ def _put_in_place(temporary: Path, out: Path) -> None:
             # Only POSIX lets a rename replace an empty folder.
             out.rmdir()
     temporary.rename(out)
-    _push_folder_to_disk(out.parent)
+    push_folder_to_disk(out.parent)
 
 
 def _move_files(temporary: Path, out: Path) -> None:
@@ -326,7 +326,7 @@ def push_to_disk(folder: Path) -> None:
             push_to_disk(file)
             continue
         push_file_to_disk(file)
-    _push_folder_to_disk(folder)
+    push_folder_to_disk(folder)
 
 
 def push_file_to_disk(file: Path) -> None:
@@ -336,7 +336,7 @@ def push_file_to_disk(file: Path) -> None:
         os.fsync(handle.fileno())
 
 
-def _push_folder_to_disk(folder: Path) -> None:
+def push_folder_to_disk(folder: Path) -> None:
     """Put the names in a folder on the disk, where the system can do that."""
     if os.name != "posix":
         return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 from contextlib import contextmanager
@@ -34,7 +36,7 @@ from study_maker import NUMBER, analyzed, write_ct
 from CovidCTLib.archive.analyzing import MIN_IMAGES, StudyAnalyzer, StudyLeftError, write_failure
 from CovidCTLib.archive.nodes import Node, TlsFiles, tls_context
 from CovidCTLib.archive.receiving import Listener, ListenerSettings
-from CovidCTLib.archive.sending import ArchiveAwayError, echo, send
+from CovidCTLib.archive.sending import ArchiveAwayError, associate, send
 from CovidCTLib.archive.spool import Spool
 from CovidCTLib.dicom_results import in_sending_order, write_dicom
 from CovidCTLib.errors import OutputError
@@ -66,6 +68,15 @@ def store(datasets, port, kind=CTImageStorage, syntax=None):
     statuses = [association.send_c_store(one).Status for one in datasets]
     association.release()
     return statuses
+
+
+def echo(archive, own_title):
+    """Ask whether a listener or an archive is there."""
+    entity = AE(ae_title=own_title)
+    entity.add_requested_context(Verification)
+    association = associate(entity, archive)
+    assert association.send_c_echo().Status == 0
+    association.release()
 
 
 @pytest.mark.parametrize(
@@ -135,6 +146,21 @@ def test_a_full_disk_is_answered_with_out_of_resources_and_leaves_nothing_half(t
         assert spool.count_incoming(str(datasets[0].StudyInstanceUID)) == statuses.count(0)
         assert not list(point.rglob("*.part"))
     assert "disk is full" in lines[0]
+
+
+def test_an_image_that_cannot_be_put_on_the_disk_is_not_called_stored(tmp_path, monkeypatch):
+    write_ct(tmp_path / "ct")
+    image = pydicom.dcmread(next((tmp_path / "ct").iterdir()))
+    with listening(tmp_path / "spool") as (spool, port):
+
+        def broken(descriptor):
+            raise OSError(errno.EIO, "the disk does not answer")
+
+        monkeypatch.setattr(os, "fsync", broken)
+        assert store([image], port) == [0xA700]
+        monkeypatch.undo()
+        assert not [path for path in (spool.folder / "incoming").rglob("*") if path.is_file()]
+        assert store([image], port) == [0]
 
 
 def test_a_study_of_5000_slices_is_taken(tmp_path):
@@ -223,9 +249,9 @@ def test_wrong_title_port_or_program_is_told(results):
     with an_archive() as (archive, _):
         with pytest.raises(ArchiveAwayError, match="rejected"):
             sent(files, Node("WRONG", archive.host, archive.port))
-        echo(archive, "COVIDCT")
+        assert [outcome.accepted for outcome in sent(files, archive)] == [True]
     with pytest.raises(ArchiveAwayError, match="cannot be reached"):
-        echo(archive, "COVIDCT")
+        sent(files, archive)
 
 
 def test_nothing_to_send_asks_nobody_and_text_is_refused(tmp_path):

@@ -97,6 +97,46 @@ def test_instances_that_come_twice_are_stored_once_and_late_ones_are_a_job_of_th
     assert len(list((spool.folder / "done").iterdir())) == 2
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="the system does not name open files")
+def test_what_is_stored_is_on_the_disk_content_first_then_name(spool, monkeypatch):
+    pushed = []
+
+    def fsync(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        there = sorted(entry.name for entry in path.iterdir()) if path.is_dir() else path.read_bytes()
+        pushed.append((path, there))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    home = spool.folder / "incoming" / spool.key_of(STUDY)
+    first, second = (f"{spool.key_of(f'{STUDY}.{number}')}.dcm" for number in range(2))
+    assert spool.store(STUDY, f"{STUDY}.0", (b"image", b"data"), image=True)
+    (part, content), *folders = pushed
+    assert (part.parent, part.suffix, content) == (home.parent, ".part", b"imagedata")
+    assert folders == [(home, [first]), (home.parent, [home.name])]
+    pushed.clear()
+    # The folder of the study is on the disk by now.
+    assert spool.store(STUDY, f"{STUDY}.1", (b"image", b"data"), image=True)
+    assert pushed[1:] == [(home, sorted([first, second]))]
+    pushed.clear()
+    # Whoever comes second may not be told of success before the first one's image is safe.
+    assert not spool.store(STUDY, f"{STUDY}.1", (b"image", b"data"), image=True)
+    assert pushed == [(home, sorted([first, second]))]
+
+
+def test_results_are_on_the_disk_before_they_are_called_so(spool, monkeypatch):
+    fill(spool)
+    (job,) = take(spool)
+    pushed = []
+    monkeypatch.setattr(
+        "CovidCTLib.archive.spool.push_to_disk", lambda folder: pushed.append((folder.name, job.analyzed))
+    )
+    with spool.new_results(job) as folder:
+        (folder / "seg.dcm").write_bytes(b"x")
+        assert not pushed
+    assert pushed == [("results.part", False)]
+    assert job.analyzed
+
+
 def test_a_study_that_still_arrives_waits(spool):
     fill(spool)
     assert spool.take_rested(60.0) == []

@@ -61,7 +61,7 @@ def test_rows_come_in_the_order_of_the_table_with_both_volumes() -> None:
 def test_compared_regions_are_regions_that_are_measured_and_read_the_same() -> None:
     for region in AGREEMENT_ROWS:
         (row,) = compare_readings(readings(region, 1.0, 1.0, 1.0))
-        assert row.place == REGIONS[region]
+        assert row.region_words == REGIONS[region]
 
 
 def test_thirds_that_differ_are_told_in_one_sentence() -> None:

@@ -13,6 +13,9 @@ STAND_IN = "cohort_stand_ins:stand_in_analyzer"
 
 RESULT_FILE = "result.txt"
 
+VOLATILE_COLUMNS = ("seconds", "peak_memory_gb", "finished")
+"""Columns that differ from run to run of the same scans with the same settings; all others are the same."""
+
 
 def stand_in_analyzer(settings):
     """Make a measure that does what the file's text asks for; a compressed file is a real scan."""

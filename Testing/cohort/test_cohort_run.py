@@ -12,12 +12,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from cohort_stand_ins import RESULT_FILE, STAND_IN, make_source
+from cohort_stand_ins import RESULT_FILE, STAND_IN, VOLATILE_COLUMNS, make_source
 
 from CovidCTLib.cohort.local import measure_here
 from CovidCTLib.cohort.memory import free_gb, peak_resident_gb, resident_gb, usable_processes
 from CovidCTLib.cohort.process import ScanProcess
-from CovidCTLib.cohort.rows import SCANS_FOLDER, VOLATILE_COLUMNS, read_rows
+from CovidCTLib.cohort.rows import SCANS_FOLDER, read_rows
 from CovidCTLib.cohort.run import EngineChoice, run_cohort
 from CovidCTLib.cohort.scans import CohortScan, Task
 from CovidCTLib.cohort.settings import CohortSettings, run_record

@@ -13,11 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 import SimpleITK as sitk
-from cohort_stand_ins import RESULT_FILE, STAND_IN, make_source
+from cohort_stand_ins import RESULT_FILE, STAND_IN, VOLATILE_COLUMNS, make_source
 from spark_cluster import LOOPBACK, Cluster, environment, missing_part
 
 from CovidCTLib.cohort import spark
-from CovidCTLib.cohort.rows import PICTURE_FILE, ROWS_FOLDER, SCANS_FOLDER, VOLATILE_COLUMNS, read_rows
+from CovidCTLib.cohort.rows import PICTURE_FILE, ROWS_FOLDER, SCANS_FOLDER, read_rows
 from CovidCTLib.cohort.run import EngineChoice, run_cohort
 from CovidCTLib.cohort.scans import CohortScan, Task
 from CovidCTLib.cohort.settings import CohortSettings, run_record

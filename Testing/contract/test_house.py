@@ -184,7 +184,7 @@ ANALYSIS = ("batch", "checks", "explanation", "followup", "lungs", "measures", "
 ANALYSIS += ("report", "results", "segments", "slices", "pipeline.py", "provenance.py", "stages.py", "work.py")
 """Parts of the library that work in Slicer."""
 
-OPTIONAL = {"lime": "an explanation goes without", "plutoprint": "a PDF is asked for, and then installed"}
+OPTIONAL = {"plutoprint": "a PDF is asked for, and then installed"}
 """Packages that these parts import where they are there."""
 
 
@@ -262,3 +262,16 @@ def test_text_files_have_unix_line_ends():
     folders = [LIBRARY, MODULE, ROOT / "Testing"]
     files = [path for folder in folders for path in files_under(folder) if path.suffix in suffixes]
     assert not [path.name for path in [*files, *ROOT.glob("*.md")] if b"\r" in path.read_bytes()]
+
+
+def test_names_say_what_they_hold():
+    """Names that fit everything: write what was found, known, or said, and what kind of place it is."""
+    vague = {"found", "known", "told", "place", "places"}
+    used = [
+        f"{place(path, node.lineno)}: {name}"
+        for path in (*scripts_under(LIBRARY), *scripts_under(MODULE / "CovidCTScene"))
+        for node in ast.walk(syntax_of(path))
+        for name in (getattr(node, "id", None), getattr(node, "arg", None), getattr(node, "name", None))
+        if name in vague and not isinstance(node, ast.keyword)
+    ]
+    assert not used, used

@@ -11,7 +11,8 @@ from stand_ins import figure, make_card, make_judge, value, write_clean_volume, 
 from training_folder import write_training_folder, write_volume
 
 from CovidCTLib.errors import CovidCTError, ModelError, TrainingDataError
-from CovidCTLib.evaluation.decisions import case_figures, check_thresholds
+from CovidCTLib.evaluation.decision_figures import case_figures
+from CovidCTLib.evaluation.decisions import check_thresholds
 from CovidCTLib.evaluation.evaluate import Evaluation, evaluate
 from CovidCTLib.evaluation.figures import Row
 from CovidCTLib.evaluation.predict import predict_lungs, predict_opacities
@@ -109,8 +110,8 @@ def test_false_opacities_in_a_normal_ct_are_shown(opacities: Evaluation) -> None
     (example,) = opacities.worst["normal control"]
     assert example.caption.endswith("voxels found of the whole case, none of them true")
     assert example.badness > 1
-    assert example.contours.found is not None
-    assert example.contours.found.any()
+    assert example.contours.predicted is not None
+    assert example.contours.predicted.any()
 
 
 def test_opacities_in_volumes_and_calibrated_pictures_stay_in_the_lungs(folder: TrainingFolder) -> None:

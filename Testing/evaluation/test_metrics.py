@@ -27,7 +27,7 @@ def a_ball(radius_mm: float, spacing: tuple[float, float, float]) -> Mask:
 def test_the_dice_of_a_shifted_box_is_its_share_of_overlap(shift: int) -> None:
     counts = overlap(a_box((4, 14), (4, 14), (4, 13)), a_box((4, 14), (4, 14), (4 + shift, 13 + shift)))
     assert counts.dice == pytest.approx(max(0, 9 - shift) / 9)
-    assert counts.found == counts.truth == 900
+    assert counts.predicted == counts.truth == 900
 
 
 def test_the_dice_of_nothing_against_nothing_is_undefined() -> None:

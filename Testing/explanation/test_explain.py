@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -30,11 +29,11 @@ from CovidCTLib.cli.main import main
 from CovidCTLib.errors import CancelledError, InputError, OptionsError, OutputError, QualityError
 from CovidCTLib.explanation import explain_slices, write_explanation
 from CovidCTLib.explanation.explain import check_numbers, choose_slices
-from CovidCTLib.explanation.found import METHODS
 from CovidCTLib.explanation.hiding import probability_of
 from CovidCTLib.explanation.output import picture_file
 from CovidCTLib.explanation.picture import make_panels
-from CovidCTLib.explanation.words import hiding_sentence, probability_words, slice_sentence
+from CovidCTLib.explanation.sentences import hiding_sentence, probability_words, slice_sentence
+from CovidCTLib.explanation.slice_explanation import METHODS
 from CovidCTLib.hu import scale_for_network
 from CovidCTLib.results import write_results
 from CovidCTLib.results.reading import CT_NOT_STORED
@@ -76,7 +75,6 @@ def test_a_classifier_that_looks_at_the_opacity_is_explained_by_it(an_explanatio
 
 
 def test_lime_finds_the_superpixels_that_the_classifier_looks_at(an_explanation) -> None:
-    pytest.importorskip("lime", reason="LIME is an optional extra (pip install 'covidct[explain]')")
     (found,) = an_explanation.slices
     assert outcomes_of(found)["lime"].verdict == "explains"
     named = found.regions["lime"]
@@ -270,19 +268,6 @@ def test_progress_rises_to_the_end(an_analysis) -> None:
     assert fractions == sorted(fractions)
     assert {entry.stage for entry in seen} == {"explaining"}
     assert 0.9 < fractions[-1] <= 1
-
-
-def test_without_lime_the_rest_is_there_with_a_remark(an_analysis, monkeypatch, tmp_path) -> None:
-    monkeypatch.setitem(sys.modules, "lime", None)
-    models = models_that_look_at_the_opacity(an_analysis)
-    explanation = explain_slices(an_analysis, [SLICE], models=models)
-    assert "lime" not in outcomes_of(explanation.slices[0])
-    assert explanation.slices[0].superpixels is None
-    write_explanation(explanation, tmp_path / "out")
-    assert "LIME was left out." in (tmp_path / "out" / "explanation.html").read_text(encoding="utf-8")
-    record = json.loads((tmp_path / "out" / "explanation.json").read_text(encoding="utf-8"))
-    assert record["remarks"][0].startswith("LIME was left out.")
-    assert record["slices"][0]["lime"] is None
 
 
 def test_two_runs_give_the_same_bytes(an_analysis, a_folder, tmp_path) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pytest
 
-from CovidCTLib.errors import CovidCTError
-from CovidCTLib.explanation.found import Superpixels
+from CovidCTLib.explanation.slice_explanation import Superpixels
 from CovidCTLib.explanation.superpixels import (
     MIN_SUPERPIXELS,
     SUPERPIXEL_AREA,
-    check_lime,
+    _ridge,
     explain_by_lime,
     lung_superpixels,
     regions_for_and_against,
@@ -46,7 +43,6 @@ def test_a_small_lung_still_has_superpixels_to_compare(image: np.ndarray) -> Non
 
 
 def test_lime_finds_the_weights_of_a_linear_classifier(image: np.ndarray, lungs: np.ndarray) -> None:
-    pytest.importorskip("lime", reason="LIME is an optional extra (pip install 'covidct[explain]')")
     segments = lung_superpixels(image, lungs)
     count = int(segments.max())
     truth = np.zeros(count)
@@ -77,8 +73,37 @@ def test_without_weights_no_region_is_named() -> None:
     assert not against_it.any()
 
 
-def test_a_missing_lime_is_named_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "lime", None)
-    with pytest.raises(CovidCTError, match=r"LIME needs the package 'lime'.*Install it") as refused:
-        check_lime()
-    assert "pip install 'covidct[explain]'" in refused.value.hint
+def test_the_linear_model_is_a_weighted_ridge_regression() -> None:
+    # One superpixel, shown in one of two samples that count alike: x and y lie 0.5 and 1 around their means, so that
+    # the weight is (0.5 + 0.5) / (0.25 + 0.25 + 1), and what is left of y is 1/3 in place of 1.
+    weights, fit = _ridge(np.array([[1.0], [0.0]]), np.array([2.0, 0.0]), np.ones(2))
+    assert weights == pytest.approx([2 / 3])
+    assert fit == pytest.approx(5 / 9)
+    # A sample that counts three times is one that is there three times.
+    thrice = _ridge(np.array([[1.0], [0.0], [0.0], [0.0]]), np.array([2.0, 0.0, 0.0, 0.0]), np.ones(4))
+    weighted = _ridge(np.array([[1.0], [0.0]]), np.array([2.0, 0.0]), np.array([1.0, 3.0]))
+    assert weighted[0] == pytest.approx(thrice[0])
+    assert weighted[1] == pytest.approx(thrice[1])
+
+
+def test_samples_that_hide_more_count_less(image: np.ndarray, lungs: np.ndarray, monkeypatch) -> None:
+    given = {}
+
+    def fitted(shown, answers, trust):
+        given.update(shown=shown, trust=trust)
+        return np.zeros(shown.shape[1]), 1.0
+
+    monkeypatch.setattr("CovidCTLib.explanation.superpixels._ridge", fitted)
+    explain_by_lime(image, lungs, 0.0, lambda images: np.zeros(len(images)), 60, 0)
+    assert given["shown"][0].all()
+    assert given["trust"][0] == 1
+    # Cosine distance of the paper: 1 - (shown . all) / (|shown| |all|).
+    for row, trust in zip(given["shown"], given["trust"], strict=True):
+        cosine = row.sum() / np.sqrt(row.sum() * len(row)) if row.any() else 0.0
+        assert trust == pytest.approx(np.sqrt(np.exp(-((1 - cosine) ** 2) / 0.25**2)))
+
+
+def test_a_classifier_that_always_says_the_same_is_explained_by_nothing(image: np.ndarray, lungs: np.ndarray) -> None:
+    answer = explain_by_lime(image, lungs, 0.0, lambda images: np.full(len(images), 2.5), 60, 0)
+    assert not answer.weights.any()
+    assert answer.fit == 1

@@ -25,6 +25,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(HERE.parent / name) for name in ("results", "reading", "models", "scene", "panel", "hostile")]
     sys.path.insert(0, str(ROOT))
 
+import bad_archives
 import bad_calls
 import bad_cohorts
 import bad_commands
@@ -33,7 +34,14 @@ import bad_scans
 import bad_studies
 from bad_inputs import BadInput, tried
 
-WITHOUT_SLICER = (*bad_scans.ROWS, *bad_commands.ROWS, *bad_studies.ROWS, *bad_cohorts.ROWS, *bad_calls.ROWS)
+WITHOUT_SLICER = (
+    *bad_scans.ROWS,
+    *bad_commands.ROWS,
+    *bad_studies.ROWS,
+    *bad_cohorts.ROWS,
+    *bad_archives.ROWS,
+    *bad_calls.ROWS,
+)
 TABLE: tuple[BadInput, ...] = (*WITHOUT_SLICER, *bad_nodes.ROWS)
 
 _HEAD = """\

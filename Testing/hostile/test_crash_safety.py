@@ -188,7 +188,7 @@ def test_where_folders_cannot_change_places_a_bundle_is_replaced_in_two_steps(tm
 
 
 def test_folders_change_places_in_one_step(tmp_path):
-    from CovidCTLib.writing.exchange import exchange
+    from CovidCTLib.writing.exchange_folders import exchange
 
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

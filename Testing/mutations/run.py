@@ -31,6 +31,9 @@ HERE = Path(__file__).resolve().parent
 LIBRARY = "CovidCTLib"
 
 _PLANES = ("Testing/report/test_report_planes.py", "Testing/report/test_sides_in_pictures.py")
+_STACKS = tuple(
+    f"Testing/reading/{name}.py" for name in ("test_dicom_stack", "test_limits_of_stacks", "test_dicom_series")
+)
 
 NEAREST: dict[str, tuple[str, ...]] = {
     "geometry.py": ("Testing/test_geometry.py", "Testing/test_scan.py"),
@@ -54,8 +57,8 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "Testing/report/test_report_content.py",
         "Testing/report/test_report_unknown_spacing.py",
     ),
-    "reading/dicom_stack.py": ("Testing/reading/test_dicom_stack.py", "Testing/reading/test_dicom_series.py"),
-    "reading/dicom_pixels.py": ("Testing/reading/test_dicom_pixels.py", "Testing/reading/test_dicom_series.py"),
+    "reading/dicom_stack.py": _STACKS,
+    "reading/dicom_pixels.py": ("Testing/reading/test_dicom_pixels.py", *_STACKS),
 }
 """Files and packages that are mutated, and the test files that are nearest to them."""
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-import pytest
 from report_maker import make_analysis, make_arrays
 
 from CovidCTLib.report import render_report
@@ -80,7 +79,6 @@ def comparison_page(folder: Path) -> str:
 
 def explanation_page(folder: Path) -> str:
     """One slice whose opacity a stand-in looks at."""
-    pytest.importorskip("lime", reason="lime is not installed")
     sys.path.append(str(HERE / "explanation"))
     from explained_slices import SLICE, models_that_look_at_the_opacity
 

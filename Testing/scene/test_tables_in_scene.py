@@ -13,7 +13,7 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this Python (pip install -e '.[test]')")
 
-from CovidCTScene import addAnalysisToScene, tables, words
+from CovidCTScene import addAnalysisToScene, measure_words, tables
 from scene_analysis import made_analysis
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -154,21 +154,34 @@ def test_a_large_number_has_no_exponent_and_a_small_one_its_digits():
 
 
 def test_every_region_measure_and_column_has_words_of_its_own(monkeypatch):
-    assert {region: words.regionWords(region) for region in REGIONS} == dict(REGIONS)
-    assert {name: words.measureWords(name, "?") for name in DEFINITIONS} == {
+    assert {region: measure_words.regionWords(region) for region in REGIONS} == dict(REGIONS)
+    assert {name: measure_words.measureWords(name, "?") for name in DEFINITIONS} == {
         name: entry.label for name, entry in DEFINITIONS.items()
     }
-    assert all(words.sliceWords(name, "?") != "?" for name in slice_definitions_for(Options()))
-    assert words.regionWords("lobe_7") == "lobe_7"
-    assert words.measureWords("new_measure", "what it is called") == "what it is called"
-    assert words.sliceWords("new_column", "what it is called") == "what it is called"
+    assert all(measure_words.sliceWords(name, "?") != "?" for name in slice_definitions_for(Options()))
+    assert measure_words.regionWords("lobe_7") == "lobe_7"
+    assert measure_words.measureWords("new_measure", "what it is called") == "what it is called"
+    assert measure_words.sliceWords("new_column", "what it is called") == "what it is called"
     own = Options(aeration_bands=(AerationBand("my band", -900, -800),))
     for name, entry in definitions_for(own).items():
-        assert words.measureWords(name, "?") == entry.label
+        assert measure_words.measureWords(name, "?") == entry.label
 
 
+@pytest.fixture
+def untranslated():
+    """Words that are not kept from before, and not kept for later: Slicer's language changes only when it starts."""
+    kept = [value for value in vars(measure_words).values() if hasattr(value, "cache_clear")]
+    assert kept
+    for words in kept:
+        words.cache_clear()
+    yield
+    for words in kept:
+        words.cache_clear()
+
+
+@pytest.mark.usefixtures("untranslated")
 def test_regions_measures_and_headings_are_translated(scene, volume_node, monkeypatch, geometry):
-    for module in (words, tables):
+    for module in (measure_words, tables):
         monkeypatch.setattr(module, "_", lambda text: f"<{text}>")
     nodes = addAnalysisToScene(scene, volume_node, made_analysis(geometry))
     table = nodes.measures.GetTable()

@@ -14,7 +14,7 @@ from CovidCTLib.errors import ModelError, OptionsError
 from CovidCTLib.models.efficientnet import _BLOCKS
 from CovidCTLib.models.networks import OPACITY_ARCHITECTURE, build_network
 from CovidCTLib.training.architectures import ARCHITECTURES, EFFICIENTNET, RESNET50
-from CovidCTLib.training.initial import initialize, read_initial, start_from
+from CovidCTLib.training.initial import read_initial, start_from
 
 HEAD = ("spots_28", "spots_14", "out")
 RESNET = {"kind": "resnet", "layers": [1, 1, 1, 1], "widths": [4, 8, 16, 32]}
@@ -39,7 +39,7 @@ def test_an_encoder_takes_every_tensor_of_weights_from_photographs(
     architecture: dict[str, object], left_out: str, photograph_weights: dict[str, torch.Tensor]
 ) -> None:
     network = build_network(architecture)
-    sentence = initialize(network, photograph_weights)
+    sentence = start_from(network, photograph_weights)
     encoder = network.encoder if hasattr(network, "encoder") else network.backbone
     fitting = sum("surroundings" not in name for name in encoder.state_dict())
     assert f"{fitting} of {len(network.state_dict())} tensors taken" in sentence
@@ -52,28 +52,28 @@ def test_an_encoder_takes_every_tensor_of_weights_from_photographs(
 def test_prefixes_of_other_programs_do_not_matter() -> None:
     network, other = build_network(RESNET), build_network(RESNET)
     foreign = {f"module.{name}": tensor for name, tensor in other.state_dict().items()}
-    assert "none start at random" in initialize(network, foreign)
+    assert "none start at random" in start_from(network, foreign)
     assert torch.equal(network.spots_14.weight, other.spots_14.weight)
 
 
 def test_tensors_of_another_shape_are_named() -> None:
     network = build_network(RESNET)
     wider = build_network({**RESNET, "widths": [4, 8, 17, 32]})
-    sentence = initialize(network, wider.state_dict())
+    sentence = start_from(network, wider.state_dict())
     assert "22 (backbone.layer3.0.conv1.weight, backbone.layer3.0.bn1.weight, " in sentence
     assert "have another shape and none have no place here" in sentence
 
 
 def test_weights_without_a_fit_are_refused() -> None:
     with pytest.raises(ModelError, match=r"None of the 1 given tensors fits .*first given: strange; first expected"):
-        initialize(build_network(RESNET), {"strange": torch.zeros(2)})
+        start_from(build_network(RESNET), {"strange": torch.zeros(2)})
 
 
 def test_a_first_layer_for_colour_is_summed_to_grey() -> None:
     network = build_network(RESNET)
     colour = torch.rand(4, 3, 7, 7)
     grey = network.backbone.conv1.weight
-    initialize(network, {"backbone.conv1.weight": colour})
+    start_from(network, {"backbone.conv1.weight": colour})
     assert torch.allclose(grey, colour.sum(dim=1, keepdim=True))
 
 
@@ -107,7 +107,7 @@ def test_a_resnet_50_of_torchvision_gives_its_first_three_stages() -> None:
     given = torchvision_resnet50()
     assert len(given) == 320
     network = build_network(RESNET50)
-    sentence = initialize(network, given)
+    sentence = start_from(network, given)
     stages = {f"backbone.{name}" for name in given if not name.startswith(("layer4.", "fc."))}
     own = network.state_dict()
     # MONAI's own shortcuts have a bias that torchvision's lack; the normalization after them takes it away.
@@ -122,7 +122,7 @@ def test_a_resnet_50_of_torchvision_gives_its_first_three_stages() -> None:
 def test_a_resnet_50_of_monai_gives_its_first_three_stages() -> None:
     given = resnet50(spatial_dims=2, n_input_channels=1, num_classes=2).state_dict()
     network = build_network(RESNET50)
-    sentence = initialize(network, {f"module.{name}": value for name, value in given.items()})
+    sentence = start_from(network, {f"module.{name}": value for name, value in given.items()})
     assert "6 (spots_28.weight, spots_28.bias, spots_14.weight, ...) start at random" in sentence
     assert torch.equal(network.backbone.layer2[3].conv1.weight, given["layer2.3.conv1.weight"])
 
@@ -133,7 +133,7 @@ def test_a_unet_of_monai_gives_all_tensors(task: str) -> None:
     channels = (16, 32, 64, 128, 256)
     other = UNet(2, 1, architecture["outputs"], channels, (2, 2, 2, 2), num_res_units=2, norm="batch")
     network = build_network(architecture)
-    assert "none start at random" in initialize(network, other.state_dict())
+    assert "none start at random" in start_from(network, other.state_dict())
 
 
 @pytest.mark.parametrize("task", ["lungs", "opacities"])
@@ -142,13 +142,13 @@ def test_a_unet_of_another_width_is_refused_though_its_scalars_fit(task: str) ->
     other = UNet(2, 1, architecture["outputs"], (12, 24, 48, 96, 192), (2, 2, 2, 2), num_res_units=2, norm="batch")
     message = r"convolutions at least 1% must fit, but the \d+ of 148 given tensors that fit this network hold \d+ of"
     with pytest.raises(ModelError, match=message) as refused:
-        initialize(build_network(architecture), other.state_dict())
+        start_from(build_network(architecture), other.state_dict())
     assert re.search(r"fitting: \d+ \(model\.\S+, .*\); of another shape: \d+ \(", str(refused.value))
 
 
 def test_weights_of_another_kind_of_network_are_refused_though_a_line_fits() -> None:
     with pytest.raises(ModelError, match=r"or choose theirs with --architecture\."):
-        initialize(build_network(EFFICIENTNET), {"out.weight": torch.zeros(1, 2), "out.bias": torch.zeros(1)})
+        start_from(build_network(EFFICIENTNET), {"out.weight": torch.zeros(1, 2), "out.bias": torch.zeros(1)})
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_files_of_training_programs_are_unwrapped(tmp_path: Path, wrapped: objec
     given = build_network(RESNET).state_dict()
     torch.save(wrapped(given), tmp_path / "w.ckpt")
     network = build_network(RESNET)
-    assert "none start at random" in initialize(network, read_initial(tmp_path / "w.ckpt"))
+    assert "none start at random" in start_from(network, read_initial(tmp_path / "w.ckpt"))
     assert torch.equal(network.state_dict()["backbone.conv1.weight"], given["backbone.conv1.weight"])
 
 

@@ -18,8 +18,8 @@ from CovidCTLib.errors import ModelError, TrainingDataError
 from CovidCTLib.models.networks import build_network
 from CovidCTLib.training import loop
 from CovidCTLib.training.history import cut_history, write_history
-from CovidCTLib.training.identity import checksum_of_tensors, differences, fingerprint
 from CovidCTLib.training.loop import Trained, TrainingOptions, _next, train
+from CovidCTLib.training.run_facts import checksum_of_tensors, differences, fingerprint
 from CovidCTLib.training.slices import SliceSet
 from CovidCTLib.training.splits import validation_mask
 from CovidCTLib.training.tasks import Task

@@ -103,7 +103,7 @@ def test_a_line_that_ends_early_lacks_its_last_values(tmp_path: Path) -> None:
 def test_lines_are_counted_as_in_the_file_where_it_begins_with_others(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("sep=;\n\na;b\n1;2\n")
     (row,) = read_table(tmp_path / "t.csv", ["a"])
-    assert row.place == "t.csv, line 4"
+    assert row.location == "t.csv, line 4"
 
 
 @pytest.mark.parametrize("columns", ["slice,abnormal,abnormal", "slice,Abnormal , abnormal"])

@@ -27,7 +27,7 @@ def take(walk):
     walk.standstill()
     ui.batchButton.click()
     walk.step("the batch ends", walk.until(lambda: not panel.controller.busy))
-    walk.measure("standstill_batch_s", round(walk.standstill(), 3))
+    walk.measure("standstill_batch_s", walk.standstill())
     lines = ui.batchLog.toPlainText() if callable(ui.batchLog.toPlainText) else ui.batchLog.plainText
     walk.step("every CT has its line", "2 of 3" in lines, lines)
     walk.step("results are on the disk", (FOLDER / "results" / "case_0001" / "analysis.json").is_file())

@@ -6,13 +6,16 @@ folder that the environment variable COVIDCT_WALK names, and Slicer then ends wi
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import qt
 import slicer
@@ -23,6 +26,9 @@ LEVEL_COLUMN = 2
 
 TICK_MS = 5
 """Milliseconds between two ticks by which standstills are told."""
+
+LATE_S = 0.06
+"""Seconds after which a tick counts as late, so that it is written where the main thread is."""
 
 LONGEST_S = float(os.environ.get("COVIDCT_WALK_SECONDS", "600"))
 """Seconds that anything may take that is waited for; generous, for software rendering and busy machines."""
@@ -35,23 +41,47 @@ class Walk:
         self.steps: list[dict] = []
         self.measured: dict = {}
         self._last = time.monotonic()
+        self._lastUsed = time.thread_time()
         self._worst = 0.0
+        self._worstUsed = 0.0
         self._timer = qt.QTimer(slicer.app)
         self._timer.setInterval(TICK_MS)
         self._timer.connect("timeout()", self._tick)
         self._timer.start()
+        self._watching: TextIO | None = None
 
     def _tick(self) -> None:
-        now = time.monotonic()
-        self._worst = max(self._worst, now - self._last)
-        self._last = now
+        now, used = time.monotonic(), time.thread_time()
+        late, lateUsed = now - self._last, used - self._lastUsed
+        self._worst, self._worstUsed = max(self._worst, late), max(self._worstUsed, lateUsed)
+        self._last, self._lastUsed = now, used
+        if self._watching:
+            if late > LATE_S:
+                self._watching.write(f"== {late:.3f} s, of which {lateUsed:.3f} s computed\n")
+                self._watching.flush()
+            faulthandler.dump_traceback_later(LATE_S, repeat=True, file=self._watching)
 
-    def standstill(self) -> float:
-        """Give the longest standstill in seconds since the last call."""
+    def standstill(self) -> tuple[float, float]:
+        """Give the longest standstill since the last call, and the longest computation between two ticks, in seconds.
+
+        On a busy machine the first holds time in which other programs computed; the second does not.
+        """
         self._tick()
-        worst, self._worst = self._worst, 0.0
+        worst = (round(self._worst, 3), round(self._worstUsed, 3))
+        self._worst = self._worstUsed = 0.0
         self._last = time.monotonic()
         return worst
+
+    @contextmanager
+    def watched(self, name: str) -> Iterator[None]:
+        """Write where the main thread is each time that a tick is late, into ``NAME.late.txt``."""
+        with (FOLDER / f"{name}.late.txt").open("w") as found:
+            self._watching = found
+            try:
+                yield
+            finally:
+                self._watching = None
+                faulthandler.cancel_dump_traceback_later()
 
     def step(self, name: str, held: bool, found: object = "") -> None:
         """Note a step, and whether what it expects holds."""

@@ -62,14 +62,14 @@ def identity_of(
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Name the facts that differ, with both values where they are short; never the names of patients."""
-    found = []
+    differing = []
     for name in [*now, *(name for name in then if name not in now)]:
         old, new = then.get(name), now.get(name)
         if old == new:
             continue
         shown = [value for value in (old, new) if not isinstance(value, list) and len(str(value)) <= _LONGEST]
-        found.append(f"{name} ({_said(old)} then, {_said(new)} now)" if len(shown) == 2 else name)
-    return found
+        differing.append(f"{name} ({_said(old)} then, {_said(new)} now)" if len(shown) == 2 else name)
+    return differing
 
 
 def _said(value: Any) -> str:

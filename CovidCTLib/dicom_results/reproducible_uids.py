@@ -57,7 +57,7 @@ def identity_of(analysis: Analysis, source: SourceSeries) -> str:
     """
     digest = hashlib.sha256()
     options = {name: value for name, value in asdict(analysis.options).items() if name not in _NOT_OF_THE_RESULT}
-    told = {
+    facts = {
         "made_by": f"CovidCT {__version__}",
         "study": str(source.header.StudyInstanceUID),
         "series": str(source.header.SeriesInstanceUID),
@@ -68,7 +68,7 @@ def identity_of(analysis: Analysis, source: SourceSeries) -> str:
         "measures": [(entry.region, entry.name, entry.value) for entry in analysis.measures],
         "case": asdict(analysis.case),
     }
-    digest.update(json.dumps(told, sort_keys=True, default=str).encode())
+    digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
     for array in (analysis.lungs, analysis.opacities):
         flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         for start in range(0, flat.size, _BLOCK):

@@ -171,11 +171,11 @@ def plan(
     OutputError
         If rows cannot be written.
     """
-    known = {row.id: row for row in read_rows(out)}
+    earlier = {row.id: row for row in read_rows(out)}
     tasks, finished, forgotten = [], [], []
     for scan in scans:
         entry = replace(scan, patient=pseudonym(out, scan.patient))
-        row = known.get(scan.id)
+        row = earlier.get(scan.id)
         if row is not None and row.status != "ok" and retry_failed:
             forgotten.append(scan.id)
             row = None
@@ -185,7 +185,7 @@ def plan(
             )
         else:
             tasks.append(Task(entry, row))
-    if finished != [known[row.id] for row in finished] or forgotten or _are_single(out, finished):
+    if finished != [earlier[row.id] for row in finished] or forgotten or _are_single(out, finished):
         gather_rows(out, finished, without=forgotten)
     tasks.sort(key=lambda task: (-task.scan.bytes, task.scan.id))
     return tuple(tasks), tuple(finished)

@@ -97,7 +97,7 @@ class SliceExplanation:
     maps
         float32 in [0, 1]: Grad-CAM by method.
     superpixels
-        LIME; None where it was not computed.
+        LIME.
     regions
         bool: what each method names, inside the lungs.
     against
@@ -114,7 +114,7 @@ class SliceExplanation:
     lungs: NDArray[np.bool_]
     opacities: NDArray[np.bool_]
     maps: Mapping[Method, NDArray[np.float32]]
-    superpixels: Superpixels | None
+    superpixels: Superpixels
     regions: Mapping[Method, NDArray[np.bool_]]
     against: NDArray[np.bool_]
     tests: tuple[HidingTest, ...]
@@ -128,4 +128,3 @@ class Explanation:
     slices: tuple[SliceExplanation, ...]
     samples: int
     seed: int
-    remarks: tuple[str, ...] = ()

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from CovidCTLib.cohort.output_folder import Gatherer, check_run, opened_run, plan, pseudonym
 from CovidCTLib.cohort.rows import PATIENT_KEY_FILE, ROWS_FOLDER, CohortRow, read_rows, write_row
 from CovidCTLib.cohort.scans import CohortScan
 from CovidCTLib.cohort.settings import CohortSettings, key_of, models_of, run_record
-from CovidCTLib.cohort.store import Gatherer, check_run, opened_run, plan, pseudonym
 from CovidCTLib.errors import OptionsError, OutputError
 from CovidCTLib.options import Options
 
@@ -117,7 +117,7 @@ def test_what_the_source_says_of_a_finished_scan_is_kept_up_to_date(out):
 
 
 def test_rows_are_gathered_a_thousand_at_a_time(out, monkeypatch):
-    monkeypatch.setattr("CovidCTLib.cohort.store.GATHER_AFTER", 3)
+    monkeypatch.setattr("CovidCTLib.cohort.output_folder.GATHER_AFTER", 3)
     gatherer = Gatherer(out)
     counts = []
     for index in range(4):

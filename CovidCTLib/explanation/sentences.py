@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from CovidCTLib.explanation.found import METHODS, HidingTest, SliceExplanation, Verdict
 from CovidCTLib.explanation.hiding import MIN_FALL, RANDOM_REGIONS
+from CovidCTLib.explanation.slice_explanation import METHODS, HidingTest, SliceExplanation, Verdict
 
 VERDICT_WORDS: dict[Verdict, str] = {
     "explains": "explains the verdict",
@@ -86,18 +86,18 @@ def hiding_sentence(test: HidingTest) -> str:
     )
 
 
-def slice_sentence(found: SliceExplanation) -> str:
+def slice_sentence(explained: SliceExplanation) -> str:
     """Say in one sentence which explanations of a slice explain."""
-    if not found.positive:
+    if not explained.positive:
         return (
-            f"The classifier calls this slice not like COVID-19 (probability {probability_words(found.probability)}), "
-            "so no explanation can be put to the test."
+            "The classifier calls this slice not like COVID-19 (probability "
+            f"{probability_words(explained.probability)}), so no explanation can be put to the test."
         )
     by_verdict = {
-        verdict: [METHODS[test.method] for test in found.tests if test.verdict == verdict]
+        verdict: [METHODS[test.method] for test in explained.tests if test.verdict == verdict]
         for verdict in ("explains", "partly", "unclear", "too large", "no region")
     }
-    start = f"The classifier calls this slice like COVID-19 (probability {probability_words(found.probability)}). "
+    start = f"The classifier calls this slice like COVID-19 (probability {probability_words(explained.probability)}). "
     if by_verdict["explains"]:
         return start + f"By the hiding test, these explain it: {_listed(by_verdict['explains'])}."
     if by_verdict["partly"]:
@@ -105,7 +105,7 @@ def slice_sentence(found: SliceExplanation) -> str:
             f"No explanation explains it whole; these point at a part of what it rests on: "
             f"{_listed(by_verdict['partly'])}."
         )
-    if len(by_verdict["no region"]) == len(found.tests):
+    if len(by_verdict["no region"]) == len(explained.tests):
         return start + "No explanation names a part of the lungs, so there was nothing to hide: it stays unexplained."
     if by_verdict["too large"]:
         return start + (

@@ -1,6 +1,12 @@
-"""What a reader of Slicer's tables sees: names of regions and measures, and units, in the user's language."""
+"""What a reader of Slicer's tables sees: names of regions and measures, and units, in the user's language.
+
+Slicer's translation looks for the caller's file each time, about 30 µs a text; so the words are translated once, at
+their first use. A change of language takes a restart of Slicer.
+"""
 
 from __future__ import annotations
+
+from functools import cache
 
 from CovidCTLib.units import pretty_unit
 from CovidCTScene.texts import tr as _
@@ -16,6 +22,11 @@ def titleWithUnit(title: str, unit: str) -> str:
 
 def regionWords(region: str) -> str:
     """Give the name of a region of `CovidCTLib.measures.regions`; an unknown one is its own name."""
+    return _regions().get(region) or region.removeprefix("area:")
+
+
+@cache
+def _regions() -> dict[str, str]:
     return {
         "both_lungs": _("both lungs"),
         "right_lung": _("right lung"),
@@ -34,7 +45,7 @@ def regionWords(region: str) -> str:
         "right_lower_lobe": _("right lower lobe"),
         "left_upper_lobe": _("left upper lobe"),
         "left_lower_lobe": _("left lower lobe"),
-    }.get(region, region.removeprefix("area:"))
+    }
 
 
 def measureWords(name: str, label: str) -> str:
@@ -47,7 +58,20 @@ def measureWords(name: str, label: str) -> str:
     label
         What it is called where it is not known here, such as a measure of a later version.
     """
-    known = {
+    names = _measures()
+    if name in names:
+        return names[name]
+    begin, inMl, inPercent = _BAND
+    if name.startswith(begin) and name.endswith(inMl):
+        return _("aeration: {band}").format(band=_bandWords(name.removeprefix(begin).removesuffix(inMl)))
+    if name.startswith(begin) and name.endswith(inPercent):
+        return _("aeration: {band}, share").format(band=_bandWords(name.removeprefix(begin).removesuffix(inPercent)))
+    return label
+
+
+@cache
+def _measures() -> dict[str, str]:
+    return {
         "volume_ml": _("lung volume"),
         "ggo_volume_ml": _("ground-glass opacity"),
         "consolidation_volume_ml": _("consolidation"),
@@ -71,18 +95,15 @@ def measureWords(name: str, label: str) -> str:
         "readings_difference_ml": _("opacity less localized volume"),
         "readings_dice": _("agreement of the two readings (Dice)"),
     }
-    if name in known:
-        return known[name]
-    begin, inMl, inPercent = _BAND
-    if name.startswith(begin) and name.endswith(inMl):
-        return _("aeration: {band}").format(band=_bandWords(name.removeprefix(begin).removesuffix(inMl)))
-    if name.startswith(begin) and name.endswith(inPercent):
-        return _("aeration: {band}, share").format(band=_bandWords(name.removeprefix(begin).removesuffix(inPercent)))
-    return label
 
 
 def sliceWords(name: str, label: str) -> str:
     """Give the heading, without its unit, of a column of the table of slices; ``label`` as for `measureWords`."""
+    return _columns().get(name, label)
+
+
+@cache
+def _columns() -> dict[str, str]:
     return {
         "index": _("slice"),
         "position_mm": _("position"),
@@ -100,15 +121,20 @@ def sliceWords(name: str, label: str) -> str:
         "representative": _("representative (1 yes, 0 no)"),
         "vessel_area_mm2": _("vessels or lesions"),
         "vessel_ratio_percent": _("vessels or lesions"),
-    }.get(name, label)
+    }
 
 
 def _bandWords(band: str) -> str:
     """Give the name of one of the usual aeration bands; a band of the user's has the user's name."""
+    return _bands().get(band, band)
+
+
+@cache
+def _bands() -> dict[str, str]:
     return {
         "emphysema": _("emphysema"),
         "inflated": _("inflated"),
         "infiltrated": _("infiltrated"),
         "collapsed": _("collapsed"),
         "vessels": _("vessels"),
-    }.get(band, band)
+    }
