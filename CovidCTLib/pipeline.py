@@ -169,7 +169,7 @@ def measure(
             if given.effusion is not None:
                 effusion = _taken(work, given.effusion)
             check_given_lungs(work, lungs)
-        known = effusion is not None or (before is not None and before.axial.effusion_known)
+        effusion_known = effusion is not None or (before is not None and before.axial.effusion_known)
         with work.run.stage("opacities") as tell:
             if given.opacities is None:
                 opacities = find_opacities(work, lungs, tell, inside=given.lungs is not None)
@@ -177,18 +177,18 @@ def measure(
                 opacities = work.grid.take(given.opacities, 0, labels=True).copy()
                 if not given.kinds_told:
                     work.notices.append(NO_KINDS_GIVEN)
-            found = lungs
+            given_lungs = lungs
             lungs, opacities = settle(lungs, opacities, effusion)
             if given.opacities is not None:
-                work.notices += _opacity_notices(work, found, lungs, opacities)
+                work.notices += _opacity_notices(work, given_lungs, lungs, opacities)
         with work.run.stage("slices") as tell:
             reading = judge_slices(work, lungs, tell) if before is None else _reading_of(before, work, lungs)
-        provenance = provenance_of(given, before, corrected, known)
+        provenance = provenance_of(given, before, corrected, effusion_known)
         work.notices[:0] = provenance_notices(provenance)
         lobes = None if given.lobes is None else work.grid.take(given.lobes, 0, labels=True)
         named = {name: _taken(work, mask) for name, mask in given.areas.items()}
         with work.run.stage("measures"):
-            analysis = complete(work, lungs, opacities, known, reading, provenance, lobes, named)
+            analysis = complete(work, lungs, opacities, effusion_known, reading, provenance, lobes, named)
     return _with_own_voxels(analysis, given) if work.grid.resamples else analysis
 
 
@@ -331,8 +331,8 @@ def _with_own_voxels(analysis: Analysis, given: GivenLabels) -> Analysis:
         if given.effusion is not None:
             opacities[given.effusion] = 3
     if given.lungs is not None:
-        told = (given.lungs > 0) & (given.lungs != UNSIDED)
-        kept = np.where(told, given.lungs, np.where((given.lungs > 0) | (opacities > 0), lungs, np.uint8(0)))
+        sided = (given.lungs > 0) & (given.lungs != UNSIDED)
+        kept = np.where(sided, given.lungs, np.where((given.lungs > 0) | (opacities > 0), lungs, np.uint8(0)))
         lungs = np.where(opacities == 3, np.uint8(0), kept)
     return replace(
         analysis,

@@ -57,9 +57,9 @@ def provenance_of(
     """
     own = before.provenance if before is not None else Provenance()
 
-    def origin(part: str, array: NDArray[Any] | None, earlier: NDArray[Any] | None, found: Origin) -> Origin:
+    def origin(part: str, array: NDArray[Any] | None, earlier: NDArray[Any] | None, otherwise: Origin) -> Origin:
         if array is None:
-            return found
+            return otherwise
         if before is None:
             return "given"
         changed = part in corrected if corrected is not None else not np.array_equal(array, earlier)  # type: ignore[arg-type]

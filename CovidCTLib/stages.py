@@ -165,8 +165,8 @@ def complete(
     """
     from CovidCTLib.measures import lobe_notices, measure_areas, measure_lobes, measure_regions, measure_slices
 
-    options, grid, known = work.options, work.grid, work.scan.facts.spacing_known
-    axial = AxialArrays(work.hu, lungs, opacities, reading.localization, grid.geometry, known, effusion_known)
+    options, grid, spacing_known = work.options, work.grid, work.scan.facts.spacing_known
+    axial = AxialArrays(work.hu, lungs, opacities, reading.localization, grid.geometry, spacing_known, effusion_known)
     measures = measure_regions(axial, options)
     if lobes is not None:
         measures = (*measures, *measure_lobes(axial, lobes, options))
@@ -228,8 +228,8 @@ def find_chest(work: Work, tell: Callable[[float], None]) -> tuple[NDArray[np.ui
     else:
         network = work.models.lungs()
         work.used.append(network.used)
-        found = segment_chest_by_network(hu, spacing, network, tell)
-        mask, effusion = found.lungs, found.effusion
+        masks = segment_chest_by_network(hu, spacing, network, tell)
+        mask, effusion = masks.lungs, masks.effusion
     run.check()
     return tell_sides(work, mask), effusion
 

@@ -191,11 +191,11 @@ def _as_scan(scan: Scan | sitk.Image | NDArray[Any], geometry: Geometry | None) 
 
 def versions() -> dict[str, str]:
     """Versions of what computed."""
-    found = {"covidct": CovidCTLib.__version__, "python": platform.python_version()}
+    names = {"covidct": CovidCTLib.__version__, "python": platform.python_version()}
     for package in ("numpy", "SimpleITK", "torch", "monai", "scikit-image", "pydicom"):
         try:
-            found[package] = version(package)
+            names[package] = version(package)
         except PackageNotFoundError:
             # A package that was put in place by hand, as some Slicer builds do.
-            found[package] = "not known"
-    return found
+            names[package] = "not known"
+    return names

@@ -118,8 +118,8 @@ class Remeasure:
         before = restored_analysis(record, none, none, self._heat, scan.hu)
         before, corrected = self._since(before, labels)
         # What is known of the CT stands in the record: its node tells neither slice thickness nor a nominal spacing.
-        known = replace(scan, facts=before.scan.facts)
-        analysis = measure(known, labels, before=before, corrected=corrected)
+        described = replace(scan, facts=before.scan.facts)
+        analysis = measure(described, labels, before=before, corrected=corrected)
         self._made = (analysis, analysis_json(analysis), self._segments.checksum())
 
     def _since(self, before: Analysis, labels: Any) -> tuple[Analysis, tuple[str, ...]]:

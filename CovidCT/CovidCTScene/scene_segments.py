@@ -99,9 +99,9 @@ class SceneSegments:
 
     def listed(self) -> list[tuple[str, str, int, int]]:
         """Give name, terminology, number of the layer and value there of each segment."""
-        places = {id(image): place for place, image in enumerate(self._layers)}
+        numbers = {id(image): number for number, image in enumerate(self._layers)}
         return [
-            (name, terminology, places[id(image)], value)
+            (name, terminology, numbers[id(image)], value)
             for _identifier, name, terminology, image, value in self._segments
         ]
 
@@ -113,13 +113,13 @@ class SceneSegments:
     def stamp(self) -> tuple[tuple[str, int, int], ...]:
         """Give what changes with any voxel of any segment, and with the segments themselves."""
         segmentation = self._segmentation.GetSegmentation()
-        found = []
+        stamps = []
         for index in range(segmentation.GetNumberOfSegments()):
             segment = segmentation.GetNthSegment(index)
             image = segment.GetRepresentation(BINARY_LABELMAP)
             changed = int(image.GetMTime()) if image is not None else -1
-            found.append((segmentation.GetNthSegmentID(index), changed, int(segment.GetLabelValue())))
-        return tuple(found)
+            stamps.append((segmentation.GetNthSegmentID(index), changed, int(segment.GetLabelValue())))
+        return tuple(stamps)
 
     def steps(self) -> Iterator[float]:
         """Copy all layers, at most `CovidCTScene.handover.PIECE_BYTES` voxels a step; yields the share (0 to 1).
@@ -159,13 +159,13 @@ class SceneSegments:
 
     def checksum(self) -> str:
         """Give the Adler-32 checksum (RFC 1950) of all layers, names and codes, when all steps were taken."""
-        found = 1
-        for identifier, name, terminology, image, value in self._segments:
-            place = list(self._layers).index(image)
-            found = zlib.adler32(f"{identifier}|{name}|{terminology}|{place}|{value}".encode(), found)
+        value = 1
+        for identifier, name, terminology, image, labelValue in self._segments:
+            layer_number = list(self._layers).index(image)
+            value = zlib.adler32(f"{identifier}|{name}|{terminology}|{layer_number}|{labelValue}".encode(), value)
         for _layer, array in self._layers.values():
-            found = zlib.adler32(array.data, found)
-        return f"{found:08x}"
+            value = zlib.adler32(array.data, value)
+        return f"{value:08x}"
 
 
 def _typeOf(image: Any) -> type[np.unsignedinteger[Any]]:
@@ -183,6 +183,6 @@ def _typeOf(image: Any) -> type[np.unsignedinteger[Any]]:
 
 def _terminologyOf(segment: Any) -> str:
     """Slicer's text of a segment's terminology; empty where it has none."""
-    found = vtk.reference("")
-    there = segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), found)
-    return str(found.get()) if there else ""
+    text = vtk.reference("")
+    there = segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), text)
+    return str(text.get()) if there else ""

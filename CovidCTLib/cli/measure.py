@@ -211,16 +211,16 @@ def _given(args: argparse.Namespace, scan: Scan, mapping: Mapping[str, int] | No
     from CovidCTLib.results import SEGMENTATION_FILE, is_result_folder
     from CovidCTLib.segments import read_segmentation
 
-    place = Path(args.segmentation)
+    path = Path(args.segmentation)
     named = args.results
-    if is_result_folder(place):
+    if is_result_folder(path):
         return _Given(
-            read_segmentation(place / SEGMENTATION_FILE),
+            read_segmentation(path / SEGMENTATION_FILE),
             _earlier(named if named is not None else args.segmentation, scan),
         )
-    if named is None and holds_dicom_results(place):
+    if named is None and holds_dicom_results(path):
         named = args.segmentation
-    return _Given(read_segmentation(place, mapping), None if named is None else _earlier(named, scan))
+    return _Given(read_segmentation(path, mapping), None if named is None else _earlier(named, scan))
 
 
 def _earlier(path: str, scan: Scan) -> Analysis | None:

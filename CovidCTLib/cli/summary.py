@@ -49,8 +49,8 @@ def summary_lines(analysis: Analysis, folder: Path, *, report: bool) -> list[str
 
 def _opacities_from(analysis: Analysis) -> str:
     """Say who made the opacities."""
-    told = {"given": "from the segmentation given", "corrected": "corrected by hand"}
-    return told.get(analysis.provenance.opacities, "from the opacity network")
+    words = {"given": "from the segmentation given", "corrected": "corrected by hand"}
+    return words.get(analysis.provenance.opacities, "from the opacity network")
 
 
 def _case(analysis: Analysis) -> str:

@@ -38,15 +38,15 @@ def segmentation_of(path: Path, folder: Path) -> Path:
     """
     name = scan_name(path)
     candidates = [folder / f"{name}{ending}" for ending in _ENDINGS]
-    found = [candidate for candidate in candidates if candidate.is_file()]
-    found += [folder / name] if (folder / name).is_dir() else []
-    if len(found) != 1:
+    there = [candidate for candidate in candidates if candidate.is_file()]
+    there += [folder / name] if (folder / name).is_dir() else []
+    if len(there) != 1:
         raise InputError(
             "A segmentation of the scan's name was expected in the folder of segmentations, but there "
-            f"{'is none' if not found else f'are {len(found)}'}. Name it as the scan, as a file "
+            f"{'is none' if not there else f'are {len(there)}'}. Name it as the scan, as a file "
             f"({', '.join(_ENDINGS)}) or a folder of masks."
         )
-    return found[0]
+    return there[0]
 
 
 def digest_of(folder: Path) -> str:
@@ -59,11 +59,11 @@ def digest_of(folder: Path) -> str:
     """
     if not folder.is_dir():
         raise OptionsError("A folder of segmentations was expected, but there is none of that name. Correct the path.")
-    found = hashlib.sha256()
-    for place, folders, files in os.walk(folder):
+    digest = hashlib.sha256()
+    for parent, folders, files in os.walk(folder):
         folders.sort()
         for name in sorted(files):
-            path = Path(place) / name
-            told = path.stat()
-            found.update(f"{path.relative_to(folder).as_posix()}|{told.st_size}|{told.st_mtime_ns}\n".encode())
-    return found.hexdigest()[:16]
+            path = Path(parent) / name
+            status = path.stat()
+            digest.update(f"{path.relative_to(folder).as_posix()}|{status.st_size}|{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()[:16]

@@ -243,14 +243,16 @@ def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Noti
 
 def _not_found_alone(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Notice]:
     """Name the studies whose labels were given or corrected by hand: a change may come from that."""
-    told = [
+    lines = [
         f"study {point.number}: {study.analysis.provenance.words}"
         for study, point in zip(studies, points, strict=True)
         if study.analysis.provenance.words
     ]
-    if not told:
+    if not lines:
         return []
-    text = f"Not all of these studies show what the networks found ({'; '.join(told)}), so a change may come from that."
+    text = (
+        f"Not all of these studies show what the networks found ({'; '.join(lines)}), so a change may come from that."
+    )
     return [Notice("labels-by-hand", text)]
 
 

@@ -71,8 +71,8 @@ def _measured(axial: AxialArrays, mask: NDArray[np.bool_]) -> dict[str, float | 
         lung += int(np.count_nonzero(axial.lungs[k][inside]))
     used = np.flatnonzero(histogram)
     counts = histogram[used]
-    found = hu_statistics(used.astype(np.int64) - _HU_OFFSET, counts)
-    if found is None:
+    statistics = hu_statistics(used.astype(np.int64) - _HU_OFFSET, counts)
+    if statistics is None:
         return dict.fromkeys(AREA_DEFINITIONS, EMPTY_AREA_REASON)
     opacity = int(kinds[OPACITY_GGO] + kinds[OPACITY_CONSOLIDATION])
     voxel_ml = axial.geometry.voxel_volume_mm3 / 1000
@@ -84,9 +84,9 @@ def _measured(axial: AxialArrays, mask: NDArray[np.bool_]) -> dict[str, float | 
         "area_opacity_volume_ml": opacity * voxel_ml,
         "area_effusion_volume_ml": int(kinds[OPACITY_EFFUSION]) * voxel_ml,
         "area_opacity_percent": 100 * opacity / lung if lung else NO_LUNG_IN_AREA_REASON,
-        "area_hu_mean": found.mean_hu,
-        "area_hu_sd": found.sd_hu,
-        "area_hu_skewness": CONSTANT_HU_REASON if found.skewness is None else found.skewness,
-        "area_hu_kurtosis": CONSTANT_HU_REASON if found.kurtosis is None else found.kurtosis,
-        "area_hu_percentile_15": found.percentile_15_hu,
+        "area_hu_mean": statistics.mean_hu,
+        "area_hu_sd": statistics.sd_hu,
+        "area_hu_skewness": CONSTANT_HU_REASON if statistics.skewness is None else statistics.skewness,
+        "area_hu_kurtosis": CONSTANT_HU_REASON if statistics.kurtosis is None else statistics.kurtosis,
+        "area_hu_percentile_15": statistics.percentile_15_hu,
     }

@@ -109,10 +109,10 @@ def _segments(dataset: Dataset) -> list[GivenSegment]:
     if kind == "BINARY":
         shared = dataset.SharedFunctionalGroupsSequence[0]
         for number, item in enumerate(dataset.PerFrameFunctionalGroupsSequence):
-            told = item if "SegmentIdentificationSequence" in item else shared
-            segment = int(told.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+            holder = item if "SegmentIdentificationSequence" in item else shared
+            segment = int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
             of_segment.setdefault(segment, []).append(number)
-    found = []
+    segments = []
     for item in dataset.SegmentSequence:
         number = int(item.SegmentNumber)
         if kind == "LABELMAP" and number == 0:
@@ -122,8 +122,8 @@ def _segments(dataset: Dataset) -> list[GivenSegment]:
             if kind == "BINARY"
             else partial(stack.mask, None, number)
         )
-        found.append(GivenSegment(str(item.get("SegmentLabel", "")), voxels, _code(item)))
-    return found
+        segments.append(GivenSegment(str(item.get("SegmentLabel", "")), voxels, _code(item)))
+    return segments
 
 
 def _code(item: Dataset) -> SegmentCode | None:

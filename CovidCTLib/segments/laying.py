@@ -82,7 +82,7 @@ def lay_on(given: Segmentation, scan: Scan, areas: Collection[str] = ()) -> Give
             f"A segment of the name {sorted(absent)[0]!r} was expected as an area, but the segmentation has "
             f"{_listed([segment.name for segment in given.segments]) or 'none'}. Correct the name."
         )
-    known: list[_Known] = []
+    recognized: list[_Known] = []
     found_areas: dict[str, Mask] = {}
     unknown: list[str] = []
     teller = _Teller(scan.geometry)
@@ -92,11 +92,11 @@ def lay_on(given: Segmentation, scan: Scan, areas: Collection[str] = ()) -> Give
         if is_area(segment.name) or name in wanted:
             found_areas[_unused(name, found_areas)] = teller.laid(segment)
         elif structure is not None:
-            known.append(_Known(structure, teller.laid(segment)))
+            recognized.append(_Known(structure, teller.laid(segment)))
         else:
             unknown.append(name)
-    _check_something(given, known, found_areas, unknown, teller)
-    labels = _merged(known)
+    _check_something(given, recognized, found_areas, unknown, teller)
+    labels = _merged(recognized)
     notices = (
         *given.notices, *teller.notices(), *_check_air(labels.lungs, scan), *labels.notices, *_unknown_notice(unknown),
     )  # fmt: skip
@@ -128,22 +128,22 @@ class _Teller:
 
     def notices(self) -> list[Notice]:
         """What a reader must know."""
-        found = []
+        notices = []
         if self._resampled:
             sizes = in_a_row([_size(shape) for shape in sorted(self._resampled)])
             text = (
                 f"The segmentation has another grid ({sizes} voxels) than the CT ({_size(self._grid.shape_zyx)}); it "
                 "was brought to the CT's by the nearest voxel, so that edges may be off by half a voxel."
             )
-            found.append(Notice("segments-resampled", text, "note"))
+            notices.append(Notice("segments-resampled", text, "note"))
         percent = 100 * self.outside / self.before if self.before else 0.0
         if percent > OUTSIDE_PERCENT:
             text = (
                 f"{percent:.0f} % of the segmentation lies outside of the CT and was not measured. See that it belongs "
                 "to this CT."
             )
-            found.append(Notice("segments-outside", text, "warn", round(percent, 1), OUTSIDE_PERCENT, "%"))
-        return found
+            notices.append(Notice("segments-outside", text, "warn", round(percent, 1), OUTSIDE_PERCENT, "%"))
+        return notices
 
 
 def _voxel_on_voxel(own: Geometry, grid: Geometry) -> bool:
@@ -190,19 +190,23 @@ def _check_frame(given: Segmentation, scan: Scan) -> None:
 
 
 def _check_something(
-    given: Segmentation, known: Sequence[_Known], areas: Mapping[str, Mask], unknown: Sequence[str], teller: _Teller
+    given: Segmentation,
+    recognized: Sequence[_Known],
+    areas: Mapping[str, Mask],
+    unknown: Sequence[str],
+    teller: _Teller,
 ) -> None:
     """Refuse what gives nothing to measure."""
     if not given.segments:
         raise InputError(
             "A segmentation with segments was expected, but it has none. Give one with lungs or opacities."
         )
-    if not known and not areas:
+    if not recognized and not areas:
         raise InputError(
             f"Segments of lungs, lobes, opacities or pleural effusion were expected, but none of the "
             f"{len(unknown)} is known: {_listed(unknown)}. Name them as the documentation lists, or say which is which."
         )
-    if any(entry.mask.any() for entry in known) or any(mask.any() for mask in areas.values()):
+    if any(entry.mask.any() for entry in recognized) or any(mask.any() for mask in areas.values()):
         return
     if teller.before:
         raise InputError(
@@ -210,8 +214,8 @@ def _check_something(
             "scan, or one of the two was moved. Give the segmentation of this CT."
         )
     raise InputError(
-        f"A segmentation with voxels was expected, but all of its {len(known) + len(areas)} known segments are empty. "
-        "Draw the segments, or give another file."
+        f"A segmentation with voxels was expected, but all of its {len(recognized) + len(areas)} known segments are "
+        "empty. Draw the segments, or give another file."
     )
 
 
@@ -250,10 +254,10 @@ class _Merged:
     notices: tuple[Notice, ...]
 
 
-def _merged(known: Sequence[_Known]) -> _Merged:
+def _merged(recognized: Sequence[_Known]) -> _Merged:
     """Settle overlaps: effusion, consolidation, ground glass, lung."""
-    order = {structure.key: place for place, structure in enumerate(STRUCTURES)}
-    ordered = sorted(known, key=lambda entry: order[entry.structure.key])
+    order = {structure.key: number for number, structure in enumerate(STRUCTURES)}
+    ordered = sorted(recognized, key=lambda entry: order[entry.structure.key])
     clashes: dict[tuple[str, str], int] = {}
     effusion = _union([entry.mask for entry in ordered if entry.structure.kind == "effusion"])
     opacities = _of_kind(ordered, "opacity", (OPACITY_CONSOLIDATION, OPACITY_GGO), clashes)
@@ -272,17 +276,17 @@ def _merged(known: Sequence[_Known]) -> _Merged:
         lungs = np.zeros_like(lobes)
         for label in LOBE_LABELS:
             lungs[lobes == label.value] = LEFT if label.value in LEFT_LOBES else RIGHT
-    told = all(entry.structure.sure for entry in ordered if entry.structure.kind == "opacity")
-    return _Merged(lungs, opacities, effusion, lobes, told, tuple(_clash_notices(clashes)))
+    kinds_told = all(entry.structure.sure for entry in ordered if entry.structure.kind == "opacity")
+    return _Merged(lungs, opacities, effusion, lobes, kinds_told, tuple(_clash_notices(clashes)))
 
 
 def _union(masks: Sequence[Mask]) -> Mask | None:
     if not masks:
         return None
-    found = masks[0].copy()
+    union = masks[0].copy()
     for mask in masks[1:]:
-        found |= mask
-    return found
+        union |= mask
+    return union
 
 
 def _of_kind(
@@ -347,11 +351,11 @@ def _listed(names: Sequence[str]) -> str:
 
 def _unused(name: str, taken: Collection[str]) -> str:
     """Number a name that is there already."""
-    number, found = 1, name
-    while found in taken:
+    number, unused = 1, name
+    while unused in taken:
         number += 1
-        found = f"{name} ({number})"
-    return found
+        unused = f"{name} ({number})"
+    return unused
 
 
 def _size(shape_zyx: tuple[int, int, int]) -> str:

@@ -95,13 +95,13 @@ def read_colour_table(path: Path) -> dict[str, int]:
 
 def _lines(text: str) -> list[tuple[int, str]]:
     """Value and name of each line, in whichever form the table has."""
-    found = []
+    matched = []
     for line in text.splitlines():
         match = _SNAP_LINE.match(line) or _SLICER_LINE.match(line)
         if match is not None:
-            found.append((int(match[1]), match[2]))
-    if found:
-        return found
+            matched.append((int(match[1]), match[2]))
+    if matched:
+        return matched
     rows = list(csv.reader(text.splitlines()))
     if not rows:
         return []

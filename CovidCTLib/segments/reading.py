@@ -47,27 +47,27 @@ def read_segmentation(path: str | os.PathLike[str], labels: Mapping[str, int] | 
         If there is nothing at the path, it is of another type, damaged, fractional or a surface, or a labelmap comes
         without labels.
     """
-    place = Path(path)
+    given_path = Path(path)
     try:
-        there = place.exists()
+        there = given_path.exists()
     except (OSError, ValueError):
         there = False
     if not there:
         raise InputError("A segmentation was expected, but there is no file or folder of that name. Check the path.")
-    if place.is_dir():
-        found = find_segmentations(place)
-        return read_dicom_segmentations(found) if found else read_mask_folder(place)
-    if format_of(place) is not None:
-        return _from_volume(place, labels)
-    if is_archive(place):
-        with unpacked(place) as inside:
-            found = find_segmentations(inside)
-            if not found:
+    if given_path.is_dir():
+        files = find_segmentations(given_path)
+        return read_dicom_segmentations(files) if files else read_mask_folder(given_path)
+    if format_of(given_path) is not None:
+        return _from_volume(given_path, labels)
+    if is_archive(given_path):
+        with unpacked(given_path) as inside:
+            files = find_segmentations(inside)
+            if not files:
                 raise InputError("A DICOM SEG was expected in the archive, but it holds none. Give the segmentation.")
-            return read_dicom_segmentations(found)
-    if is_dicom_file(place) and is_dicom_segmentation(place):
-        return read_dicom_segmentations([place])
-    if place.name.lower().endswith(_SURFACES):
+            return read_dicom_segmentations(files)
+    if is_dicom_file(given_path) and is_dicom_segmentation(given_path):
+        return read_dicom_segmentations([given_path])
+    if given_path.name.lower().endswith(_SURFACES):
         raise InputError(
             "A segmentation of voxels was expected, but this file holds surfaces. Make a binary labelmap of them "
             "(Slicer: module Segmentations), and give that."
@@ -78,15 +78,15 @@ def read_segmentation(path: str | os.PathLike[str], labels: Mapping[str, int] | 
     )
 
 
-def _from_volume(place: Path, labels: Mapping[str, int] | None) -> Segmentation:
+def _from_volume(path: Path, labels: Mapping[str, int] | None) -> Segmentation:
     # First of all: ITK opens some damaged headers in ways that hurt.
-    check_complete(place)
+    check_complete(path)
     if labels:
-        return read_labelmap(place, labels)
-    if is_slicer_segmentation(place):
-        return read_slicer_segmentation(place)
-    if is_own_labelmap(place):
-        return read_labelmap(place, OWN_LABELS)
+        return read_labelmap(path, labels)
+    if is_slicer_segmentation(path):
+        return read_slicer_segmentation(path)
+    if is_own_labelmap(path):
+        return read_labelmap(path, OWN_LABELS)
     raise InputError(
         "A labelmap holds numbers only, and nothing says what they are. Say which label is which structure, or give "
         "the segmentation with names (.seg.nrrd).",

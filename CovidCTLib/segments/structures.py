@@ -165,9 +165,9 @@ def structure_of(name: str, code: SegmentCode | None) -> Structure | None:
     if code is not None and code.scheme in ("SCT", "SRT", "99SDM", "SNM3"):
         value = _SRT.get(code.value, code.value)
         modifier = _SRT.get(code.modifier or "", code.modifier) or None
-        found = _BY_CODE.get((value, modifier))
-        if found is not None:
-            return found
+        coded = _BY_CODE.get((value, modifier))
+        if coded is not None:
+            return coded
         if (value, modifier) == (_LUNG, None):
             named = _BY_NAME.get(_word_key(name))
             return named if named is not None and named.kind == "lung" else BY_KEY["lungs"]

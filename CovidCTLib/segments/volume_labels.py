@@ -175,8 +175,8 @@ def _mask(path: Path, name: str) -> tuple[NDArray[np.bool_], Geometry]:
 
 def _known_name(name: str) -> str:
     """The name of the structure; a file's own name may be a patient's."""
-    found = structure_of(name, None)
-    return found.name if found is not None else "an area"
+    structure = structure_of(name, None)
+    return structure.name if structure is not None else "an area"
 
 
 def _mask_name(path: Path) -> str:
@@ -236,10 +236,10 @@ def _check_whole(voxels: NDArray[Any]) -> None:
         raise _fractional()
 
 
-def _unmapped(voxels: NDArray[Any], known: set[int]) -> tuple[Notice, ...]:
+def _unmapped(voxels: NDArray[Any], named: set[int]) -> tuple[Notice, ...]:
     """Say which labels no name was given for."""
     values, counts = _histogram(voxels)
-    rest = [(value, count) for value, count in zip(values, counts, strict=True) if value and value not in known]
+    rest = [(value, count) for value, count in zip(values, counts, strict=True) if value and value not in named]
     if not rest:
         return ()
     listed = ", ".join(f"{value} ({count} voxels)" for value, count in rest[:12])
@@ -249,12 +249,12 @@ def _unmapped(voxels: NDArray[Any], known: set[int]) -> tuple[Notice, ...]:
 
 
 def _histogram(voxels: NDArray[Any]) -> tuple[list[int], list[int]]:
-    found: dict[int, int] = {}
+    counts_of: dict[int, int] = {}
     for plane in voxels:
         for value, count in zip(*np.unique(plane, return_counts=True), strict=True):
-            found[int(value)] = found.get(int(value), 0) + int(count)
-    values = sorted(found)
-    return values, [found[value] for value in values]
+            counts_of[int(value)] = counts_of.get(int(value), 0) + int(count)
+    values = sorted(counts_of)
+    return values, [counts_of[value] for value in values]
 
 
 def _damaged() -> InputError:
