@@ -334,12 +334,8 @@ def _clash_notices(clashes: Mapping[tuple[str, str], int]) -> list[Notice]:
 def _unknown_notice(unknown: Sequence[str]) -> list[Notice]:
     if not unknown:
         return []
-    text = f"{len(unknown)} segments are not known and were left out: {_listed(unknown)}."
-    return [
-        Notice(
-            "segments-unknown", text.replace("1 segments are", "1 segment is") if len(unknown) == 1 else text, "note"
-        )
-    ]
+    words = "1 segment is not known and was" if len(unknown) == 1 else f"{len(unknown)} segments are not known and were"
+    return [Notice("segments-unknown", f"{words} left out: {_listed(unknown)}.", "note")]
 
 
 def _listed(names: Sequence[str]) -> str:
