@@ -11,7 +11,7 @@ import slicer
 
 from CovidCTLib.errors import InputError
 from CovidCTLib.labels import LABELS
-from CovidCTScene.scene_segments import MEASURED_ATTRIBUTE, SceneSegments
+from CovidCTScene.scene_segments import ALL_ATTRIBUTE, MEASURED_ATTRIBUTE, SceneSegments
 from CovidCTScene.segment_voxels import BINARY_LABELMAP, SegmentReader
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE, checksum
 
@@ -72,7 +72,7 @@ class EditCheck:
 
     def __init__(self, segmentationNode: Any, volumeNode: Any, sinceAnalysis: bool = False) -> None:
         self._checksum = segmentationNode.GetAttribute(CHECKSUM_ATTRIBUTE)
-        self._measured = None if sinceAnalysis else segmentationNode.GetAttribute(MEASURED_ATTRIBUTE)
+        self._measured = segmentationNode.GetAttribute(ALL_ATTRIBUTE if sinceAnalysis else MEASURED_ATTRIBUTE)
         self.stamp = Stamp(self._measured, _stampOf(segmentationNode))
         self._reader: SegmentReader | None = None
         self._all: SceneSegments | None = None

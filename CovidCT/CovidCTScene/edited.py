@@ -7,7 +7,7 @@ from typing import Any
 from CovidCTScene.edit_watch import EditCheck
 from CovidCTScene.nodes import unmark
 from CovidCTScene.remeasure import FIRST_ATTRIBUTE
-from CovidCTScene.scene_segments import MEASURED_ATTRIBUTE
+from CovidCTScene.scene_segments import ALL_ATTRIBUTE, MEASURED_ATTRIBUTE
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE
 
 EDITED_SUFFIX = " (edited)"
@@ -38,7 +38,7 @@ def isEdited(segmentationNode: Any, volumeNode: Any) -> bool:
 def leaveToUser(segmentationNode: Any) -> None:
     """Make CovidCT's segmentation the user's own: without marks, renamed, and hidden, for it lies under a new one."""
     unmark(segmentationNode)
-    for attribute in (CHECKSUM_ATTRIBUTE, MEASURED_ATTRIBUTE, FIRST_ATTRIBUTE):
+    for attribute in (CHECKSUM_ATTRIBUTE, ALL_ATTRIBUTE, MEASURED_ATTRIBUTE, FIRST_ATTRIBUTE):
         segmentationNode.RemoveAttribute(attribute)
     segmentationNode.SetName(f"{segmentationNode.GetName()}{EDITED_SUFFIX}")
     display = segmentationNode.GetDisplayNode()

@@ -19,6 +19,7 @@ from CovidCTScene.prepared_results import PreparedResults, preparing
 from CovidCTScene.remeasure import FIRST_ATTRIBUTE
 from CovidCTScene.replaced import hideReplaced, removeReplaced
 from CovidCTScene.scan import geometryOfVolumeNode
+from CovidCTScene.scene_segments import rememberAll
 from CovidCTScene.segmentation import fillSegmentationNode
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE
 from CovidCTScene.tables import fillChartValues, fillMeasureTable, fillSliceTable
@@ -130,6 +131,8 @@ def _fill(nodes: ResultNodes, volumeNode: Any, analysis: Analysis, prepared: Pre
     nodes.segmentation.SetAttribute(CHECKSUM_ATTRIBUTE, prepared.checksum)
     if prepared.first:
         nodes.segmentation.SetAttribute(FIRST_ATTRIBUTE, prepared.first)
+    if analysis.lobes is not None or analysis.areas:
+        rememberAll(nodes.segmentation, volumeNode)
     fillColourNode(nodes.colours)
     fillLocalizationNode(nodes.localization, nodes.colours, volumeNode, prepared.heat)
     fillMeasureTable(nodes.measures, analysis)

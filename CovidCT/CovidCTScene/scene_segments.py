@@ -20,11 +20,23 @@ from CovidCTScene.texts import tr as _
 MEASURED_ATTRIBUTE = "CovidCT.Measured"
 """Attribute of the segmentation node: checksum of all segments as they were measured again; none before that."""
 
+ALL_ATTRIBUTE = "CovidCT.All"
+"""The same of the analysis, where it has further segments than lungs and opacities; none where it has not."""
+
 GIVEN_AS = "Slicer segmentation"
 """Kind of the segmentation in the results."""
 
 HIGHEST_LABEL = 65535
 """Slicer stores segments in whole numbers up to it."""
+
+
+def rememberAll(segmentationNode: Any, volumeNode: Any) -> None:
+    """Note all segments of new results, lobes and areas too, as those that were measured."""
+    segments = SceneSegments(segmentationNode, volumeNode)
+    for _share in segments.steps():
+        continue
+    for attribute in (ALL_ATTRIBUTE, MEASURED_ATTRIBUTE):
+        segmentationNode.SetAttribute(attribute, segments.checksum())
 
 
 class SceneSegments:

@@ -100,3 +100,49 @@ def test_a_segmentation_that_is_gone_is_refused_in_words(panel, volume):
     actions = panel.controller._actions
     with pytest.raises(Exception, match="must be in the scene, but it was removed"):
         actions.segmentsHandOver(volume.GetID(), "vtkMRMLSegmentationNode99")
+
+
+def test_results_with_lobes_keep_them_show_their_score_and_are_not_called_edited(
+    application, panel, volume, monkeypatch
+):
+    from dataclasses import replace
+
+    from panel_case import start
+    from test_measuring_again import record
+
+    from CovidCTLib.pipeline import measure
+    from CovidCTLib.segments import GivenLabels
+
+    monkeypatch.setattr("CovidCTLib.checks.chest.MIN_LUNG_VOLUME_ML", 0.001)
+    z = np.arange(SHAPE[0])[:, None, None]
+    lungs = ANALYSIS.lungs
+    parts = ((1, z >= 6), (1, (z >= 4) & (z < 6)), (1, z < 4), (2, z >= 5), (2, z < 5))
+    lobes = sum(
+        (np.uint8(value) * ((lungs == side) & part) for value, (side, part) in enumerate(parts, start=1)),
+        np.zeros(SHAPE, np.uint8),
+    )
+    area = lungs == 1
+    analysis = measure(
+        replace(ANALYSIS.scan, facts=replace(ANALYSIS.scan.facts, source_format="Slicer")),
+        GivenLabels(lungs, ANALYSIS.opacities, lobes=lobes, areas={"area A": area}),
+        before=ANALYSIS,
+    )
+    panel.controller._actions.add(volume.GetID(), analysis)
+    panel.controller.showState()
+    application.until(lambda: panel.controller._edits._comparing is None)
+    assert "by hand" not in panel.ui.warningsLabel.text
+    assert "Severity of five lobes (0 to 25)" in panel.ui.scoresLabel.text
+    assert "right upper lobe" in panel.ui.scoresLabel.text
+    assert "Measured from: lobes given" in panel.ui.scoresLabel.text
+    first = record(application)["measures"]
+    application.click(panel.ui.measureAgainButton)
+    wait(application, panel)
+    assert record(application)["measures"] == first
+    scenes = importlib.import_module("CovidCTScene")
+    back = scenes.analysisFromScene(application.scene, volume)
+    assert np.array_equal(back.lobes, analysis.lobes)
+    assert np.array_equal(back.areas["area A"], area)
+    start(application, panel)
+    wait(application, panel)
+    names = [node.GetName() for node in application.scene.GetNodesByClass(SEGMENTATION)]
+    assert not any(name.endswith("(edited)") for name in names)

@@ -21,7 +21,7 @@ from CovidCTLib.dicom_results import read_dicom_results, write_dicom
 from CovidCTLib.errors import InputError
 from CovidCTLib.pipeline import measure
 from CovidCTLib.reading import read_scan
-from CovidCTLib.segments import lay_on, read_segmentation
+from CovidCTLib.segments import GivenLabels, lay_on, read_segmentation
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +126,21 @@ def test_segmentations_of_several_scans_in_one_folder_are_refused(study, tmp_pat
     changed(seg_in(results), tmp_path, _elsewhere)
     with pytest.raises(InputError, match="several frames of reference"):
         read_segmentation(tmp_path)
+
+
+def test_lobes_and_areas_go_into_dicom_results_and_lobes_come_back(study, tmp_path):
+    ct, _, analysis = study
+    z = np.arange(analysis.lungs.shape[0])[:, None, None]
+    lobes = np.where(analysis.lungs == 1, np.where(z < 6, np.uint8(3), np.uint8(1)), np.uint8(0))
+    lobes[analysis.lungs == 2] = 4
+    labels = GivenLabels(
+        analysis.lungs, analysis.opacities, lobes=lobes, areas={"area A": np.asarray(analysis.opacities == 1)}
+    )
+    given = measure(analysis.scan, labels, before=analysis)
+    write_dicom(given, tmp_path / "dicom")
+    back = lay_on(read_segmentation(tmp_path / "dicom"), read_scan(ct))
+    assert np.array_equal(back.lobes, lobes)
+    assert np.array_equal(back.lungs, analysis.lungs)
+    restored = read_dicom_results(tmp_path / "dicom", read_scan(ct))
+    assert restored.measures == given.measures
+    assert restored.provenance == given.provenance
