@@ -104,11 +104,13 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.panel,
             panels.BatchSection(self.ui),
             panels.FollowUpSection(self.ui),
+            panels.GivenSection(self.ui),
             SceneActions(
                 slicer.mrmlScene,
                 self.charts.show,
                 self.tables.show,
                 self.openStatistics,
+                self.openEditor,
                 lambda: getattr(slicer, "dicomDatabase", None),
             ),
             self,
@@ -248,6 +250,15 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         statistics = slicer.modules.segmentstatistics.widgetRepresentation().self()
         statistics.segmentationSelector.setCurrentNode(segmentationNode)
         statistics.scalarSelector.setCurrentNode(volumeNode)
+
+    def openEditor(self, segmentationNode, volumeNode):
+        """Open the Segment Editor with a segmentation and a CT chosen; the views stay as they are."""
+        # Before it opens, for it takes the first segmentation of the scene where its own node names none.
+        scenes.editorNodeFor(slicer.mrmlScene, segmentationNode, volumeNode)
+        _selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(segmentationNode)
+        editor.setSourceVolumeNode(volumeNode)
 
     def _orMessage(self, action):
         """Show what is wrong as one sentence."""

@@ -9,7 +9,18 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = ["Analysis", "CovidCTError", "Options", "Scan", "__version__", "analyze", "read_scan", "write_results"]
+__all__ = [
+    "Analysis",
+    "CovidCTError",
+    "Options",
+    "Scan",
+    "__version__",
+    "analyze",
+    "measure",
+    "read_scan",
+    "read_segmentation",
+    "write_results",
+]
 
 _HOMES = {
     "Analysis": "CovidCTLib.analysis",
@@ -17,7 +28,9 @@ _HOMES = {
     "Options": "CovidCTLib.options",
     "Scan": "CovidCTLib.scan",
     "analyze": "CovidCTLib.pipeline",
+    "measure": "CovidCTLib.pipeline",
     "read_scan": "CovidCTLib.reading",
+    "read_segmentation": "CovidCTLib.segments",
     "write_results": "CovidCTLib.results",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +16,9 @@ from CovidCTLib.scan import Scan
 
 Stage = Literal["reading", "lungs", "opacities", "slices", "measures", "explaining", "comparing", "writing", "report"]
 Openness = Literal["open", "closed", "no lung"]
+Origin = Literal["network", "contour", "given", "corrected", "none"]
+"""Where labels come from: CovidCT's networks or contours, a segmentation that was given, CovidCT's own after they were
+corrected by hand; none where there are none."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Measurement:
     """One value of one measure in one region; ``value`` is None with a ``reason`` where it is undefined.
 
     ``name`` is a key of `CovidCTLib.measures.definitions.DEFINITIONS`, which holds unit, definition and source;
-    ``region`` is one of `CovidCTLib.measures.regions.REGIONS`.
+    ``region`` is one of `CovidCTLib.measures.regions.REGIONS` or ``LOBES``, or an area (`area_region`).
     """
 
     region: str
@@ -189,6 +192,48 @@ class ModelUsed:
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """Where the labels come from that were measured.
+
+    Parameters
+    ----------
+    lungs, opacities, effusion, lobes
+        Their origin; ``"none"`` where there are none, or where nobody looked for them.
+    slices
+        ``"network"``: the slice classifier judged the slices with these lungs; ``"before"``: it did not run again, and
+        its answers are those of the analysis before.
+    given_as
+        Kind of the segmentation that was given, such as ``"Slicer segmentation"``; empty where none was.
+    left_out
+        Names of segments that are not known and were left out.
+    """
+
+    lungs: Origin = "network"
+    opacities: Origin = "network"
+    effusion: Origin = "network"
+    lobes: Origin = "none"
+    slices: Literal["network", "before"] = "network"
+    given_as: str = ""
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What was corrected by hand, and what was given, in words; empty where CovidCT found everything itself."""
+        named = (
+            ("lungs", self.lungs), ("opacities", self.opacities), ("effusion", self.effusion), ("lobes", self.lobes),
+        )  # fmt: skip
+        corrected = [name for name, origin in named if origin == "corrected"]
+        given = [name for name, origin in named if origin == "given"]
+        parts = [f"{in_a_row(corrected)} corrected by hand"] if corrected else []
+        return "; ".join([*parts, *([f"{in_a_row(given)} given"] if given else [])])
+
+
+def in_a_row(names: Sequence[str]) -> str:
+    """Join names as people do: ``a, b and c``."""
+    return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+@dataclass(frozen=True)
 class Analysis:
     """The result for one scan.
 
@@ -210,6 +255,12 @@ class Analysis:
         What a reader must know, worst first.
     options, models, seconds, versions
         How it was made; ``seconds`` per stage.
+    provenance
+        Where lungs, opacities and lobes come from.
+    lobes
+        uint8 on the scan's own grid, values of `CovidCTLib.labels.LOBE_LABELS`; None where none were given.
+    areas
+        Regions of interest by the user's names, bool on the scan's own grid.
     """
 
     scan: Scan
@@ -225,6 +276,9 @@ class Analysis:
     models: tuple[ModelUsed, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
+    lobes: NDArray[np.uint8] | None = None
+    areas: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
 
     @property
     def labelmap(self) -> NDArray[np.uint8]:

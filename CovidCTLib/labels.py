@@ -64,6 +64,33 @@ PLEURAL_EFFUSION = Label(
     Code("60046008", "SCT", "Pleural effusion"),
 )  # fmt: skip
 
+LOBE_LABELS = (
+    Label(
+        1, "right_upper_lobe", "right upper lobe", (177, 122, 101), _ANATOMY,
+        Code("42400003", "SCT", "Upper lobe of right lung"),
+    ),
+    Label(
+        2, "right_middle_lobe", "right middle lobe", (111, 184, 210), _ANATOMY,
+        Code("72481006", "SCT", "Middle lobe of right lung"),
+    ),
+    Label(
+        3, "right_lower_lobe", "right lower lobe", (216, 101, 79), _ANATOMY,
+        Code("266005", "SCT", "Lower lobe of right lung"),
+    ),
+    Label(
+        4, "left_upper_lobe", "left upper lobe", (183, 156, 220), _ANATOMY,
+        Code("44714003", "SCT", "Upper lobe of left lung"),
+    ),
+    Label(
+        5, "left_lower_lobe", "left lower lobe", (183, 214, 211), _ANATOMY,
+        Code("41224006", "SCT", "Lower lobe of left lung"),
+    ),
+)  # fmt: skip
+"""Lobes, where a segmentation gives them; their values are those in an array of lobes."""
+
+RIGHT_LOBES, LEFT_LOBES = (1, 2, 3), (4, 5)
+"""Values of the lobes of each side."""
+
 LABELS = (RIGHT_LUNG, LEFT_LUNG, GGO, CONSOLIDATION, PLEURAL_EFFUSION)
 
 LUNG_LABELS = (RIGHT_LUNG, LEFT_LUNG)

@@ -1,95 +1,48 @@
 """The way of a CT through CovidCT: scan, lungs, opacities, slices, measures, analysis.
 
-Nothing here touches the disk but the weights.
+`analyze` finds everything by the networks; `measure` takes what a segmentation gives, and lets the networks find the
+rest. Both go through the same stages (`CovidCTLib.stages`). Nothing here touches the disk but the weights.
 """
 
 from __future__ import annotations
 
-import platform
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-import CovidCTLib
 from CovidCTLib.analysis import (
     Analysis,
-    AxialArrays,
     CancelCheck,
-    Measurement,
-    ModelUsed,
-    Progress,
     ProgressCallback,
-    Stage,
+    SliceFinding,
 )
-from CovidCTLib.checks import check_agreement, check_lungs, check_scan
-from CovidCTLib.errors import CancelledError, InputError, Notice
-from CovidCTLib.geometry import CanonicalGrid, Geometry
-from CovidCTLib.hu import LOWEST_HU
-from CovidCTLib.labels import OPACITY_EFFUSION
+from CovidCTLib.errors import InputError, Notice, OptionsError
+from CovidCTLib.geometry import Geometry
 from CovidCTLib.options import Options
-from CovidCTLib.scan import Scan, ScanFacts
+from CovidCTLib.provenance import kept_notices, provenance_notices, provenance_of
+from CovidCTLib.scan import Scan
+from CovidCTLib.segments.given import GivenLabels, GivenSegment, Segmentation
+from CovidCTLib.segments.laying import lay_on
+from CovidCTLib.segments.structures import UNSIDED
+from CovidCTLib.stages import (
+    NO_KINDS,
+    SliceReading,
+    check_given_lungs,
+    complete,
+    find_chest,
+    find_opacities,
+    judge_slices,
+    settle,
+    tell_sides,
+)
+from CovidCTLib.work import Work, begin
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import ModelStore
-
-_SHARES: dict[Stage, tuple[float, float]] = {
-    "lungs": (0.05, 0.35),
-    "opacities": (0.35, 0.55),
-    "slices": (0.55, 0.75),
-    "measures": (0.75, 0.85),
-}
-"""Start and end of each stage on the bar of the whole way; reading comes before, writing and report after."""
-
-_SEVERITY_ORDER = {"refuse": 0, "warn": 1, "note": 2}
-
-NO_EFFUSION = Notice(
-    "no-pleural-effusion",
-    "Pleural effusion is not looked for: the networks were not trained on any labelled effusion.",
-    "note",
-)
-
-NO_KINDS = Notice(
-    "no-opacity-kinds",
-    "The own opacity network does not tell ground-glass opacity from consolidation: all opacity is counted as "
-    "ground-glass opacity, so look at the sum only.",
-)
-
-
-class _Run:
-    """Clock, progress and cancel check of one analysis."""
-
-    def __init__(self, progress: ProgressCallback | None, cancelled: CancelCheck | None) -> None:
-        self.progress = progress
-        self.cancelled = cancelled
-        self.seconds: dict[str, float] = {}
-
-    def check(self) -> None:
-        """Stop if the caller asked to."""
-        if self.cancelled is not None and self.cancelled():
-            raise CancelledError("The analysis was cancelled; nothing was changed.")
-
-    @contextmanager
-    def stage(self, stage: Stage) -> Iterator[Callable[[float], None]]:
-        """Time a stage; gives a function that takes the share of the stage that is done."""
-        start, end = _SHARES[stage]
-
-        def tell(share: float) -> None:
-            self.check()
-            if self.progress is not None:
-                self.progress(Progress(stage, start + (end - start) * min(max(share, 0.0), 1.0)))
-
-        begun = time.monotonic()
-        tell(0.0)
-        yield tell
-        tell(1.0)
-        self.seconds[stage] = time.monotonic() - begun
 
 
 def analyze(
@@ -136,184 +89,255 @@ def analyze(
     CancelledError
         If the caller asked to stop.
     """
-    import torch
+    work = begin(scan, options, geometry, models, progress, cancelled)
+    # A device that is not there is told before the long work.
+    work.load_models()
+    with work.threads():
+        with work.run.stage("lungs") as tell:
+            lungs, effusion = find_chest(work, tell)
+            check_given_lungs(work, lungs)
+        with work.run.stage("opacities") as tell:
+            opacities = find_opacities(work, lungs, tell)
+            lungs, opacities = settle(lungs, opacities, effusion)
+        with work.run.stage("slices") as tell:
+            reading = judge_slices(work, lungs, tell)
+        with work.run.stage("measures"):
+            return complete(work, lungs, opacities, effusion is not None, reading)
 
-    from CovidCTLib.lungs.sides import extend_sides
-    from CovidCTLib.measures import measure_regions, measure_slices
-    from CovidCTLib.models.device import usable_threads
-    from CovidCTLib.models.store import ModelStore
-    from CovidCTLib.opacities.network import segment_opacities
-    from CovidCTLib.slices.classifier import classify_slices, decide_case
-    from CovidCTLib.slices.localization import localize
 
-    options = options if options is not None else Options()
-    scan = _as_scan(scan, geometry)
-    models = models if models is not None else ModelStore(device=options.device)
-    run = _Run(progress, cancelled)
-    threads_before = torch.get_num_threads()
-    torch.set_num_threads(usable_threads(options.threads))
-    try:
-        grid = CanonicalGrid(scan.geometry)
-        hu = grid.take(scan.hu, LOWEST_HU)
-        spacing = grid.geometry.spacing_zyx_mm
-        notices = [*scan.notices, *check_scan(hu, grid, scan.facts.spacing_known, scan.facts.slice_thickness_mm)]
-        used: list[ModelUsed] = []
+def measure(
+    scan: Scan | sitk.Image | NDArray[Any],
+    labels: Segmentation | GivenLabels | Mapping[str, NDArray[Any]],
+    options: Options | None = None,
+    *,
+    geometry: Geometry | None = None,
+    areas: Collection[str] = (),
+    before: Analysis | None = None,
+    corrected: Collection[str] | None = None,
+    models: ModelStore | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelCheck | None = None,
+) -> Analysis:
+    """Measure a chest CT with a segmentation that was corrected by hand, or that another program made.
 
-        with run.stage("lungs") as tell:
-            lungs, effusion, lung_notices = _find_chest(hu, spacing, options, models, used, run, tell)
-            notices += [*lung_notices, *check_lungs(lungs, spacing, scan.facts.spacing_known, hu)]
-        with run.stage("opacities") as tell:
-            network = models.opacities()
-            used.append(network.used)
-            if not network.card.tells_kinds:
-                notices.append(NO_KINDS)
-            opacities = segment_opacities(hu, lungs, spacing, network, tell)
-            if effusion is not None:
-                opacities[effusion] = 0
-            # The lung network misses opacity at the pleura; an opacity belongs to the lung that it sits in.
-            lungs = extend_sides(lungs, opacities > 0)
-            if effusion is not None:
-                # Fluid beside the lungs is neither lung nor opacity.
-                lungs[effusion] = 0
-                opacities[effusion] = OPACITY_EFFUSION
-        with run.stage("slices") as tell:
-            network = models.slices()
-            used.append(network.used)
-            thresholds = {**network.card.thresholds, **_given_thresholds(options)}
-            findings = classify_slices(
-                hu, lungs, spacing, network, thresholds["slice"], lambda share: tell(share * 0.5)
+    Parameters
+    ----------
+    scan, options, geometry, models, progress, cancelled
+        As for `analyze`.
+    labels
+        The segmentation, as `CovidCTLib.segments.read_segmentation` reads it; what was made of it on the grid of the
+        CT; or masks of the shape of the CT by the names of structures (``{"right_lung": mask, ...}``).
+    areas
+        Names of segments that are regions of interest, as `CovidCTLib.segments.lay_on` takes them.
+    before
+        An analysis of the same CT: the slice classifier does not run again, its answers are those of before, and
+        options that are not given are those of before. Without it the classifier judges the slices with these lungs.
+    corrected
+        Which of ``"lungs"``, ``"opacities"`` and ``"effusion"`` were changed by hand after the analysis before; None
+        compares the voxels.
+
+    Returns
+    -------
+    Analysis
+        Of the same form as by `analyze`, with `Analysis.provenance`. Lungs that are not given are found by the
+        networks, and opacities that are not given by the network inside the given lungs.
+
+    Raises
+    ------
+    InputError
+        As `analyze` and `CovidCTLib.segments.lay_on`; or if the analysis before is of another grid.
+    OptionsError
+        As `analyze`; or if an option asks the slice classifier for what only running again could give.
+    QualityError, ModelError, CancelledError
+        As `analyze`.
+    """
+    work = begin(scan, _options_after(options, before), geometry, models, progress, cancelled, checked=before is None)
+    given = labels if isinstance(labels, GivenLabels) else lay_on(_as_segmentation(labels, work.scan), work.scan, areas)
+    _check_shapes(given, work.scan.geometry)
+    if before is not None:
+        _check_before(before, work)
+        work.notices[:] = kept_notices(work.notices, before.notices)
+        work.used += before.models
+    work.notices += given.notices
+    effusion: NDArray[np.bool_] | None = None
+    with work.threads(loads_torch=given.lungs is None or given.opacities is None or before is None):
+        with work.run.stage("lungs") as tell:
+            if given.lungs is None:
+                lungs, effusion = find_chest(work, tell)
+            else:
+                lungs = _sided(work, work.grid.take(given.lungs, 0, labels=True))
+            if given.effusion is not None:
+                effusion = _taken(work, given.effusion)
+            check_given_lungs(work, lungs)
+        effusion_known = effusion is not None or (before is not None and before.axial.effusion_known)
+        with work.run.stage("opacities") as tell:
+            if given.opacities is None:
+                opacities = find_opacities(work, lungs, tell, inside=given.lungs is not None)
+            else:
+                opacities = work.grid.take(given.opacities, 0, labels=True).copy()
+                if not given.kinds_told:
+                    work.notices.append(NO_KINDS_GIVEN)
+            given_lungs = lungs
+            lungs, opacities = settle(lungs, opacities, effusion)
+            if given.opacities is not None:
+                work.notices += _opacity_notices(work, given_lungs, lungs, opacities)
+        with work.run.stage("slices") as tell:
+            reading = judge_slices(work, lungs, tell) if before is None else _reading_of(before, work, lungs)
+        provenance = provenance_of(given, before, corrected, effusion_known)
+        work.notices[:0] = provenance_notices(provenance)
+        lobes = None if given.lobes is None else work.grid.take(given.lobes, 0, labels=True)
+        named = {name: _taken(work, mask) for name, mask in given.areas.items()}
+        with work.run.stage("measures"):
+            analysis = complete(work, lungs, opacities, effusion_known, reading, provenance, lobes, named)
+    return _with_own_voxels(analysis, given) if work.grid.resamples else analysis
+
+
+NO_KINDS_GIVEN = replace(
+    NO_KINDS,
+    text="The segmentation does not tell ground-glass opacity from consolidation: all opacity is counted as "
+    "ground-glass opacity, so look at the sum only.",
+)
+
+
+def _as_segmentation(labels: Segmentation | Mapping[str, NDArray[Any]], scan: Scan) -> Segmentation:
+    """Make a segmentation of masks on the grid of the CT."""
+    if isinstance(labels, Segmentation):
+        return labels
+    shape = scan.geometry.shape_zyx
+    for mask in labels.values():
+        if mask.shape != shape:
+            raise InputError(
+                f"Masks of the CT's shape {shape} (z, y, x) were expected, but one has {mask.shape}. Give masks on the "
+                "grid of the CT, or a segmentation with its own."
             )
-            case = decide_case(findings, thresholds["slice"], thresholds["case"], network.card.cases_judged)
-            localization = localize(
-                hu,
-                lungs,
-                spacing,
-                findings,
-                network,
-                options.localization_threshold,
-                options.localization_sigma_mm,
-                lambda share: tell(0.5 + share * 0.5),
+    segments = [
+        GivenSegment(name, lambda mask=mask: (np.asarray(mask) != 0, scan.geometry))  # type: ignore[misc]
+        for name, mask in labels.items()
+    ]
+    return Segmentation(tuple(segments), "masks")
+
+
+def _check_shapes(given: GivenLabels, grid: Geometry) -> None:
+    arrays = [given.lungs, given.opacities, given.effusion, given.lobes, *given.areas.values()]
+    for array in arrays:
+        if array is not None and array.shape != grid.shape_zyx:
+            raise InputError(
+                f"Labels on the grid of the CT, {grid.shape_zyx} voxels (z, y, x), were expected, but one array has "
+                f"{array.shape}. Lay them on this CT first."
             )
-        with run.stage("measures"):
-            spacing_known = scan.facts.spacing_known
-            axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry, spacing_known, effusion is not None)
-            measures = measure_regions(axial, options)
-            slices = measure_slices(axial, findings, options)
-            notices += [*check_agreement(case, _opacity_percent(measures), measures), *_own_models(used)]
-            if effusion is None:
-                notices.append(NO_EFFUSION)
-            back = [grid.give_back(array) for array in (lungs, opacities)]
-            own_localization = grid.give_back(localization, labels=False)
-            # Interpolation of a resampled scan reaches a little beyond the lungs.
-            own_localization[back[0] == 0] = 0
-    finally:
-        torch.set_num_threads(threads_before)
-    return Analysis(
-        scan=scan,
-        lungs=back[0],
-        opacities=back[1],
-        localization=own_localization,
-        axial=axial,
-        measures=measures,
-        slices=slices,
-        case=case,
-        notices=tuple(sorted(notices, key=lambda notice: _SEVERITY_ORDER[notice.severity])),
-        options=replace(options, slice_threshold=thresholds["slice"], case_threshold=thresholds["case"]),
-        models=tuple(used),
-        seconds=run.seconds,
-        versions=_versions(),
+
+
+def _check_before(before: Analysis, work: Work) -> None:
+    own, grid = before.scan.geometry, work.scan.geometry
+    if own.shape_zyx != grid.shape_zyx or not own.lies_on(grid.ijk_to_lps):
+        raise InputError(
+            f"An analysis of this CT, on its grid of {grid.shape_zyx} voxels (z, y, x), was expected, but the one "
+            f"before has {own.shape_zyx}, or lies elsewhere. Give the results of this CT."
+        )
+
+
+def _options_after(options: Options | None, before: Analysis | None) -> Options | None:
+    """The options, where there is an analysis before: limits may change, what the classifier was asked may not."""
+    if before is None or options is None:
+        return options if before is None else before.options
+    asked = {
+        name: getattr(options, name)
+        for name in ("slice_threshold", "case_threshold", "localization_threshold", "localization_sigma_mm")
+    }
+    usual = Options()
+    for name, value in asked.items():
+        if value not in (None, getattr(usual, name), getattr(before.options, name)):
+            raise OptionsError(
+                f"The slice classifier does not run again where its earlier answers are taken, so {name} must be that "
+                f"of the analysis before ({getattr(before.options, name):g}), not {value:g}. Leave it out, or measure "
+                "without the earlier results."
+            )
+    return replace(
+        before.options,
+        high_opacity_hu=options.high_opacity_hu,
+        vessel_hu=options.vessel_hu,
+        aeration_bands=options.aeration_bands,
+        device=options.device,
+        threads=options.threads,
     )
 
 
-def _as_scan(scan: Scan | sitk.Image | NDArray[Any], geometry: Geometry | None) -> Scan:
-    """Make a scan of what the caller has, and refuse what cannot be HU."""
-    from CovidCTLib.reading.fill import without_fill
-    from CovidCTLib.reading.header_grid import SPACING_ASSUMED, is_default_grid
-    from CovidCTLib.reading.plausibility import check_hu
-
-    if isinstance(scan, np.ndarray):
-        if geometry is None:
-            raise InputError(
-                "An array needs its grid, as volumes depend on the voxel size. Give geometry=Geometry(shape, spacing)."
-            )
-        scan = Scan.from_array(scan, geometry)
-    elif isinstance(scan, sitk.Image):
-        scan = Scan.from_image(scan)
-        if is_default_grid(scan.geometry.spacing_xyz_mm, scan.geometry.origin_lps_mm):
-            facts = replace(scan.facts, spacing_known=False)
-            scan = replace(scan, facts=facts, notices=(*scan.notices, SPACING_ASSUMED))
-    elif not isinstance(scan, Scan):
-        raise InputError(
-            f"A scan, a SimpleITK image or a NumPy array was expected, but a value of type {type(scan).__name__} was "
-            "given. Read files with read_scan(path), and give an array with its geometry."
-        )
-    if scan.facts.source_format == ScanFacts().source_format:
-        # Files were looked at when they were read.
-        check_hu(scan.hu)
-        scan = without_fill(scan)
-    return scan
+def _taken(work: Work, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Bring a mask to the canonical grid."""
+    return np.asarray(work.grid.take(mask.view(np.uint8), 0, labels=True)).view(np.bool_)
 
 
-def _find_chest(
-    hu: NDArray[np.int16],
-    spacing_zyx_mm: tuple[float, float, float],
-    options: Options,
-    models: ModelStore,
-    used: list[ModelUsed],
-    run: _Run,
-    tell: Callable[[float], None],
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None, tuple[Notice, ...]]:
-    """Find the lungs by the engine of the options, right and left told apart, and pleural effusion by the network."""
-    from CovidCTLib.lungs.contour import segment_lungs_by_contours
-    from CovidCTLib.lungs.network import segment_chest_by_network
-    from CovidCTLib.lungs.sides import find_body_midline, split_sides
-
-    notices: tuple[Notice, ...] = ()
-    effusion = None
-    if options.lungs == "contour":
-        mask, notices = segment_lungs_by_contours(hu, spacing_zyx_mm, cancelled=run.cancelled, progress=tell)
-    else:
-        network = models.lungs()
-        used.append(network.used)
-        masks = segment_chest_by_network(hu, spacing_zyx_mm, network, tell)
-        mask, effusion = masks.lungs, masks.effusion
-    run.check()
-    midline = find_body_midline(hu, spacing_zyx_mm[2])
-    return split_sides(mask, spacing_zyx_mm, body_midline_x=midline), effusion, notices
+def _sided(work: Work, lungs: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Tell right from left where a mask holds both lungs; what was given with its side keeps it."""
+    both = lungs == UNSIDED
+    if not both.any():
+        return lungs
+    sides = tell_sides(work, lungs > 0)
+    return np.where(both, sides, lungs)
 
 
-def _own_models(used: Sequence[ModelUsed]) -> list[Notice]:
-    """Say which networks were a user's own."""
-    return [
-        Notice(
-            "own-model",
-            f"An own model was used for the {model.role} ({model.name} {model.version}), so the accuracy that CovidCT "
-            "states does not hold here.",
-            "note",
-        )
-        for model in used
-        if model.own
-    ]
+def _opacity_notices(
+    work: Work, given: NDArray[np.uint8], lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]
+) -> list[Notice]:
+    """Say how much given opacity lies outside of the given lungs."""
+    voxel_ml = work.grid.geometry.voxel_volume_mm3 / 1000
+    beyond = lost = 0
+    for before, after, opacity in zip(given, lungs, opacities, strict=True):
+        beyond += int(np.count_nonzero((before == 0) & (after > 0)))
+        lost += int(np.count_nonzero((after == 0) & ((opacity == 1) | (opacity == 2))))
+    notices = []
+    if beyond:
+        text = f"{beyond * voxel_ml:.1f} ml of opacity lay outside of the lungs; it was counted as lung of its side."
+        notices.append(Notice("opacity-beyond-lungs", text, "note", round(beyond * voxel_ml, 2), None, "ml"))
+    if lost:
+        text = f"{lost * voxel_ml:.1f} ml of opacity lie in slices without lung and were not counted."
+        notices.append(Notice("opacity-outside-lungs", text, "warn", round(lost * voxel_ml, 2), None, "ml"))
+    return notices
 
 
-def _opacity_percent(measures: Sequence[Measurement]) -> float | None:
-    """Share of both lungs that is opaque, in percent."""
-    return next(m.value for m in measures if (m.region, m.name) == ("both_lungs", "opacity_percent"))
+def _reading_of(before: Analysis, work: Work, lungs: NDArray[np.uint8]) -> SliceReading:
+    """What the slice classifier said before; where it looked counts inside the lungs of now."""
+    findings = tuple(SliceFinding(row.probability, row.positive) for row in before.slices)
+    heat = before.axial.localization
+    if not work.grid.resamples:
+        heat = work.grid.take(before.localization, 0)
+    return SliceReading(findings, before.case, np.where(lungs > 0, heat, np.float32(0)))
 
 
-def _given_thresholds(options: Options) -> dict[str, float]:
-    """Thresholds that the options set, by the names of the classifier's card."""
-    given = {"slice": options.slice_threshold, "case": options.case_threshold}
-    return {name: value for name, value in given.items() if value is not None}
+def settled_labels(scan: Scan, given: GivenLabels) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Give lungs and opacities on the CT's own grid as `measure` counts them, where both are given.
+
+    Parameters
+    ----------
+    scan
+        The CT.
+    given
+        Labels on its grid; what is None is empty.
+    """
+    work = begin(scan, None, None, None, None, None, checked=False)
+    none = np.zeros(scan.geometry.shape_zyx, np.uint8)
+    lungs = _sided(work, work.grid.take(none if given.lungs is None else given.lungs, 0, labels=True))
+    opacities = work.grid.take(none if given.opacities is None else given.opacities, 0, labels=True).copy()
+    effusion = None if given.effusion is None else _taken(work, given.effusion)
+    lungs, opacities = settle(lungs, opacities, effusion)
+    return work.grid.give_back(lungs), work.grid.give_back(opacities)
 
 
-def _versions() -> dict[str, str]:
-    """Versions of what computed."""
-    versions = {"covidct": CovidCTLib.__version__, "python": platform.python_version()}
-    for package in ("numpy", "SimpleITK", "torch", "monai", "scikit-image", "pydicom"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            # A package that was put in place by hand, as some Slicer builds do.
-            versions[package] = "not known"
-    return versions
+def _with_own_voxels(analysis: Analysis, given: GivenLabels) -> Analysis:
+    """Keep what was given voxel by voxel where the canonical grid is another one, so that nothing wears off."""
+    lungs, opacities = analysis.lungs, analysis.opacities
+    if given.opacities is not None:
+        opacities = given.opacities.copy()
+        if given.effusion is not None:
+            opacities[given.effusion] = 3
+    if given.lungs is not None:
+        sided = (given.lungs > 0) & (given.lungs != UNSIDED)
+        kept = np.where(sided, given.lungs, np.where((given.lungs > 0) | (opacities > 0), lungs, np.uint8(0)))
+        lungs = np.where(opacities == 3, np.uint8(0), kept)
+    return replace(
+        analysis,
+        lungs=lungs,
+        opacities=opacities,
+        lobes=analysis.lobes if given.lobes is None else given.lobes,
+        areas={**analysis.areas, **given.areas},
+    )

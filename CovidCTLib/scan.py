@@ -110,6 +110,9 @@ class Scan:
         Who was scanned; None unless the user asked for it.
     source
         The DICOM series, for results that go back into its study; None unless the user asked for it. It is never shown.
+    frame_of_reference
+        DICOM's FrameOfReferenceUID, by which a segmentation of another scan is told; None where there is none. It is
+        only compared, and never shown or written.
     """
 
     hu: NDArray[np.int16]
@@ -118,6 +121,7 @@ class Scan:
     notices: tuple[Notice, ...] = ()
     identifiers: Identifiers | None = None
     source: SourceSeries | None = field(default=None, repr=False, compare=False)
+    frame_of_reference: str | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def from_array(

@@ -7,6 +7,7 @@ from CovidCTPanel.charts import Charts
 from CovidCTPanel.controller import Controller
 from CovidCTPanel.folder_analysis import analyzeCases
 from CovidCTPanel.followup_section import FollowUpSection, StudyEntry
+from CovidCTPanel.given_section import GivenSection
 from CovidCTPanel.installation import (
     installPackages,
     installWithConsent,
@@ -59,6 +60,7 @@ __all__ = [
     "Controller",
     "Device",
     "FollowUpSection",
+    "GivenSection",
     "LungsEngine",
     "Panel",
     "PreviousLayout",

@@ -83,7 +83,7 @@ class AnalysisRun:
         self._arguments: list[str] = []
         self._pace = Pace()
 
-    def start(self, command: str, handOver: HandOver, arguments: Sequence[str]) -> None:
+    def start(self, command: str, handOver: HandOver, arguments: Sequence[str], labels: HandOver | None = None) -> None:
         """Make the private folder and begin; it returns at once.
 
         Parameters
@@ -94,16 +94,23 @@ class AnalysisRun:
             The CT.
         arguments
             Further arguments of the command.
+        labels
+            A segmentation that the command takes after the CT; None where it takes none.
 
         Raises
         ------
         OutputError
             If there is no room for the private folder; then nothing has happened.
         """
-        self._folder = PrivateFolder(handOver.byteCount)
-        self._arguments = [command, str(self._folder.scan), "-o", str(self._folder.results), *arguments]
+        more = 0 if labels is None else labels.byteCount
+        self._folder = PrivateFolder(handOver.byteCount + more)
+        given = [] if labels is None else [str(self._folder.labels)]
+        self._arguments = [command, str(self._folder.scan), *given, "-o", str(self._folder.results), *arguments]
+        steps = handOver.steps(self._folder.scan)
+        if labels is not None:
+            steps = _inTurn(steps, labels.steps(self._folder.labels))
         self._handingOver = Pieces(
-            handOver.steps(self._folder.scan),
+            steps,
             lambda share: self._report(HANDING_OVER, share * HAND_OVER_END),
             self._onHandedOver,
             (OSError,),
@@ -156,6 +163,7 @@ class AnalysisRun:
         # Windows refuses while another program, such as a virus scanner, reads it; it then goes with its folder.
         with contextlib.suppress(OSError):
             folder.scan.unlink(missing_ok=True)
+            folder.labels.unlink(missing_ok=True)
         if listener is None:
             folder.remove()
             return
@@ -182,6 +190,14 @@ class AnalysisRun:
         folder, self._folder = self._folder, None
         if folder is not None:
             folder.remove()
+
+
+def _inTurn(first: Iterator[float], second: Iterator[float]) -> Iterator[float]:
+    """Take the steps of two generators, one after the other; each is half of the way."""
+    for share in first:
+        yield share / 2
+    for share in second:
+        yield 0.5 + share / 2
 
 
 def _handOverFailure(error: OSError) -> str:

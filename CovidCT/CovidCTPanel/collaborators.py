@@ -36,6 +36,34 @@ class EditCheck(Protocol):
         """Say, in any thread, whether they differ from those of the analysis, when all steps were taken."""
 
 
+class Remeasure(Protocol):
+    """Segments that are being measured again, as `CovidCTScene.remeasure.Remeasure`."""
+
+    @property
+    def current(self) -> bool:
+        """Whether the segments are still those that were measured."""
+
+    def steps(self) -> Iterator[float]:
+        """Take the segments from the scene, piece by piece."""
+
+    def make(self) -> None:
+        """Measure, in any thread, when all steps were taken."""
+
+    def put(self) -> str:
+        """Put the numbers into the scene, and say what the user should know of them."""
+
+
+class SegmentsHandOver(Protocol):
+    """A segmentation that is being written, as `CovidCTScene.segments_handover.SegmentsHandOver`."""
+
+    @property
+    def byteCount(self) -> int:
+        """Size of the voxels in bytes."""
+
+    def steps(self, path: Path) -> Iterator[float]:
+        """Read and write everything, a piece a step."""
+
+
 class Changes(Protocol):
     """A map of what changed that is being made, as `CovidCTScene.followup_changes.Changes`."""
 
@@ -79,7 +107,11 @@ class Actions(Protocol):
     def showCt(self, volumeId: str) -> None: ...  # noqa: D102
     def heatMaps(self) -> list[str]: ...  # noqa: D102
     def watchEdits(self, volumeId: str | None, onEdit: Callable[[], None]) -> None: ...  # noqa: D102
-    def editCheck(self, volumeId: str) -> EditCheck | None: ...  # noqa: D102
+    def editCheck(self, volumeId: str, sinceAnalysis: bool = False) -> EditCheck | None: ...  # noqa: D102
+    def editSegments(self, volumeId: str) -> None: ...  # noqa: D102
+    def remeasure(self, volumeId: str) -> Remeasure: ...  # noqa: D102
+    def isMeasured(self, volumeId: str, segmentationId: str) -> bool: ...  # noqa: D102
+    def segmentsHandOver(self, volumeId: str, segmentationId: str) -> SegmentsHandOver: ...  # noqa: D102
     def shownSlice(self, volumeId: str) -> int: ...  # noqa: D102
     def showChart(self, volumeId: str) -> None: ...  # noqa: D102
     def showTable(self, volumeId: str) -> None: ...  # noqa: D102

@@ -21,6 +21,8 @@ from CovidCTPanel.edit_notice import EditNotice
 from CovidCTPanel.explanation_run import EXPLANATION_PAGE, ExplanationRun
 from CovidCTPanel.followup_controls import FollowUpControls
 from CovidCTPanel.followup_section import FollowUpSection
+from CovidCTPanel.given_section import GivenSection
+from CovidCTPanel.measuring_run import MeasuringRun
 from CovidCTPanel.panel import Panel
 from CovidCTPanel.pieces import LongCall, Pieces, orMistake
 from CovidCTPanel.previous_layout import PreviousLayout
@@ -36,7 +38,7 @@ class Controller:
 
     Parameters
     ----------
-    panel, batchSection, followUpSection
+    panel, batchSection, followUpSection, givenSection
         The widgets.
     actions
         The scene.
@@ -56,6 +58,7 @@ class Controller:
         panel: Panel,
         batchSection: BatchSection,
         followUpSection: FollowUpSection,
+        givenSection: GivenSection,
         actions: Actions,
         choice: Choice,
         install: Callable[[bool, bool], bool],
@@ -65,6 +68,7 @@ class Controller:
     ) -> None:
         self._panel = panel
         self._batchSection = batchSection
+        self._givenSection = givenSection
         self._actions = actions
         self._choice = choice
         self._install = install
@@ -101,8 +105,12 @@ class Controller:
             ("tableButton", actions.showTable),
             ("measuresButton", actions.showMeasures),
             ("statisticsButton", actions.openStatistics),
+            ("editButton", actions.editSegments),
         ):
             panel.onResultButton(name, partial(self._showOf, show))
+        self._measuring = MeasuringRun(actions, self._beside, panel.showMessage, self._edits.settle)
+        panel.onResultButton("measureAgainButton", lambda _checked: self._withFiles(self._measuring.begin))
+        givenSection.onMeasure(self.measureGiven)
         batchSection.onRun(self.analyzeFolder, self.cancelFolder)
         self.followUp = FollowUpControls(followUpSection, actions, choice, previousLayout, self.showState)
 
@@ -140,6 +148,8 @@ class Controller:
         if refusal is None and self.busy and not self.running:
             refusal = _("Wait until what is running is done, or cancel it.")
         self._panel.showRefusal(refusal)
+        running = _("Wait until what is running is done, or cancel it.") if self.running else None
+        self._givenSection.showRefusal(refusal or running)
         self._panel.showFirstSteps(volumeId is None and not self._actions.hasCt())
         self._batchSection.showBusy(self.busy and self._batch is None)
         record = self._actions.record(volumeId)
@@ -151,13 +161,13 @@ class Controller:
         if record is None or volumeId is None:
             return
         self._panel.dicom.showExport(self._actions.refusalOfDicom(volumeId))
-        for name in ("chartButton", "tableButton", "measuresButton", "statisticsButton"):
+        for name in ("chartButton", "tableButton", "measuresButton", "statisticsButton", "editButton"):
             self._panel.showResultButton(name, None)
         making = _("The surfaces are being made.") if self.surfaces.running else None
         self._panel.showResultButton("show3DButton", making, bool(making) or self._actions.is3DShown(volumeId))
         self._panel.showResultButton("heatMapButton", None, self._actions.isHeatMapShown(volumeId))
         busy = _("Wait until what is running is done, or cancel it.") if self.busy else None
-        for name in ("reportButton", "pdfButton", "exportButton", "explainButton"):
+        for name in ("reportButton", "pdfButton", "exportButton", "explainButton", "measureAgainButton"):
             self._panel.showResultButton(name, busy)
 
     def analyze(self) -> None:
@@ -165,6 +175,19 @@ class Controller:
         # Without a report, which is made from the scene when it is wanted: most readers look at the scene first.
         self._start(
             "analyze", lambda _volumeId: [*analysisArguments(self._choice.settings()), "--no-report"], self._read
+        )
+
+    def measureGiven(self, segmentationId: str) -> None:
+        """Measure the chosen CT with any segmentation of the scene; what it does not give the networks find."""
+        volumeId = self._choice.volumeId()
+        if volumeId is not None and self._actions.isMeasured(volumeId, segmentationId):
+            self._withFiles(self._measuring.begin)
+            return
+        self._start(
+            "measure",
+            lambda _volumeId: [*analysisArguments(self._choice.settings()), "--no-report"],
+            self._read,
+            segmentationId,
         )
 
     def explain(self) -> None:
@@ -236,10 +259,11 @@ class Controller:
         command: str,
         argumentsFor: Callable[[str], list[str]],
         onFinished: Callable[[PrivateFolder], None],
+        segmentationId: str | None = None,
     ) -> bool:
         """Hand the chosen CT to a process of the command line; whatever is wrong is shown as one sentence.
 
-        Say whether it runs.
+        Say whether it runs. With ``segmentationId`` a segmentation of the scene is handed over, too.
         """
         volumeId = self._choice.volumeId()
         if self.busy or volumeId is None:
@@ -249,15 +273,22 @@ class Controller:
                 return False
             handOver = HandOver(*self._actions.handOver(volumeId))
             arguments = argumentsFor(volumeId)
+            labels = self._labels(volumeId, segmentationId)
             listener = RunListener(self._panel.showProgress, onFinished, self._end, lambda: self._end(""))
             run = AnalysisRun(self._python, self._library, listener)
             self._run, self.runVolumeId, self._stopReason = run, volumeId, None
             self._panel.startWork()
-            orMistake(lambda: run.start(command, handOver, arguments))
+            orMistake(lambda: run.start(command, handOver, arguments, labels))
         except CovidCTError as error:
             self._end(str(error))
         self.showState()
         return self._run is not None
+
+    def _labels(self, volumeId: str, segmentationId: str | None) -> HandOver | None:
+        if segmentationId is None:
+            return None
+        found = self._actions.segmentsHandOver(volumeId, segmentationId)
+        return HandOver(found.byteCount, found.steps)
 
     def _read(self, folder: PrivateFolder) -> None:
         """Read the results beside the user interface."""
@@ -269,7 +300,7 @@ class Controller:
         try:
             scanLater = orMistake(lambda: self._actions.scanLater(volumeId))
             prepare = self._actions.preparing(volumeId)
-            check = self._actions.editCheck(volumeId)
+            check = self._actions.editCheck(volumeId, sinceAnalysis=True)
         except CovidCTError as error:
             folder.remove()
             self._end(str(error))

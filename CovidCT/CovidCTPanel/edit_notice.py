@@ -44,6 +44,16 @@ class EditNotice:
         if mayCompare and self._waiting is None:
             self._compare()
 
+    def settle(self, volumeId: str) -> None:
+        """Take the segments of a CT as they are for those that were measured; that is known without comparing."""
+        check = self._actions.editCheck(volumeId)
+        if check is None:
+            return
+        self.stop()
+        self._compared[volumeId] = (check.stamp, False)
+        if volumeId == self._volumeId:
+            self._show(False)
+
     def stop(self) -> None:
         """Compare no more."""
         if self._waiting is not None:
@@ -77,6 +87,9 @@ class EditNotice:
         if stamp == check.stamp:
             self._show(edited)
             return
+        if stamp is not None and stamp.voxels != check.stamp.voxels:
+            # Edited while nobody watched: said before it is sure, as while somebody does.
+            self._show(True)
 
         def done(future: concurrent.futures.Future[Any]) -> None:
             self._comparing = None

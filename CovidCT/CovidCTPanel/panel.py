@@ -47,6 +47,8 @@ RESULT_BUTTONS = (
     "measuresButton",
     "layoutButton",
     "statisticsButton",
+    "editButton",
+    "measureAgainButton",
 )
 
 
@@ -234,7 +236,14 @@ class Panel:
     def showEdited(self, edited: bool) -> None:
         """Say, before all other warnings, whether segments were edited by hand since the analysis."""
         self._edited = edited
-        told = [_("The segments were changed by hand; the numbers are those of the analysis before.")] if edited else []
+        told = []
+        if edited:
+            told.append(
+                _(
+                    "The segments were changed by hand; the numbers are those from before. Press Measure again for new "
+                    "ones."
+                )
+            )
         self._ui.warningsLabel.text = "\n".join([*told, *self._warnings])
         self._ui.warningsLabel.visible = bool(told or self._warnings)
 

@@ -85,6 +85,11 @@ class PrivateFolder:
         return self.path / "ct.nrrd"
 
     @property
+    def labels(self) -> Path:
+        """Where a segmentation goes that is handed over with the CT."""
+        return self.path / "labels.seg.nrrd"
+
+    @property
     def results(self) -> Path:
         """The folder of results."""
         return self.path / "results"

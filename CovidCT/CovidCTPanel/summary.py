@@ -27,6 +27,9 @@ LUNG_ROWS = (
 )
 """Measures of the per-lung table, in the order of its rows."""
 
+LOBAR_SCORE = "lobar_severity_0_25"
+"""The severity of five lobes, of both lungs."""
+
 SCORES = ("corona_score_cm3", "opacity_percent")
 """Measures of both lungs that are read first."""
 
@@ -76,10 +79,33 @@ def decisionLines(record: Record) -> list[str]:
 def scoreLines(record: Record) -> list[str]:
     """Give the two numbers that are read first; an undefined one with its reason."""
     corona, opacity = (_value(record, name) for name in SCORES)
-    return [
+    lines = [
         _("Corona Score: {value}").format(value=corona),
         _("Percentage of opacity: {value}").format(value=opacity),
     ]
+    return [*lines, *_lobeLines(record), *_originLines(record)]
+
+
+def _lobeLines(record: Record) -> list[str]:
+    """Give the severity of five lobes and the share of opacity in each, where a segmentation gave lobes."""
+    if not any(entry["name"] == LOBAR_SCORE for entry in record["measures"]):
+        return []
+    names = record["regions"]
+    shares = [
+        f"{names.get(entry['region'], entry['region'])} {_number(entry['value'])} %"
+        for entry in record["measures"]
+        if entry["name"] == "opacity_percent" and entry["region"].endswith("_lobe") and entry["value"] is not None
+    ]
+    return [
+        _("Severity of five lobes (0 to 25): {value}").format(value=_value(record, LOBAR_SCORE)),
+        _("Opacity per lobe: {shares}").format(shares=", ".join(shares)),
+    ]
+
+
+def _originLines(record: Record) -> list[str]:
+    """Say what was given or corrected by hand; records of earlier versions say nothing."""
+    words = record.get("provenance", {}).get("words", "")
+    return [_("Measured from: {words}").format(words=words)] if words else []
 
 
 def scoreDefinitions(record: Record) -> list[str]:

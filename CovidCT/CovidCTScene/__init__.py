@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from CovidCTScene.clicks import jumpToChartPoint, jumpToTableRow
+from CovidCTScene.editor import editorNodeFor
 from CovidCTScene.export import analysisFromScene, exportResults
 from CovidCTScene.followup import (
     SceneStudy,
@@ -49,6 +50,7 @@ __all__ = [
     "analyzedCts",
     "analyzedStudies",
     "applyWindowPreset",
+    "editorNodeFor",
     "exportResults",
     "followUpNodesOf",
     "is3DShown",

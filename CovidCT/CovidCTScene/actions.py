@@ -20,9 +20,11 @@ from CovidCTScene.followup_summary import FollowUpSummary, summaryOf, summaryOfN
 from CovidCTScene.handover import handOverOfVolumeNode
 from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesOf
 from CovidCTScene.prepared_results import PreparedResults, preparing
+from CovidCTScene.remeasure import Remeasure
 from CovidCTScene.replaced import removeReplaced, showInPlace
 from CovidCTScene.results import addAnalysisToScene
 from CovidCTScene.scan import scanLater
+from CovidCTScene.segments_handover import SegmentsHandOver
 from CovidCTScene.snapshot import Snapshot
 from CovidCTScene.surfaces import Surfaces
 from CovidCTScene.texts import tr as _
@@ -43,6 +45,8 @@ class SceneActions:
         Show a vtkMRMLPlotChartNode and a vtkMRMLTableNode in the layout of the application.
     openStatistics
         Opens Slicer's module Segment Statistics with a vtkMRMLSegmentationNode and a vtkMRMLScalarVolumeNode.
+    openEditor
+        Opens Slicer's Segment Editor with the same.
     dicomDatabase
         Gives Slicer's ctkDICOMDatabase; None where there is none.
     """
@@ -53,6 +57,7 @@ class SceneActions:
         showChartNode: Callable[[Any], None],
         showTableNode: Callable[[Any], None],
         openStatistics: Callable[[Any, Any], None],
+        openEditor: Callable[[Any, Any], None],
         dicomDatabase: Callable[[], Any | None] = lambda: None,
     ) -> None:
         self._scene = scene
@@ -60,6 +65,7 @@ class SceneActions:
         self._showTableNode = showTableNode
         self._edits = EditWatch()
         self._openStatistics = openStatistics
+        self._openEditor = openEditor
         self._dicomDatabase = dicomDatabase
 
     def has(self, volumeId: str) -> bool:
@@ -205,10 +211,30 @@ class SceneActions:
         nodes = self._results(volumeId)
         self._edits.follow(nodes.segmentation if nodes is not None else None, onEdit)
 
-    def editCheck(self, volumeId: str) -> EditCheck | None:
-        """Prepare to compare the segments with those of the analysis, as `EditCheck`; None where there are none."""
+    def editCheck(self, volumeId: str, sinceAnalysis: bool = False) -> EditCheck | None:
+        """Prepare to compare the segments with those that were measured, as `EditCheck`; None where there are none."""
         nodes = self._results(volumeId)
-        return None if nodes is None else EditCheck(nodes.segmentation, self._node(volumeId))
+        return None if nodes is None else EditCheck(nodes.segmentation, self._node(volumeId), sinceAnalysis)
+
+    def editSegments(self, volumeId: str) -> None:
+        """Open Slicer's Segment Editor with the segmentation and its CT."""
+        self._openEditor(self._resultsOrRefusal(volumeId).segmentation, self._node(volumeId))
+
+    def isMeasured(self, volumeId: str, segmentationId: str) -> bool:
+        """Say whether a segmentation is that of the CT's results."""
+        nodes = self._results(volumeId)
+        return nodes is not None and nodes.segmentation.GetID() == segmentationId
+
+    def segmentsHandOver(self, volumeId: str, segmentationId: str) -> SegmentsHandOver:
+        """Prepare to write any segmentation of the scene to a file, as `SegmentsHandOver`."""
+        node = self._scene.GetNodeByID(segmentationId)
+        if node is None:
+            raise InputError(_("The segmentation must be in the scene, but it was removed. Choose another."))
+        return SegmentsHandOver(node, self._node(volumeId))
+
+    def remeasure(self, volumeId: str) -> Remeasure:
+        """Prepare to measure the segments as they are now, as `Remeasure`."""
+        return Remeasure(self._scene, self._node(volumeId))
 
     def shownSlice(self, volumeId: str) -> int:
         """Give the number of the axial slice that the red view shows."""

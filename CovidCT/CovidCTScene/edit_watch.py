@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import slicer
 
 from CovidCTLib.errors import InputError
 from CovidCTLib.labels import LABELS
+from CovidCTScene.scene_segments import ALL_ATTRIBUTE, MEASURED_ATTRIBUTE, SceneSegments
 from CovidCTScene.segment_voxels import BINARY_LABELMAP, SegmentReader
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE, checksum
 
@@ -38,6 +41,22 @@ class EditWatch:
             self._tags = [segmentation.AddObserver(event, lambda *_caller: onEdit()) for event in events]
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What changes with the segments, and with what they are compared with.
+
+    Parameters
+    ----------
+    measured
+        Checksum of the segments that were measured again; None before that.
+    voxels
+        Changes with any voxel of any segment.
+    """
+
+    measured: str | None
+    voxels: tuple[tuple[str, int, int], ...]
+
+
 class EditCheck:
     """Compares segments with those of the analysis: steps in the main thread, then `edited` in any.
 
@@ -47,12 +66,20 @@ class EditCheck:
         CovidCT's segmentation.
     volumeNode
         The CT that it was made from.
+    sinceAnalysis
+        Whether the segments are compared with those of the analysis even where they were measured again since.
     """
 
-    def __init__(self, segmentationNode: Any, volumeNode: Any) -> None:
+    def __init__(self, segmentationNode: Any, volumeNode: Any, sinceAnalysis: bool = False) -> None:
         self._checksum = segmentationNode.GetAttribute(CHECKSUM_ATTRIBUTE)
-        self.stamp = _stampOf(segmentationNode)
+        self._measured = segmentationNode.GetAttribute(ALL_ATTRIBUTE if sinceAnalysis else MEASURED_ATTRIBUTE)
+        self.stamp = Stamp(self._measured, _stampOf(segmentationNode))
         self._reader: SegmentReader | None = None
+        self._all: SceneSegments | None = None
+        if self._measured is not None:
+            with contextlib.suppress(InputError):
+                self._all = SceneSegments(segmentationNode, volumeNode)
+            return
         if {label.segment_id for label in LABELS}.issuperset(segmentationNode.GetSegmentation().GetSegmentIDs()):
             try:
                 self._reader = SegmentReader(segmentationNode, volumeNode)
@@ -62,6 +89,8 @@ class EditCheck:
 
     def steps(self) -> Iterator[float]:
         """Copy the segments, as `SegmentReader.steps`."""
+        if self._all is not None:
+            yield from self._all.steps()
         if self._reader is not None:
             yield from self._reader.steps()
 
@@ -70,6 +99,8 @@ class EditCheck:
 
         True where there are further segments, one is gone or has other voxels, or that cannot be told.
         """
+        if self._measured is not None:
+            return self._all is None or self._measured != self._all.checksum()
         return self._reader is None or self._checksum != checksum(self._reader.lungs, self._reader.opacities)
 
 

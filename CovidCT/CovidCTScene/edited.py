@@ -6,6 +6,8 @@ from typing import Any
 
 from CovidCTScene.edit_watch import EditCheck
 from CovidCTScene.nodes import unmark
+from CovidCTScene.remeasure import FIRST_ATTRIBUTE
+from CovidCTScene.scene_segments import ALL_ATTRIBUTE, MEASURED_ATTRIBUTE
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE
 
 EDITED_SUFFIX = " (edited)"
@@ -27,7 +29,7 @@ def isEdited(segmentationNode: Any, volumeNode: Any) -> bool:
     bool
         True where it has further segments, a segment is gone or has other voxels, or that cannot be told.
     """
-    check = EditCheck(segmentationNode, volumeNode)
+    check = EditCheck(segmentationNode, volumeNode, sinceAnalysis=True)
     for _share in check.steps():
         continue
     return check.edited()
@@ -36,7 +38,8 @@ def isEdited(segmentationNode: Any, volumeNode: Any) -> bool:
 def leaveToUser(segmentationNode: Any) -> None:
     """Make CovidCT's segmentation the user's own: without marks, renamed, and hidden, for it lies under a new one."""
     unmark(segmentationNode)
-    segmentationNode.RemoveAttribute(CHECKSUM_ATTRIBUTE)
+    for attribute in (CHECKSUM_ATTRIBUTE, ALL_ATTRIBUTE, MEASURED_ATTRIBUTE, FIRST_ATTRIBUTE):
+        segmentationNode.RemoveAttribute(attribute)
     segmentationNode.SetName(f"{segmentationNode.GetName()}{EDITED_SUFFIX}")
     display = segmentationNode.GetDisplayNode()
     if display is not None:

@@ -86,14 +86,15 @@ def _header(dtype: np.dtype[Any], geometry: Geometry) -> str:
         "dimension: 3",
         "space: left-posterior-superior",
         f"sizes: {' '.join(str(size) for size in geometry.shape_zyx[::-1])}",
-        f"space directions: {' '.join(_vector(steps[:, axis]) for axis in range(3))}",
+        f"space directions: {' '.join(vectorText(steps[:, axis]) for axis in range(3))}",
         "kinds: domain domain domain",
         f"endian: {'big' if dtype.str[0] == '>' else 'little'}",
         "encoding: raw",
-        f"space origin: {_vector(geometry.origin_lps_mm)}",
+        f"space origin: {vectorText(geometry.origin_lps_mm)}",
     ]
     return "\n".join(lines) + "\n\n"
 
 
-def _vector(values: Any) -> str:
+def vectorText(values: Any) -> str:
+    """Write a vector in NRRD's notation, with all digits."""
     return "(" + ",".join(repr(float(value)) for value in values) + ")"

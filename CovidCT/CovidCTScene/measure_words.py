@@ -22,7 +22,7 @@ def titleWithUnit(title: str, unit: str) -> str:
 
 def regionWords(region: str) -> str:
     """Give the name of a region of `CovidCTLib.measures.regions`; an unknown one is its own name."""
-    return _regions().get(region, region)
+    return _regions().get(region) or region.removeprefix("area:")
 
 
 @cache
@@ -40,6 +40,11 @@ def _regions() -> dict[str, str]:
         "upper": _("both lungs, upper third"),
         "middle": _("both lungs, middle third"),
         "lower": _("both lungs, lower third"),
+        "right_upper_lobe": _("right upper lobe"),
+        "right_middle_lobe": _("right middle lobe"),
+        "right_lower_lobe": _("right lower lobe"),
+        "left_upper_lobe": _("left upper lobe"),
+        "left_lower_lobe": _("left lower lobe"),
     }
 
 
@@ -83,6 +88,8 @@ def _measures() -> dict[str, str]:
         "corona_score_cm3": _("Corona Score"),
         "severity": _("severity of the zone (0 to 4)"),
         "severity_0_24": _("severity of six zones (0 to 24)"),
+        "lobar_severity": _("severity of the lobe (0 to 5)"),
+        "lobar_severity_0_25": _("severity of five lobes (0 to 25)"),
         "localization_volume_ml": _("localized volume"),
         "localization_percent": _("percentage localized"),
         "readings_difference_ml": _("opacity less localized volume"),

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from CovidCTLib.analysis import Analysis
-from CovidCTLib.labels import LUNG_LABELS, OPACITY_LABELS, PLEURAL_EFFUSION, Label
+from CovidCTLib.labels import LOBE_LABELS, LUNG_LABELS, OPACITY_LABELS, PLEURAL_EFFUSION, Label
+from CovidCTScene.remeasure import firstOf
 from CovidCTScene.scan import ijkToRasOfVolumeNode
 from CovidCTScene.snapshot import checksum
 
@@ -32,12 +33,15 @@ class PreparedResults:
         Of lungs and opacities, as `CovidCTScene.snapshot.checksum`.
     record
         Text of ``analysis.json``.
+    first
+        As `CovidCTScene.remeasure.firstOf`.
     """
 
     layers: tuple[tuple[Any, tuple[tuple[int, Label], ...]], ...]
     heat: Any
     checksum: str
     record: str
+    first: str = ""
 
 
 def preparing(volumeNode: Any) -> Callable[[Analysis], PreparedResults]:
@@ -67,12 +71,28 @@ def _prepared(analysis: Analysis, ijkToRas: NDArray[np.float64]) -> PreparedResu
             if label is not PLEURAL_EFFUSION or (array == value).any()
         ]
         layers.append((orientedImage(array, ijkToRas), tuple(there)))
+    layers += [(orientedImage(array, ijkToRas), labels) for array, labels in _given(analysis)]
     z, y, x = analysis.localization.shape
     heat = vtk.vtkImageData()
     heat.SetDimensions(x, y, z)
     heat.AllocateScalars(vtk.VTK_FLOAT, 1)
     np.copyto(vtk_to_numpy(heat.GetPointData().GetScalars()).reshape(z, y, x), analysis.localization)
-    return PreparedResults(tuple(layers), heat, checksum(analysis.lungs, analysis.opacities), analysis_json(analysis))
+    return PreparedResults(
+        tuple(layers), heat, checksum(analysis.lungs, analysis.opacities), analysis_json(analysis), firstOf(analysis)
+    )
+
+
+def _given(analysis: Analysis) -> list[tuple[NDArray[np.uint8], tuple[tuple[int, Label], ...]]]:
+    """Give the layers that no network makes: lobes, and one for each region of interest."""
+    from CovidCTLib.results.segmentation_file import area_label
+
+    layers = []
+    if analysis.lobes is not None:
+        lobes = analysis.lobes
+        layers.append((lobes, tuple((label.value, label) for label in LOBE_LABELS if (lobes == label.value).any())))
+    for number, (name, mask) in enumerate(analysis.areas.items(), start=1):
+        layers.append((mask.view(np.uint8), ((1, area_label(name, number)),)))
+    return layers
 
 
 def orientedImage(array: NDArray[np.uint8], ijkToRas: NDArray[np.float64]) -> Any:

@@ -16,8 +16,10 @@ from CovidCTScene.folders import folderOfNodes, leaveOutOfTree, newFolder, putIn
 from CovidCTScene.localization import fillColourNode, fillLocalizationNode
 from CovidCTScene.nodes import CLASSES_AND_NAMES, ResultNodes, mark, markedNodes, removeNodes
 from CovidCTScene.prepared_results import PreparedResults, preparing
+from CovidCTScene.remeasure import FIRST_ATTRIBUTE
 from CovidCTScene.replaced import hideReplaced, removeReplaced
 from CovidCTScene.scan import geometryOfVolumeNode
+from CovidCTScene.scene_segments import rememberAll
 from CovidCTScene.segmentation import fillSegmentationNode
 from CovidCTScene.snapshot import CHECKSUM_ATTRIBUTE
 from CovidCTScene.tables import fillChartValues, fillMeasureTable, fillSliceTable
@@ -127,6 +129,10 @@ def _checkSameGrid(volumeNode: Any, analysis: Analysis) -> None:
 def _fill(nodes: ResultNodes, volumeNode: Any, analysis: Analysis, prepared: PreparedResults) -> None:
     fillSegmentationNode(nodes.segmentation, volumeNode, prepared)
     nodes.segmentation.SetAttribute(CHECKSUM_ATTRIBUTE, prepared.checksum)
+    if prepared.first:
+        nodes.segmentation.SetAttribute(FIRST_ATTRIBUTE, prepared.first)
+    if analysis.lobes is not None or analysis.areas:
+        rememberAll(nodes.segmentation, volumeNode)
     fillColourNode(nodes.colours)
     fillLocalizationNode(nodes.localization, nodes.colours, volumeNode, prepared.heat)
     fillMeasureTable(nodes.measures, analysis)

@@ -8,7 +8,7 @@ import numpy as np
 import slicer
 from numpy.typing import NDArray
 
-from CovidCTLib.labels import LUNG_LABELS, Label
+from CovidCTLib.labels import LOBE_LABELS, LUNG_LABELS, Label
 from CovidCTScene.prepared_results import PreparedResults, orientedImage
 from CovidCTScene.scan import ijkToRasOfVolumeNode
 from CovidCTScene.segment_voxels import BINARY_LABELMAP
@@ -46,6 +46,10 @@ def fillSegmentationNode(segmentationNode: Any, volumeNode: Any, prepared: Prepa
         for value, label in segments:
             segmentation.AddSegment(_segment(label, layer, value), label.segment_id)
     display = segmentationNode.GetDisplayNode()
+    for label in LOBE_LABELS:
+        # They lie on lungs and opacities, which a reader looks at first; the Data module shows them.
+        if segmentation.GetSegment(label.segment_id) is not None:
+            display.SetSegmentVisibility(label.segment_id, False)
     for label in LUNG_LABELS:
         display.SetSegmentOpacity2DFill(label.segment_id, LUNG_FILL_DISPLAY_OPACITY)
         display.SetSegmentOpacity3D(label.segment_id, LUNG_3D_DISPLAY_OPACITY)

@@ -16,6 +16,7 @@ from CovidCTLib.errors import InputError, Notice
 from CovidCTScene import handover
 from CovidCTScene.nodes import resultNodesOf
 from CovidCTScene.scan import scanLater
+from CovidCTScene.scene_segments import MEASURED_ATTRIBUTE, SceneSegments
 from CovidCTScene.segment_voxels import SegmentReader
 from CovidCTScene.texts import tr as _
 
@@ -60,8 +61,11 @@ class Snapshot:
         self._text = nodes.record.GetText() or ""
         self._checksum = nodes.segmentation.GetAttribute(CHECKSUM_ATTRIBUTE)
         x, y, z = volumeNode.GetImageData().GetDimensions()
-        self._segments = SegmentReader(nodes.segmentation, volumeNode)
-        self._heat = _localization(nodes.localization.GetImageData(), (z, y, x))
+        self._measured = nodes.segmentation.GetAttribute(MEASURED_ATTRIBUTE)
+        # Segments that were measured again may be others than those of the analysis.
+        self._all = SceneSegments(nodes.segmentation, volumeNode) if self._measured else None
+        self._segments = None if self._all is not None else SegmentReader(nodes.segmentation, volumeNode)
+        self._heat = localizationOf(nodes.localization.GetImageData(), (z, y, x))
         self._localization = np.zeros((z, y, x), np.float32)
         self._stamped = self._stamp()
         self._complete = False
@@ -76,7 +80,7 @@ class Snapshot:
         InputError
             If the results are changed or removed before all is copied.
         """
-        for share in self._segments.steps():
+        for share in self._reader.steps():
             yield share * SEGMENTS_SHARE
             self._check()
         count, y, x = self._localization.shape
@@ -116,11 +120,25 @@ class Snapshot:
                     "the CT again."
                 ).format(expected=scan.geometry.shape_zyx, found=shapeOfRecord(record))
             )
-        lungs, opacities = self._segments.lungs, self._segments.opacities
-        analysis = restored_analysis(record, lungs, opacities, self._localization, scan.hu)
-        if self._checksum == checksum(lungs, opacities):
-            return analysis
-        return replace(analysis, notices=(SEGMENTS_EDITED, *analysis.notices))
+        if self._all is not None:
+            from CovidCTLib.pipeline import settled_labels
+            from CovidCTLib.segments import lay_on
+
+            labels = lay_on(self._all.segmentation(), scan)
+            lungs, opacities = settled_labels(scan, labels)
+            analysis = restored_analysis(record, lungs, opacities, self._localization, scan.hu, lobes=labels.lobes)
+            analysis = replace(analysis, areas=labels.areas)
+            same = self._all.checksum() == self._measured
+        else:
+            lungs, opacities = self._reader.lungs, self._reader.opacities
+            analysis = restored_analysis(record, lungs, opacities, self._localization, scan.hu)
+            same = self._checksum == checksum(lungs, opacities)
+        return analysis if same else replace(analysis, notices=(SEGMENTS_EDITED, *analysis.notices))
+
+    @property
+    def _reader(self) -> Any:
+        """What takes the segments."""
+        return self._all if self._all is not None else self._segments
 
     def _stamp(self) -> tuple[Any, ...]:
         """Give what changes with the scene, the grid of the CT, and every voxel of the results."""
@@ -129,7 +147,7 @@ class Snapshot:
         return (
             tuple(node.GetScene() is not None for node in results),
             tuple(None if image is None else image.GetMTime() for image in images),
-            self._segments.stamp(),
+            self._reader.stamp(),
         )
 
     def _check(self) -> None:
@@ -164,8 +182,14 @@ def checksum(lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> str:
     return f"{zlib.adler32(np.ascontiguousarray(opacities).data, zlib.adler32(np.ascontiguousarray(lungs).data)):08x}"
 
 
-def _localization(image: Any, shape: tuple[int, int, int]) -> NDArray[Any]:
-    """Give the voxels of the localization without copying them."""
+def localizationOf(image: Any, shape: tuple[int, int, int]) -> NDArray[Any]:
+    """Give the voxels of the localization without copying them.
+
+    Raises
+    ------
+    InputError
+        If it has another size than the CT.
+    """
     dimensions = None if image is None else image.GetDimensions()[::-1]
     if dimensions != shape:
         raise InputError(

@@ -78,9 +78,9 @@ def fillMeasureTable(tableNode: Any, analysis: Analysis) -> None:
     Undefined values are empty and have their reason in the same row.
     """
     # The package of the measures needs more than Slicer ships, so it loads only after an analysis.
-    from CovidCTLib.measures.definitions import definitions_for
+    from CovidCTLib.measures.described import definitions_of
 
-    definitions = definitions_for(analysis.options)
+    definitions = definitions_of(analysis)
     entries = analysis.measures
     described = [definitions.get(entry.name) for entry in entries]
     labels = [
@@ -127,9 +127,10 @@ def fillSliceTable(tableNode: Any, analysis: Analysis) -> None:
     two of the chart; those of `SLICE_COLUMNS` come first. Lengths and areas are empty where the spacing of the CT is
     not known.
     """
-    from CovidCTLib.measures.definitions import absent_columns, slice_definitions_for
+    from CovidCTLib.measures.definitions import absent_columns
+    from CovidCTLib.measures.described import slice_definitions_of
 
-    definitions = slice_definitions_for(analysis.options)
+    definitions = slice_definitions_of(analysis)
     absent = absent_columns(analysis.scan.facts.spacing_known)
     charted = _charted(analysis)
     names = [field.name for field in fields(SliceMeasures)]

@@ -34,7 +34,9 @@ CANCELLED = "Cancelled; nothing was written."
 """What is said after Ctrl-C or a polite kill."""
 
 if TYPE_CHECKING:
-    from CovidCTLib.analysis import Analysis
+    from collections.abc import Callable
+
+    from CovidCTLib.analysis import Analysis, CancelCheck, ProgressCallback
     from CovidCTLib.cli.arguments import Commands
     from CovidCTLib.dicom_results.segmentation import SegmentKind
     from CovidCTLib.models.store import ModelStore
@@ -72,8 +74,17 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "input", metavar="INPUT", help="DICOM folder, DICOMDIR or ZIP archive of it; or NIfTI, NRRD or MetaImage file"
     )
-    add_output_argument(parser, NEW_FOLDER)
     add_reading_arguments(parser)
+    add_result_arguments(parser)
+    add_engine_arguments(parser)
+    add_limit_arguments(parser)
+    add_display_arguments(parser)
+    parser.set_defaults(run=run, cancelled=CANCELLED)
+
+
+def add_result_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where the results go, and what is written beside them."""
+    add_output_argument(parser, NEW_FOLDER)
     parser.add_argument("--study-date", action="store_true", help="put the date of the study into the results")
     parser.add_argument(
         "--with-identifiers",
@@ -94,10 +105,33 @@ def add_parser(commands: Commands) -> None:
         help="as --dicom, with label maps (DICOM 2024c) in place of a binary segmentation, which every reader knows",
     )
     add_pdf_argument(parser, "report.pdf")
-    add_engine_arguments(parser)
-    add_limit_arguments(parser)
-    add_display_arguments(parser)
-    parser.set_defaults(run=run, cancelled=CANCELLED)
+
+
+def dicom_kind(args: argparse.Namespace) -> SegmentKind | None:
+    """Kind of the DICOM segmentation that is asked for; None where no DICOM results are."""
+    if args.dicom_labelmap:
+        return "labelmap"
+    return "binary" if args.dicom else None
+
+
+def check_results_asked(args: argparse.Namespace) -> None:
+    """Find out before the long work whether all that is asked for can be written.
+
+    Raises
+    ------
+    CovidCTError
+        If two options contradict each other, a package is missing, or the folder cannot be used.
+    """
+    from CovidCTLib.results import check_output_folder
+
+    if args.pdf and args.no_report:
+        raise OptionsError("--pdf puts the report on paper, but --no-report leaves it out. Give one of the two.")
+    check_pdf(args)
+    if dicom_kind(args) is not None:
+        from CovidCTLib.dicom_results import check_all_possible
+
+        check_all_possible()
+    check_output_folder(args.output)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -118,19 +152,9 @@ def run(args: argparse.Namespace) -> int:
     CovidCTError
         If the input, an option or the output folder cannot be used.
     """
-    from CovidCTLib.results import check_output_folder
-
     options = options_from(args)
-    if args.pdf and args.no_report:
-        raise OptionsError("--pdf puts the report on paper, but --no-report leaves it out. Give one of the two.")
-    check_pdf(args)
-    dicom = args.dicom or args.dicom_labelmap
-    if dicom:
-        from CovidCTLib.dicom_results import check_all_possible
-
-        check_all_possible()
     require_ct(args.input)
-    check_output_folder(args.output)
+    check_results_asked(args)
     models = models_from(args)
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", READING[0])
@@ -143,7 +167,7 @@ def run(args: argparse.Namespace) -> int:
             acquisition=args.acquisition,
             with_study_date=args.study_date,
             identified=args.with_identifiers,
-            with_source=dicom,
+            with_source=dicom_kind(args) is not None,
             **grid_options(args),
         )
         seconds = time.perf_counter() - started
@@ -157,7 +181,7 @@ def run(args: argparse.Namespace) -> int:
             models=models,
             report=not args.no_report,
             pdf=args.pdf,
-            dicom=("labelmap" if args.dicom_labelmap else "binary") if dicom else None,
+            dicom=dicom_kind(args),
         )
     tell_results(analysis, args, report=not args.no_report, pdf=args.pdf)
     return 0
@@ -204,14 +228,46 @@ def analyze_and_write(
     CancelledError
         On Ctrl-C or a polite kill; it says whether the results had been written already.
     """
-    from CovidCTLib.dicom_results import dicom_writer
     from CovidCTLib.pipeline import analyze
+
+    def compute(progress: ProgressCallback, cancelled: CancelCheck) -> Analysis:
+        return analyze(scan, options, models=models, progress=progress, cancelled=cancelled)
+
+    return compute_and_write(
+        compute, output, reporter, reading_seconds, report=report, pdf=pdf, with_scan=with_scan, dicom=dicom
+    )
+
+
+def compute_and_write(
+    compute: Callable[[ProgressCallback, CancelCheck], Analysis],
+    output: str,
+    reporter: SilentReporter,
+    reading_seconds: float,
+    *,
+    report: bool = True,
+    pdf: bool = False,
+    with_scan: bool = False,
+    dicom: SegmentKind | None = None,
+) -> Analysis:
+    """Compute an analysis and write its results, as `analyze_and_write` does.
+
+    Parameters
+    ----------
+    compute
+        Takes progress and cancel check, and gives the analysis.
+    output, reporter, reading_seconds, report, pdf, with_scan, dicom
+        As for `analyze_and_write`.
+
+    Raises
+    ------
+    CovidCTError, CancelledError
+        As `analyze_and_write`.
+    """
+    from CovidCTLib.dicom_results import dicom_writer
     from CovidCTLib.results import RECORD_FILE, write_results
 
     try:
-        analysis = analyze(
-            scan, options, models=models, progress=reporter.part(WHOLE), cancelled=Interruption.requested
-        )
+        analysis = compute(reporter.part(WHOLE), Interruption.requested)
         analysis = replace(analysis, seconds={"reading": round(reading_seconds, 3), **analysis.seconds})
         write_results(
             analysis,

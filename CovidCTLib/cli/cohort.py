@@ -20,6 +20,7 @@ from CovidCTLib.cli.arguments import (
     grid_options,
     options_from,
 )
+from CovidCTLib.cli.measure import add_segmentation_arguments, mapping_from
 from CovidCTLib.cli.progress import say, write_json_line
 from CovidCTLib.errors import OptionsError
 
@@ -78,6 +79,14 @@ def add_parser(commands: Commands) -> None:
         help="all: the whole analysis; fast: the population study's, which needs no network: lungs by contours, "
         "representative slice, vessel ratio (default: all)",
     )
+    parser.add_argument(
+        "--segmentations",
+        type=Path,
+        metavar="FOLDER",
+        help="measure a segmentation of each scan in place of what the networks find: FOLDER holds a file or folder of "
+        "the scan's name, as 'covidct measure' takes it",
+    )
+    add_segmentation_arguments(parser)
     parser.add_argument("--retry-failed", action="store_true", help="measure scans that failed before once more")
     parser.add_argument("--no-images", action="store_true", help="keep no segmentation, labelmap and localization")
     parser.add_argument("--no-report", action="store_true", help="make no report.html for each scan")
@@ -223,6 +232,8 @@ def _settings_from(args: argparse.Namespace) -> CohortSettings:
         timeout_s=TIMEOUT_S if args.timeout is None else args.timeout,
         memory_gb=args.memory_per_process,
         analyzer=args.analyzer,
+        segmentations=None if args.segmentations is None else args.segmentations.absolute(),
+        labels=tuple((mapping_from(args) or {}).items()),
         **grid_options(args),
     )
 

@@ -25,6 +25,7 @@ from CovidCTLib.cli import (
     fetch,
     followup,
     listen,
+    measure,
     models,
     photos,
     report,
@@ -109,6 +110,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="on failure, also show where in the program it happened")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     analyze.add_parser(commands)
+    measure.add_parser(commands)
     batch.add_parser(commands)
     demo.add_parser(commands)
     explain.add_parser(commands)

@@ -34,14 +34,23 @@ def summary_lines(analysis: Analysis, folder: Path, *, report: bool) -> list[str
     lines = [
         f"Case decision: {_case(analysis)}",
         f"Corona Score:  {_value(analysis, 'corona_score_cm3', 1)} (from the slice classifier's localization)",
-        f"Opacity:       {opacity} of both lungs, high opacity {high}, volume {volume} (from the opacity network)",
+        f"Opacity:       {opacity} of both lungs, high opacity {high}, volume {volume} ({_opacities_from(analysis)})",
     ]
+    lobes = [entry for entry in analysis.measures if entry.name == "lobar_severity_0_25"]
+    if lobes:
+        lines.append(f"Lobes:         severity {_value(analysis, 'lobar_severity_0_25', 0)}, of 25")
     lines += [f"Note: {notice.text}" for notice in analysis.notices if notice.severity == "note"]
     if report:
         lines.append(f"Report:        {folder / 'report.html'}")
     else:
         lines.append(f"Results:       {folder}")
     return lines
+
+
+def _opacities_from(analysis: Analysis) -> str:
+    """Say who made the opacities."""
+    words = {"given": "from the segmentation given", "corrected": "corrected by hand"}
+    return words.get(analysis.provenance.opacities, "from the opacity network")
 
 
 def _case(analysis: Analysis) -> str:

@@ -14,6 +14,8 @@ from CovidCTLib.errors import OptionsError
 
 if TYPE_CHECKING:
     from CovidCTLib.analysis import Analysis
+    from CovidCTLib.models.store import ModelStore
+    from CovidCTLib.options import Options
     from CovidCTLib.scan import Scan
 
 
@@ -66,33 +68,69 @@ def whole_analyzer(settings: CohortSettings) -> Analyzer:
     ModelError, OptionsError
         As `CovidCTLib.models.store.ModelStore.network`.
     """
+    from CovidCTLib.pipeline import analyze
+
+    options, models = _options_and_models(settings)
+
+    def measure(path: Path) -> Measured:
+        return _measured(analyze(_read(path, settings), options, models=models), settings)
+
+    return measure
+
+
+def given_analyzer(settings: CohortSettings) -> Analyzer:
+    """Make the measuring of given segmentations, the networks loaded for what they do not give.
+
+    Raises
+    ------
+    ModelError, OptionsError
+        As `whole_analyzer`.
+    """
+    from CovidCTLib.cohort.segmentations import segmentation_of
+    from CovidCTLib.pipeline import measure as measure_given
+    from CovidCTLib.segments import read_segmentation
+
+    options, models = _options_and_models(settings)
+    folder = settings.segmentations
+    if folder is None:
+        raise OptionsError("A folder of segmentations was expected, but none was given. Name one.")
+
+    def measure(path: Path) -> Measured:
+        segmentation = read_segmentation(segmentation_of(path, folder), dict(settings.labels))
+        return _measured(measure_given(_read(path, settings), segmentation, options, models=models), settings)
+
+    return measure
+
+
+def _options_and_models(settings: CohortSettings) -> tuple[Options, ModelStore]:
+    """The options of each scan, and the networks, loaded."""
     from dataclasses import replace
 
-    from CovidCTLib.cohort.population import population_measures
     from CovidCTLib.models.card import MODEL_NAMES
     from CovidCTLib.models.store import ModelStore
-    from CovidCTLib.pipeline import analyze
 
     options = replace(settings.options, threads=settings.threads)
     models = ModelStore(settings.model_folders, device=options.device)
     for name in MODEL_NAMES:
         if name != "lungs" or options.lungs == "network":
             models.network(name)
+    return options, models
 
-    def measure(path: Path) -> Measured:
-        analysis = analyze(_read(path, settings), options, models=models)
-        population = population_measures(analysis)
-        values = {**_both_lungs(analysis), **population.values()}
 
-        def write(folder: Path) -> None:
-            from CovidCTLib.cohort.representative import write_representative
+def _measured(analysis: Analysis, settings: CohortSettings) -> Measured:
+    """The row's values of an analysis, and what writes its results."""
+    from CovidCTLib.cohort.population import population_measures
 
-            _write_analysis(analysis, folder, settings)
-            write_representative(population.representative, folder)
+    population = population_measures(analysis)
+    values = {**_both_lungs(analysis), **population.values()}
 
-        return Measured(values, write)
+    def write(folder: Path) -> None:
+        from CovidCTLib.cohort.representative import write_representative
 
-    return measure
+        _write_analysis(analysis, folder, settings)
+        write_representative(population.representative, folder)
+
+    return Measured(values, write)
 
 
 def fast_analyzer(settings: CohortSettings) -> Analyzer:
@@ -132,6 +170,7 @@ def _both_lungs(analysis: Analysis) -> dict[str, Any]:
         "corona_score_cm3",
         "severity_0_24",
         "pleural_effusion_volume_ml",
+        "lobar_severity_0_25",
     )
     by_name = {entry.name: entry.value for entry in analysis.measures if entry.region == "both_lungs"}
     values = {name: by_name.get(name) for name in names}
@@ -139,6 +178,7 @@ def _both_lungs(analysis: Analysis) -> dict[str, Any]:
     return {
         "lung_volume_ml": numbers.pop("volume_ml"),
         **numbers,
+        "labels_from": analysis.provenance.words,
         "positive_fraction": analysis.case.positive_fraction,
         "case_positive": analysis.case.positive,
     }

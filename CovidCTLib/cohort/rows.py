@@ -76,6 +76,10 @@ class CohortRow:
         ``"all"`` or ``"fast"``.
     lung_volume_ml, opacity_volume_ml, opacity_percent, corona_score_cm3, severity_0_24, pleural_effusion_volume_ml
         Measures of both lungs; None with measures ``"fast"``, but for ``lung_volume_ml`` where it is known.
+    lobar_severity_0_25
+        Severity of five lobes; None where no segmentation gives all of them.
+    labels_from
+        What was given or corrected by hand, as `CovidCTLib.analysis.Provenance.words`; empty where CovidCT found all.
     positive_fraction, case_positive
         The case decision.
     slice_index, slice_count
@@ -114,6 +118,8 @@ class CohortRow:
     corona_score_cm3: float | None = None
     severity_0_24: float | None = None
     pleural_effusion_volume_ml: float | None = None
+    lobar_severity_0_25: float | None = None
+    labels_from: str = ""
     positive_fraction: float | None = None
     case_positive: bool | None = None
     slice_index: int | None = None

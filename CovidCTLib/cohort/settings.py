@@ -20,6 +20,7 @@ ANALYZERS: Mapping[Measures, str] = {
     "all": "CovidCTLib.cohort.analyzers:whole_analyzer",
     "fast": "CovidCTLib.cohort.analyzers:fast_analyzer",
 }
+_WITH_SEGMENTATIONS = "CovidCTLib.cohort.analyzers:given_analyzer"
 """What measures a scan, as ``module:function``; the function takes the settings and gives an `Analyzer`."""
 
 TIMEOUT_S = 3600.0
@@ -55,6 +56,10 @@ class CohortSettings:
         Most resident memory of a process, in 10^9 bytes; None takes that of `MEMORY_GB`.
     analyzer
         ``module:function``, as in `ANALYZERS`; empty takes that of the measures.
+    segmentations
+        Folder with a segmentation of each scan, by its name; None where the networks find everything.
+    labels
+        Which label of a labelmap is what, by name, for all of them.
     assume_axial, geometry, spacing_zyx_mm
         For every scan, as in `CovidCTLib.reading.read_scan`.
 
@@ -72,6 +77,8 @@ class CohortSettings:
     timeout_s: float = TIMEOUT_S
     memory_gb: float | None = None
     analyzer: str = ""
+    segmentations: Path | None = None
+    labels: tuple[tuple[str, int], ...] = ()
     assume_axial: bool = False
     geometry: Literal["sform", "qform"] | None = None
     spacing_zyx_mm: tuple[float, float, float] | None = None
@@ -80,6 +87,11 @@ class CohortSettings:
         if self.measures not in MEASURES:
             raise OptionsError(
                 f"The measures must be one of {', '.join(MEASURES)}, not {self.measures!r}. Choose one of them."
+            )
+        if self.segmentations is not None and self.measures != "all":
+            raise OptionsError(
+                f"Segmentations are measured by the whole analysis, but the measures asked for are {self.measures!r}. "
+                "Take all measures, or leave the segmentations out."
             )
         if not self.timeout_s > 0:
             raise OptionsError(f"The timeout of a scan must be above 0 seconds, not {self.timeout_s:g}. Correct it.")
@@ -103,7 +115,8 @@ class CohortSettings:
     @property
     def analyzer_name(self) -> str:
         """``module:function`` of what measures a scan."""
-        return self.analyzer or ANALYZERS[self.measures]
+        usual = ANALYZERS[self.measures] if self.segmentations is None else _WITH_SEGMENTATIONS
+        return self.analyzer or usual
 
 
 def models_of(settings: CohortSettings) -> str:
@@ -150,6 +163,10 @@ def run_record(settings: CohortSettings) -> dict[str, Any]:
         "spacing_zyx_mm": settings.spacing_zyx_mm,
     }
     record |= {name: value for name, value in grid.items() if value is not None}
+    if settings.segmentations is not None:
+        from CovidCTLib.cohort.segmentations import digest_of
+
+        record |= {"segmentations": digest_of(settings.segmentations), "labels": dict(settings.labels)}
     # Open ends of bands become words, as JSON knows no infinity.
     plain: dict[str, Any] = json.loads(json.dumps(record), parse_constant=str)
     return plain

@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from CovidCTLib.labels import CONSOLIDATION, GGO, LEFT_LUNG, PLEURAL_EFFUSION, RIGHT_LUNG, Code, Label
+from CovidCTLib.labels import CONSOLIDATION, GGO, LEFT_LUNG, LOBE_LABELS, PLEURAL_EFFUSION, RIGHT_LUNG, Code, Label
 
 PRIVATE_SCHEME = "99COVIDCT"
 """Designator of CovidCT's own codes (DICOM PS3.3, 8.2: private schemes begin with 99)."""
@@ -31,15 +31,7 @@ _THIRD_CODES = {
     "lower": Code("LOWER-THIRD", PRIVATE_SCHEME, "Lower third, by equal heights"),
 }
 
-LOBES: Mapping[str, Code] = MappingProxyType(
-    {
-        "right_upper_lobe": Code("45653009", "SCT", "Upper lobe of right lung"),
-        "right_middle_lobe": Code("72481006", "SCT", "Middle lobe of right lung"),
-        "right_lower_lobe": Code("266005", "SCT", "Lower lobe of right lung"),
-        "left_upper_lobe": Code("44714003", "SCT", "Upper lobe of left lung"),
-        "left_lower_lobe": Code("41224006", "SCT", "Lower lobe of left lung"),
-    }
-)
+LOBES: Mapping[str, Code] = MappingProxyType({label.segment_id: label.type for label in LOBE_LABELS})
 """Lobes in the order of their values, from 1, in an array of lobes."""
 
 OPACITY = Code("OPACITY", PRIVATE_SCHEME, "Ground-glass opacity or consolidation")

@@ -149,7 +149,7 @@ def _objects(study: Study, kind: SegmentKind, lobes: NDArray[np.uint8] | None) -
     from CovidCTLib.dicom_results.parametric_map import make_parametric_map
     from CovidCTLib.dicom_results.structured_report import make_report
 
-    segmentations = make_segmentations(study, kind, lobes)
+    segmentations = make_segmentations(study, kind, study.analysis.lobes if lobes is None else lobes)
     for number, (made, _) in enumerate(segmentations, start=1):
         yield "segmentation" if len(segmentations) == 1 else f"segmentation_{number}", made
     yield "measurements", make_report(study, segmentations)

@@ -19,7 +19,6 @@ from CovidCTLib.analysis import Analysis
 from CovidCTLib.dicom_results.parametric_map import PARAMETRIC_MAP_CLASS
 from CovidCTLib.dicom_results.reading_measurements import read_measurements
 from CovidCTLib.dicom_results.reading_segments import planes_on_grid, read_object, read_segments
-from CovidCTLib.dicom_results.segmentation import LABELMAP_CLASS, SEGMENTATION_CLASS
 from CovidCTLib.dicom_results.structured_report import (
     MAP_ELEMENT,
     RECORD_CREATOR,
@@ -40,6 +39,7 @@ from CovidCTLib.results.plain_values import PlainValueError, from_plain
 from CovidCTLib.results.reading import restored_analysis
 from CovidCTLib.results.stored_record import LARGEST_RECORD_BYTES, damaged_record, parsed_record
 from CovidCTLib.scan import Scan
+from CovidCTLib.segments.dicom_seg import LABELMAP_CLASS, SEGMENTATION_CLASS
 
 NO_LOCALIZATION = Notice(
     "localization-not-stored",

@@ -16,6 +16,7 @@ from CovidCTLib.geometry import Geometry
 from CovidCTLib.labels import LABELS, Label
 from CovidCTLib.reading.dicom_encoding import READ_FAILURES
 from CovidCTLib.reading.quiet import quiet_pydicom
+from CovidCTLib.segments.dicom_seg import unpacked_frames
 
 PLACE_TOLERANCE = 0.05
 """A frame lies on a plane of the grid within this share of a voxel; positions are written with 16 characters."""
@@ -61,7 +62,7 @@ def _segments(dataset: Dataset, geometry: Geometry) -> dict[Label, NDArray[np.bo
     label_of_number = {int(item.SegmentNumber): _label_of(item) for item in dataset.SegmentSequence}
     masks = {label: np.zeros(geometry.shape_zyx, bool) for label in label_of_number.values() if label is not None}
     planes = planes_on_grid(dataset, geometry)
-    frames = _frames(dataset, kind)
+    frames = unpacked_frames(dataset, kind)
     for number, plane in enumerate(planes):
         if kind == "LABELMAP":
             for value, label in label_of_number.items():
@@ -119,23 +120,6 @@ def _other_grid(dataset: Dataset, geometry: Geometry) -> InputError:
         f"A segmentation on the CT's grid of {size} voxels was expected, but its frames of {int(dataset.Columns)} x "
         f"{int(dataset.Rows)} pixels lie elsewhere. Give the segmentation of this CT."
     )
-
-
-def _frames(dataset: Dataset, kind: str) -> NDArray[np.uint8]:
-    """Unpack the frames, shape ``(frames, rows, columns)``."""
-    if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
-        frames = np.asarray(dataset.pixel_array)
-        return frames if frames.ndim == 3 else frames[None]
-    shape = int(dataset.NumberOfFrames), int(dataset.Rows), int(dataset.Columns)
-    pixels = np.frombuffer(dataset.PixelData, np.uint8)
-    bits = 1 if kind == "BINARY" else int(dataset.BitsAllocated)
-    if pixels.size * 8 < int(np.prod(shape)) * bits:
-        raise EOFError("fewer pixels than frames")
-    if kind == "BINARY":
-        pixels = np.unpackbits(pixels, count=int(np.prod(shape)), bitorder="little")
-    elif int(dataset.BitsAllocated) == 16:
-        pixels = pixels.view("<u2")
-    return pixels[: int(np.prod(shape))].reshape(shape)
 
 
 def read_object(path: Path) -> Dataset:

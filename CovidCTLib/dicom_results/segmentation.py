@@ -34,6 +34,7 @@ from CovidCTLib.labels import (
     GGO,
     LEFT,
     LEFT_LUNG,
+    LOBE_LABELS,
     OPACITY_CONSOLIDATION,
     OPACITY_EFFUSION,
     OPACITY_GGO,
@@ -45,15 +46,8 @@ from CovidCTLib.labels import (
 
 SegmentKind = Literal["binary", "labelmap"]
 
-SEGMENTATION_CLASS = "1.2.840.10008.5.1.4.1.1.66.4"
-LABELMAP_CLASS = "1.2.840.10008.5.1.4.1.1.66.7"
-"""Segmentation Storage and Label Map Segmentation Storage (DICOM PS3.4, table B.5-1)."""
-
 _SMALL = 8
 """Rows and columns of the stand-ins; a frame of so many pixels fills whole bytes."""
-
-_LOBE_COLOURS = ((177, 122, 101), (111, 184, 210), (216, 101, 79), (183, 156, 220), (183, 214, 211))
-"""Red, green, blue of the lobes, in the order of `LOBES`."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +119,18 @@ def _lobe_segments(study: Study, lobes: NDArray[np.uint8]) -> tuple[Segment, ...
             f"{lobes.max(initial=0)} of shape {lobes.shape}. Give the lobes of this CT."
         )
     return tuple(
-        Segment(name, code.meaning.lower(), colour, RIGHT_LUNG.category, code, None, lobes, value, "lobes")
-        for value, ((name, code), colour) in enumerate(zip(LOBES.items(), _LOBE_COLOURS, strict=True), start=1)
+        Segment(
+            label.segment_id,
+            label.type.meaning.lower(),
+            label.colour,
+            label.category,
+            label.type,
+            None,
+            lobes,
+            label.value,
+            "lobes",
+        )
+        for label in LOBE_LABELS
     )
 
 

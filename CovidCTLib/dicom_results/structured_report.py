@@ -45,6 +45,7 @@ from CovidCTLib.dicom_results.study import (
 )
 from CovidCTLib.labels import LABELS, Code
 from CovidCTLib.measures.definitions import MeasureDefinition, definitions_for
+from CovidCTLib.measures.described import AREA_DEFINITIONS, LOBE_DEFINITIONS, definitions_of
 from CovidCTLib.options import Options
 from CovidCTLib.results import analysis_json
 
@@ -165,7 +166,7 @@ def _groups(study: Study, segmentations: Sequence[tuple[Any, tuple[Segment, ...]
 
 
 def _measures_by_group(study: Study) -> dict[_GroupKey, list[Measurement]]:
-    labels = definitions_for(study.analysis.options)
+    labels = definitions_of(study.analysis)
     groups: dict[_GroupKey, list[Measurement]] = defaultdict(list)
     for entry in study.analysis.measures:
         label = labels[entry.name].label if entry.name in labels else entry.name
@@ -338,7 +339,7 @@ def _concept(study: Study, name: str, labels: Mapping[str, str] | None) -> Code:
 @lru_cache(maxsize=4)
 def _definitions(options: Options) -> Mapping[str, MeasureDefinition]:
     """Definitions of the measures; a report asks for them hundreds of times."""
-    return definitions_for(options)
+    return {**definitions_for(options), **LOBE_DEFINITIONS, **AREA_DEFINITIONS}
 
 
 def _comment(text: str) -> Any:

@@ -193,6 +193,7 @@ def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Noti
         )
     notices += _same_dates(points)
     notices += _same_scans(studies, points)
+    notices += _not_found_alone(studies, points)
     analyses = [study.analysis for study in studies]
     if len({_made_by(analysis) for analysis in analyses}) > 1:
         notices.append(
@@ -238,6 +239,21 @@ def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Noti
             )
         )
     return notices
+
+
+def _not_found_alone(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Notice]:
+    """Name the studies whose labels were given or corrected by hand: a change may come from that."""
+    lines = [
+        f"study {point.number}: {study.analysis.provenance.words}"
+        for study, point in zip(studies, points, strict=True)
+        if study.analysis.provenance.words
+    ]
+    if not lines:
+        return []
+    text = (
+        f"Not all of these studies show what the networks found ({'; '.join(lines)}), so a change may come from that."
+    )
+    return [Notice("labels-by-hand", text)]
 
 
 def _same_dates(points: Sequence[TimePoint]) -> list[Notice]:

@@ -158,6 +158,67 @@ def count_zones(axial: AxialArrays, localized_from: float) -> Mapping[str, Regio
     }
 
 
+def count_labels(
+    axial: AxialArrays, labels: NDArray[np.uint8], highest: int, localized_from: float
+) -> tuple[RegionCounts, ...]:
+    """Count the voxels of each label of any labelmap, as `count_zones` counts zones; pleural effusion is left out.
+
+    Parameters
+    ----------
+    axial
+        As for `count_zones`.
+    labels
+        uint8, same shape: 0 or a label.
+    highest
+        Highest label.
+    localized_from
+        As for `count_zones`.
+
+    Returns
+    -------
+    tuple of RegionCounts
+        One for each label from 1 on, all with the same bins.
+
+    Raises
+    ------
+    InputError
+        As `count_zones`.
+    """
+    size = _OPACITY_LABELS * _HU_BINS
+    histogram = np.zeros((highest, _OPACITY_LABELS, _HU_BINS), dtype=np.int64)
+    summed, marked = np.zeros(highest), np.zeros((highest, 2), dtype=np.int64)
+    rows, columns = _box_of(labels)
+    for start in range(0, len(labels), SLAB_SLICES):
+        slab = (slice(start, start + SLAB_SLICES), rows, columns)
+        here = np.where(axial.opacities[slab] == OPACITY_EFFUSION, np.uint8(0), labels[slab])
+        inside = here > 0
+        if not inside.any():
+            continue
+        label = here[inside].astype(np.intp) - 1
+        opacity = axial.opacities[slab][inside]
+        code = (label * _OPACITY_LABELS + opacity) * _HU_BINS + axial.hu[slab][inside] + _HU_OFFSET
+        histogram += np.bincount(code, minlength=highest * size).reshape(histogram.shape)
+        localization = axial.localization[slab][inside]
+        _check_localization(localization)
+        summed += np.bincount(label, weights=localization, minlength=highest)
+        chosen = (localization > 0) & (localization >= np.float32(localized_from))
+        opaque = chosen & ((opacity == OPACITY_GGO) | (opacity == OPACITY_CONSOLIDATION))
+        for column, part in enumerate((chosen, opaque)):
+            marked[:, column] += np.bincount(label[part], minlength=highest)
+    used = np.flatnonzero(histogram.any(axis=(0, 1)))
+    first, last = (int(used[0]), int(used[-1])) if used.size else (_HU_OFFSET, _HU_OFFSET)
+    return tuple(
+        RegionCounts(
+            histogram[n, :, first : last + 1].copy(),
+            first - _HU_OFFSET,
+            float(summed[n]),
+            int(marked[n, 0]),
+            int(marked[n, 1]),
+        )
+        for n in range(highest)
+    )
+
+
 def _slices_with(lungs: NDArray[np.uint8], side: int) -> NDArray[np.bool_]:
     """Say of each axial slice whether it shows a lung; slice by slice, so that no copy of the volume is made."""
     return np.array([bool((plane == side).any()) for plane in lungs], dtype=np.bool_)
@@ -202,15 +263,21 @@ def _count_slab(axial: AxialArrays, slab: tuple[slice, slice, slice]) -> tuple[N
     code += _HU_OFFSET
     counted = np.bincount(code, minlength=2 * _OPACITY_LABELS * _HU_BINS).astype(np.int64, copy=False)
     localization = axial.localization[slab][inside]
-    if localization.size:
-        low, high = float(localization.min()), float(localization.max())
-        if not (low >= -LOCALIZATION_TOLERANCE and high <= 1 + LOCALIZATION_TOLERANCE):
-            raise InputError(
-                f"The localization must lie within 0 and 1, but goes from {low:g} to {high:g} inside the lungs. "
-                "Scale it first."
-            )
+    _check_localization(localization)
     summed = np.bincount(side, weights=localization, minlength=LEFT + 1)[RIGHT:].astype(np.float64, copy=False)
     return counted.reshape(2, _OPACITY_LABELS, _HU_BINS), summed
+
+
+def _check_localization(values: NDArray[np.float32]) -> None:
+    """Refuse values inside the lungs that are none of a localization."""
+    if not values.size:
+        return
+    low, high = float(values.min()), float(values.max())
+    if not (low >= -LOCALIZATION_TOLERANCE and high <= 1 + LOCALIZATION_TOLERANCE):
+        raise InputError(
+            f"The localization must lie within 0 and 1, but goes from {low:g} to {high:g} inside the lungs. "
+            "Scale it first."
+        )
 
 
 def _count_localized(axial: AxialArrays, slab: tuple[slice, slice, slice], localized_from: float) -> NDArray[np.int64]:

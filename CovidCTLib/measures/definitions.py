@@ -19,6 +19,7 @@ from CovidCTLib.options import Options
 OWN = "CovidCT"
 OPACITY_SOURCE = "Chaganti et al. 2020, doi:10.1148/ryai.2020200048"
 FLEISCHNER = "terms: Hansell et al. 2008, doi:10.1148/radiol.2462070712"
+PAN_SOURCE = "Pan et al. 2020, doi:10.1148/radiol.2020200370"
 ZONES_SOURCE = "Ooi et al. 2004, doi:10.1148/radiol.2303030853; zones by equal heights: CovidCT"
 MOMENTS_SOURCE = "Joanes and Gill 1998, doi:10.1111/1467-9884.00122"
 PERCENTILE_SOURCE = "Dirksen et al. 1999, doi:10.1164/ajrccm.160.5.9901055"

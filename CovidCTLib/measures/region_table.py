@@ -71,7 +71,7 @@ def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, 
     table: list[Measurement] = []
     for region in REGIONS:
         counts = add_counts([zones[zone] for zone in ZONES_OF_REGION[region]])
-        values = _measure_region(counts, options, voxel_ml)
+        values = measure_counts(counts, options, voxel_ml)
         if region in ZONES:
             values["severity"] = (
                 float(zone_severity(counts.opacity_voxels, counts.voxels)) if counts.voxels else NO_LUNG_REASON
@@ -81,27 +81,28 @@ def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, 
         if region in effusion:
             values["pleural_effusion_volume_ml"] = effusion[region]
         if not axial.spacing_known:
-            values = {name: _without_size(value, definitions[name].unit) for name, value in values.items()}
+            values = {name: without_size(value, definitions[name].unit) for name, value in values.items()}
         table += [
-            _measurement(region, name, values[name], definition.unit)
+            measurement(region, name, values[name], definition.unit)
             for name, definition in definitions.items()
             if name in values
         ]
     return tuple(table)
 
 
-def _without_size(value: float | str, unit: str) -> float | str:
+def without_size(value: float | str, unit: str) -> float | str:
     """Put the reason in place of a value that needs the spacing."""
     return SPACING_REASON if unit in SIZE_UNITS and not isinstance(value, str) else value
 
 
-def _measurement(region: str, name: str, value: float | str, unit: str) -> Measurement:
+def measurement(region: str, name: str, value: float | str, unit: str) -> Measurement:
+    """Make a measurement; text in place of a value is the reason why there is none."""
     if isinstance(value, str):
         return Measurement(region, name, None, unit, value)
     return Measurement(region, name, value, unit)
 
 
-def _measure_region(counts: RegionCounts, options: Options, voxel_ml: float) -> Values:
+def measure_counts(counts: RegionCounts, options: Options, voxel_ml: float) -> Values:
     """Compute the measures that every region has."""
     voxels = counts.voxels
     in_ml = {
@@ -119,7 +120,7 @@ def _measure_region(counts: RegionCounts, options: Options, voxel_ml: float) -> 
         in_ml[volume_name] = in_percent[share_name] = counts.band_voxels(band.low_hu, band.high_hu)
     values: Values = {name: number * voxel_ml for name, number in in_ml.items()}
     values.update((name, 100 * number / voxels if voxels else 0.0) for name, number in in_percent.items())
-    values.update(_hu_values(counts, voxel_ml))
+    values.update(hu_values(counts, voxel_ml))
     values["corona_score_cm3"] = counts.localization_sum * voxel_ml  # 1 cm3 is 1 ml.
     values.update(_readings(counts, voxel_ml))
     return values if voxels else dict.fromkeys(values, NO_LUNG_REASON)
@@ -136,7 +137,7 @@ def _readings(counts: RegionCounts, voxel_ml: float) -> Values:
     }
 
 
-def _hu_values(counts: RegionCounts, voxel_ml: float) -> Values:
+def hu_values(counts: RegionCounts, voxel_ml: float) -> Values:
     """Compute the statistics of HU and the mass."""
     hu, voxels = counts.hu, counts.all_hu
     statistics = hu_statistics(hu, voxels)

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidCTLib.labels import LEFT, RIGHT
+from CovidCTLib.labels import LEFT, LOBE_LABELS, RIGHT
 
 THIRDS = ("lower", "middle", "upper")
 """Thirds of a lung from the feet to the head; the position is the third's number in `thirds_of_slices`."""
@@ -40,6 +40,25 @@ REGIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 """Identifier and name for people of each region, in the order of the tables."""
+
+
+LOBES: Mapping[str, str] = MappingProxyType({label.segment_id: label.name for label in LOBE_LABELS})
+"""Identifier and name for people of each lobe, in the order of their values in an array of lobes."""
+
+AREA_PREFIX = "area:"
+"""Begins the identifier of a region of interest; the user's name follows."""
+
+
+def area_region(name: str) -> str:
+    """Give the identifier of a region of interest."""
+    return f"{AREA_PREFIX}{name}"
+
+
+def region_words(region: str) -> str:
+    """Give the name for people of any region; one of a later version is its own name."""
+    if region.startswith(AREA_PREFIX):
+        return region.removeprefix(AREA_PREFIX)
+    return REGIONS.get(region) or LOBES.get(region) or region.replace("_", " ")
 
 
 def _zones_of(region: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from CovidCTLib.reading.dicom_axial import assume_axial
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, read_directory
 from CovidCTLib.reading.dicom_headers import FileHeader, Frame, Kind, read_header
 from CovidCTLib.reading.dicom_pixels import read_volume
-from CovidCTLib.reading.dicom_source import read_source
+from CovidCTLib.reading.dicom_source import frame_of_reference_of, read_source
 from CovidCTLib.reading.dicom_stack import Orientation, Stack, plan_stack, plane_of, spacing_notice, stack_with_spacing
 from CovidCTLib.reading.dicom_whole import join_lone_images, why_no_pixels
 from CovidCTLib.reading.identifiers import known_kernel, known_maker, read_identifiers, with_identifiers
@@ -433,6 +433,7 @@ def read_series(
         study_date=header.study_date if with_study_date else None,
     )
     scan = Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *pixel_notices))
+    scan = replace(scan, frame_of_reference=frame_of_reference_of(stack.frames[0].path))
     if with_source:
         scan = replace(scan, source=read_source(stack.frames))
     return with_identifiers(scan, read_identifiers(header.frames[0].path)) if identified else scan

@@ -63,6 +63,17 @@ def source_of_file(path: Path) -> SourceSeries | None:
     return SourceSeries(header, ()) if all(is_uid(uid) for uid in uids) else None
 
 
+def frame_of_reference_of(path: Path) -> str | None:
+    """Read the FrameOfReferenceUID of a file; None where it has none that is valid, or cannot be read."""
+    try:
+        with quiet_pydicom():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["FrameOfReferenceUID"], force=True)
+            uid = str(header.get("FrameOfReferenceUID") or "").strip()
+    except READ_FAILURES:
+        return None
+    return uid if is_uid(uid) else None
+
+
 def read_source(frames: Sequence[Frame]) -> SourceSeries:
     """Read from the first file of a stack whose study it is, and name the images.
 

@@ -38,7 +38,9 @@ FORMATS = {
 }
 """Endings of file names, in small letters, and what they stand for."""
 
-_IMAGE_IO = {"NIfTI": "NiftiImageIO", "NRRD": "NrrdImageIO", "MetaImage": "MetaImageIO"}
+IMAGE_IO = {"NIfTI": "NiftiImageIO", "NRRD": "NrrdImageIO", "MetaImage": "MetaImageIO"}
+"""ITK's name of what reads each format."""
+
 _HIGHEST_INT16 = int(np.iinfo(np.int16).max)
 
 _ITK_SHEAR_DEG = 1e-3
@@ -177,7 +179,7 @@ def open_volume(path: Path, kind: str) -> sitk.ImageFileReader:
     """
     reader = sitk.ImageFileReader()
     # By name: ITK would know neither upper-case endings nor refuse a picture that is named like a volume.
-    reader.SetImageIO(_IMAGE_IO[kind])
+    reader.SetImageIO(IMAGE_IO[kind])
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()

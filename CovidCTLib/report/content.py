@@ -10,7 +10,7 @@ from CovidCTLib.analysis import Analysis, Measurement, ModelUsed, SliceMeasures
 from CovidCTLib.errors import Notice
 from CovidCTLib.hu import AerationBand
 from CovidCTLib.measures.definitions import MeasureDefinition
-from CovidCTLib.measures.regions import REGIONS, ZONES
+from CovidCTLib.measures.regions import AREA_PREFIX, LOBES, REGIONS, ZONES, region_words
 from CovidCTLib.units import pretty_unit
 
 NOT_AVAILABLE = "not available"
@@ -96,13 +96,17 @@ def key_numbers(analysis: Analysis) -> tuple[KeyNumber, ...]:
     """Collect the numbers that a reader looks for first, after the case decision."""
     measures = {(entry.region, entry.name): entry for entry in analysis.measures}
     limit = f"{analysis.options.high_opacity_hu:g} HU"
-    asked = (
+    asked: tuple[tuple[str, str, str], ...] = (
         ("corona_score_cm3", "Corona Score", "from the localization of the slice classifier"),
         ("opacity_volume_ml", "Opacity volume (U-Net)", "ground-glass opacity and consolidation in both lungs"),
         ("opacity_percent", "Percentage of opacity", "of the volume of both lungs"),
         ("high_opacity_percent", "Percentage of high opacity", f"opacity at or above {limit}, of both lungs"),
         ("severity_0_24", "Severity, six zones", "sum of 0 to 4 points a zone; 24 is the most"),
     )
+    if analysis.provenance.opacities in ("given", "corrected"):
+        asked = (asked[0], ("opacity_volume_ml", "Opacity volume", asked[1][2]), *asked[2:])
+    if ("both_lungs", "lobar_severity_0_25") in measures:
+        asked = (*asked, ("lobar_severity_0_25", "Severity, five lobes", "sum of 0 to 5 points a lobe; 25 is the most"))
     return tuple(_key_number(measures.get(("both_lungs", name)), label, note) for name, label, note in asked)
 
 
@@ -121,10 +125,14 @@ def pivots(analysis: Analysis, definitions: Mapping[str, MeasureDefinition]) -> 
     defined = [region for region in REGIONS if region in measured]
     zones = [region for region in defined if region in ZONES]
     lungs = [region for region in defined if region not in zones]
-    others = [region for region in measured if region not in REGIONS]
+    lobes = [region for region in LOBES if region in measured]
+    areas = [region for region in measured if region.startswith(AREA_PREFIX)]
+    others = [region for region in measured if region not in (*REGIONS, *LOBES, *areas)]
     groups = (
         ("Lungs, and thirds of both lungs together", lungs),
         ("Six zones: thirds of each lung", zones),
+        ("Lobes", lobes),
+        ("Regions of interest", areas),
         ("Other regions", others),
     )
     return tuple(_pivot(title, regions, analysis, definitions) for title, regions in groups if regions)
@@ -146,8 +154,7 @@ def _pivot(title: str, regions: list[str], analysis: Analysis, definitions: Mapp
 
 
 def _column_words(region: str) -> str:
-    words = REGIONS.get(region, region.replace("_", " "))
-    return words.removeprefix("both lungs, ")
+    return region_words(region).removeprefix("both lungs, ")
 
 
 def _cell(entry: Measurement | None, reasons: list[str]) -> Cell:
@@ -246,6 +253,16 @@ def network_rows(models: tuple[ModelUsed, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((name + remark, model.sha256) for name, remark, model in words)
 
 
+_ORIGINS = {
+    "network": "network (U-Net)",
+    "contour": "contours, without a network",
+    "given": "a segmentation that was given",
+    "corrected": "hand: CovidCT's own were corrected",
+    "none": "nobody; there are none",
+}
+"""Where labels come from, for people."""
+
+
 def option_facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
     """List the options, with the values that the classifier's own thresholds turned out to be."""
     options, case = analysis.options, analysis.case
@@ -254,7 +271,8 @@ def option_facts(analysis: Analysis) -> tuple[tuple[str, str], ...]:
         return f"{used:g}" + (" (from the model card)" if asked is None else " (set by the user)")
 
     rows = [
-        ("Lungs by", "network (U-Net)" if options.lungs == "network" else "contours, without a network"),
+        ("Lungs by", _ORIGINS[analysis.provenance.lungs]),
+        ("Opacities by", _ORIGINS[analysis.provenance.opacities]),
         ("Device", options.device),
         ("Threads", "all available" if options.threads is None else str(options.threads)),
         ("Slice threshold", threshold(options.slice_threshold, case.slice_threshold)),

@@ -8,7 +8,8 @@ from CovidCTLib.analysis import Analysis, SliceMeasures
 from CovidCTLib.errors import InputError
 from CovidCTLib.hu import READING_WINDOW
 from CovidCTLib.labels import LUNG_LABELS
-from CovidCTLib.measures.definitions import absent_columns, definitions_for, slice_definitions_for
+from CovidCTLib.measures.definitions import absent_columns
+from CovidCTLib.measures.described import definitions_of, slice_definitions_of
 from CovidCTLib.report import content
 from CovidCTLib.report.agreement import agreement_table
 from CovidCTLib.report.chart import MM2_PER_CM2, slice_chart
@@ -45,8 +46,8 @@ def render_report(analysis: Analysis, *, title: str = DEFAULT_TITLE) -> str:
         If the arrays in axial orientation do not share the shape of their grid, or the slices are not as many.
     """
     _check(analysis)
-    definitions = definitions_for(analysis.options)
-    slice_definitions = slice_definitions_for(analysis.options)
+    definitions = definitions_of(analysis)
+    slice_definitions = slice_definitions_of(analysis)
     spacing_known = analysis.scan.facts.spacing_known
     worst = worst_place(analysis)
     box = lung_box(analysis.axial)

@@ -19,6 +19,7 @@ from CovidCTLib.analysis import (
     CaseDecision,
     Measurement,
     ModelUsed,
+    Provenance,
     SliceFinding,
     SliceMeasures,
 )
@@ -30,7 +31,7 @@ from CovidCTLib.measures.region_table import EFFUSION_REASON
 from CovidCTLib.options import Options
 from CovidCTLib.results.names import LABELMAP_FILE, LOCALIZATION_FILE, SCAN_FILE, SEGMENTATION_FILE
 from CovidCTLib.results.plain_values import PlainValueError, from_plain
-from CovidCTLib.results.stored_arrays import check_grid, read_nifti, read_segmentation_layers
+from CovidCTLib.results.stored_arrays import Layers, check_grid, read_nifti, read_segmentation_layers
 from CovidCTLib.results.stored_record import damaged_record, read_stored_record
 from CovidCTLib.scan import Identifiers, Scan, ScanFacts
 
@@ -90,8 +91,8 @@ def read_analysis(folder: str | os.PathLike[str], scan: Scan | None = None) -> A
         raise damaged_record(str(error.args[0])) from error
     except (AttributeError, TypeError, ValueError, InputError) as error:
         raise damaged_record("geometry") from error
-    lungs, opacities, localization, hu = _arrays(folder_path, geometry, scan)
-    return restored_analysis(record, lungs, opacities, localization, hu, scan)
+    (lungs, opacities, lobes), localization, hu = _arrays(folder_path, geometry, scan)
+    return restored_analysis(record, lungs, opacities, localization, hu, scan, lobes)
 
 
 def restored_analysis(
@@ -101,6 +102,7 @@ def restored_analysis(
     localization: NDArray[np.float32],
     hu: NDArray[np.int16] | None,
     scan: Scan | None = None,
+    lobes: NDArray[np.uint8] | None = None,
 ) -> Analysis:
     """Put an analysis together from its record and its arrays.
 
@@ -114,6 +116,8 @@ def restored_analysis(
         The CT on the same grid; None where it is not at hand.
     scan
         Takes its notices and identifiers from here where given.
+    lobes
+        As in `CovidCTLib.analysis.Analysis`.
 
     Returns
     -------
@@ -140,6 +144,8 @@ def restored_analysis(
         seconds = {str(name): float(value) for name, value in record["seconds"].items()}
         versions = {str(name): str(value) for name, value in record["versions"].items()}
         rows = record["slices"]
+        # Earlier versions measured what they found, and did not say so.
+        provenance = from_plain(Provenance, record.get("provenance") or {"lungs": options.lungs})
     except (KeyError, PlainValueError) as error:
         raise damaged_record(str(error.args[0])) from error
     except (AttributeError, TypeError, ValueError, InputError, OptionsError) as error:
@@ -163,6 +169,8 @@ def restored_analysis(
         models=models,
         seconds=seconds,
         versions=versions,
+        provenance=provenance,
+        lobes=lobes,
     )
 
 
@@ -193,8 +201,8 @@ def _options(value: Any) -> Options:
 
 def _arrays(
     folder: Path, geometry: Geometry, scan: Scan | None
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32], NDArray[np.int16] | None]:
-    """Lungs, opacities, localization and HU, inflated side by side; HU are None where there are none."""
+) -> tuple[Layers, NDArray[np.float32], NDArray[np.int16] | None]:
+    """Layers of the segmentation, localization and HU, inflated side by side; HU are None where there are none."""
     same = scan is None or scan.geometry.shape_zyx == geometry.shape_zyx
     if scan is not None and not (same and geometry.lies_on(scan.geometry.ijk_to_lps)):
         difference = "has other voxel sizes or lies elsewhere" if same else f"has {_size(scan.geometry)} voxels"
@@ -207,13 +215,13 @@ def _arrays(
         heat = pool.submit(read_nifti, folder / LOCALIZATION_FILE, geometry, np.float32)
         layers = pool.submit(read_segmentation_layers, folder / SEGMENTATION_FILE, geometry)
         ct = pool.submit(read_nifti, folder / SCAN_FILE, geometry, np.int16) if stored else None
-        lungs, opacities = layers.result()
+        labels = layers.result()
         localization = heat.result()
         check_grid(folder / LABELMAP_FILE, geometry)
         hu = scan.hu if scan is not None else (None if ct is None else ct.result())
     if not (float(localization.min()) >= 0 and float(localization.max()) <= 1):
         raise InputError(f"{LOCALIZATION_FILE} must hold values from 0 to 1, but holds others. Analyze the CT again.")
-    return lungs, opacities, localization, hu
+    return labels, localization, hu
 
 
 def _size(geometry: Geometry) -> str:

@@ -15,8 +15,9 @@ from CovidCTLib import __version__
 from CovidCTLib.analysis import Analysis, Measurement
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.labels import LABELS
-from CovidCTLib.measures.definitions import MeasureDefinition, absent_columns, definitions_for, slice_definitions_for
-from CovidCTLib.measures.regions import REGIONS
+from CovidCTLib.measures.definitions import MeasureDefinition, absent_columns
+from CovidCTLib.measures.described import definitions_of, slice_definitions_of
+from CovidCTLib.measures.regions import REGIONS, region_words
 
 SCHEMA_VERSION = 1
 """Raised when a field changes its meaning or goes; new fields do not raise it."""
@@ -50,11 +51,12 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
         "geometry": _geometry(analysis.scan.geometry),
         "case": asdict(analysis.case),
         "notices": [asdict(notice) for notice in analysis.notices],
-        "regions": dict(REGIONS),
+        "provenance": {**asdict(analysis.provenance), "words": analysis.provenance.words},
+        "regions": _regions(analysis),
         "measures": [_measurement(entry) for entry in analysis.measures],
-        "measure_definitions": _definitions(definitions_for(analysis.options)),
+        "measure_definitions": _definitions(definitions_of(analysis)),
         "slices": [{**asdict(entry), **absent} for entry in analysis.slices],
-        "slice_definitions": _definitions(slice_definitions_for(analysis.options)),
+        "slice_definitions": _definitions(slice_definitions_of(analysis)),
         "labels": {str(label.value): label.name for label in LABELS},
         "options": asdict(analysis.options),
         "models": [asdict(model) for model in analysis.models],
@@ -79,6 +81,12 @@ def write_record(path: Path, analysis: Analysis) -> None:
         If the file cannot be written.
     """
     path.write_text(analysis_json(analysis), encoding="utf-8", newline="\n")
+
+
+def _regions(analysis: Analysis) -> dict[str, str]:
+    """Names for people of all regions; lobes and areas where some were measured."""
+    measured = dict.fromkeys(entry.region for entry in analysis.measures)
+    return {**REGIONS, **{region: region_words(region) for region in measured}}
 
 
 def _geometry(geometry: Geometry) -> dict[str, Any]:

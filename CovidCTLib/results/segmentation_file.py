@@ -1,6 +1,7 @@
 """The segmentation as 3D Slicer stores it: a ``.seg.nrrd`` with names, colours and terminology.
 
-Layers of a 4D NRRD let segments overlap: layer 0 holds the lungs, diseased parts included, and layer 1 the opacities.
+Layers of a 4D NRRD let segments overlap: layer 0 holds the lungs, diseased parts included, layer 1 the opacities; where
+there are some, layer 2 holds the lobes, and each region of interest has a layer of its own.
 The keys are those that Slicer's vtkMRMLSegmentationStorageNode reads and writes
 (https://slicer.readthedocs.io/en/latest/developer_guide/modules/segmentations.html); the container is NRRD
 (https://teem.sourceforge.net/nrrd/format.html).
@@ -9,6 +10,7 @@ The keys are those that Slicer's vtkMRMLSegmentationStorageNode reads and writes
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from CovidCTLib.labels import (
     GGO,
     LEFT,
     LEFT_LUNG,
+    LOBE_LABELS,
     OPACITY_CONSOLIDATION,
     OPACITY_EFFUSION,
     OPACITY_GGO,
@@ -45,6 +48,11 @@ _LAYERS: tuple[Mapping[int, Label], ...] = (
     {OPACITY_GGO: GGO, OPACITY_CONSOLIDATION: CONSOLIDATION, OPACITY_EFFUSION: PLEURAL_EFFUSION},
 )
 """Per layer, the label of each value."""
+
+_AREA_COLOUR = (0, 158, 115)
+_AREA_CATEGORY = Code("85756007", "SCT", "Tissue")
+_AREA_TYPE = Code("85756007", "SCT", "Tissue")
+"""What Slicer gives a segment of which nothing is known; the name says the rest."""
 
 _ONLY_IF_PRESENT = (PLEURAL_EFFUSION,)
 """No network predicts it yet; an empty segment would read as: looked for and not found."""
@@ -83,11 +91,11 @@ def write_segmentation(path: Path, analysis: Analysis) -> None:
     OSError
         If the file cannot be written.
     """
-    layers = (analysis.lungs, analysis.opacities)
-    header = _header(analysis.scan.geometry, list(_segments(layers)))
+    layers = _layers_of(analysis)
+    header = _header(analysis.scan.geometry, [entry for layer in layers for entry in layer.listed()], len(layers))
     with path.open("wb") as file:
-        file.write(header.encode("ascii"))
-        write_gzip(file, _interleaved(layers))
+        file.write(header.encode("utf-8"))
+        write_gzip(file, _interleaved(tuple(layer.array for layer in layers)))
 
 
 def _code_text(code: Code | None) -> str:
@@ -95,15 +103,37 @@ def _code_text(code: Code | None) -> str:
     return f"{code.scheme}^{code.value}^{code.meaning}" if code is not None else "^^"
 
 
-def _segments(layers: tuple[NDArray[np.uint8], ...]) -> Iterator[tuple[int, int, Label, Extent]]:
-    """Layer, value, label and extent of every segment that is to be listed."""
-    for layer, labels in enumerate(_LAYERS):
-        boxes = ndimage.find_objects(layers[layer], max_label=max(labels))
-        for value, label in labels.items():
+@dataclass(frozen=True)
+class _Layer:
+    """One layer: its number, its voxels, and the label of each value."""
+
+    number: int
+    array: NDArray[np.uint8]
+    labels: Mapping[int, Label]
+
+    def listed(self) -> Iterator[tuple[int, int, Label, Extent]]:
+        """Give layer, value, label and extent of every segment that is to be listed."""
+        boxes = ndimage.find_objects(self.array, max_label=max(self.labels))
+        for value, label in self.labels.items():
             box = boxes[value - 1]
             if box is None and label in _ONLY_IF_PRESENT:
                 continue
-            yield layer, value, label, _extent(box)
+            yield self.number, value, label, _extent(box)
+
+
+def _layers_of(analysis: Analysis) -> list[_Layer]:
+    """All layers of an analysis, in their order."""
+    arrays = [(analysis.lungs, _LAYERS[0]), (analysis.opacities, _LAYERS[1])]
+    if analysis.lobes is not None:
+        arrays.append((analysis.lobes, {label.value: label for label in LOBE_LABELS}))
+    for number, (name, mask) in enumerate(analysis.areas.items(), start=1):
+        arrays.append((mask.view(np.uint8), {1: area_label(name, number)}))
+    return [_Layer(number, array, labels) for number, (array, labels) in enumerate(arrays)]
+
+
+def area_label(name: str, number: int) -> Label:
+    """Make the label of a region of interest, whose name is the user's."""
+    return Label(1, f"area_{number}", name, _AREA_COLOUR, _AREA_CATEGORY, _AREA_TYPE)
 
 
 def _extent(box: tuple[slice, ...] | None) -> Extent:
@@ -114,10 +144,10 @@ def _extent(box: tuple[slice, ...] | None) -> Extent:
     return x.start, x.stop - 1, y.start, y.stop - 1, z.start, z.stop - 1
 
 
-def _header(geometry: Geometry, segments: list[tuple[int, int, Label, Extent]]) -> str:
+def _header(geometry: Geometry, segments: list[tuple[int, int, Label, Extent]], layers: int) -> str:
     """NRRD's header with Slicer's keys, the empty line that ends it included."""
     steps = geometry.direction_matrix * np.asarray(geometry.spacing_xyz_mm)
-    sizes = (len(_LAYERS), *geometry.shape_zyx[::-1])
+    sizes = (layers, *geometry.shape_zyx[::-1])
     lines = [
         "NRRD0004",
         "# Complete NRRD file format specification at:",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import GRID_TOLERANCE_VOXELS, Geometry
-from CovidCTLib.labels import LEFT, OPACITY_EFFUSION
+from CovidCTLib.labels import LEFT, LOBE_LABELS, OPACITY_EFFUSION
 from CovidCTLib.results.nifti_file import DATA_OFFSET, HEADER_BYTES
 
 BLOCK_BYTES = 1 << 22
@@ -35,8 +35,15 @@ _NIFTI_CODES = {"uint8": 2, "int16": 4, "float32": 16}
 """Codes of voxel types in nifti1.h."""
 
 
-def read_segmentation_layers(path: Path, geometry: Geometry) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read lungs and opacities from ``segmentation.seg.nrrd`` as `write_segmentation` writes it.
+Layers = tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8] | None]
+"""Lungs, opacities, and lobes where there are some."""
+
+_MOST_LAYERS = 255
+"""Layers of a segmentation at most: lungs, opacities, lobes, and one for each area."""
+
+
+def read_segmentation_layers(path: Path, geometry: Geometry) -> Layers:
+    """Read lungs, opacities and lobes from ``segmentation.seg.nrrd`` as `write_segmentation` writes it.
 
     Parameters
     ----------
@@ -47,8 +54,9 @@ def read_segmentation_layers(path: Path, geometry: Geometry) -> tuple[NDArray[np
 
     Returns
     -------
-    lungs, opacities
-        uint8, contiguous, shape ``geometry.shape_zyx``, values as in `CovidCTLib.analysis.AxialArrays`.
+    lungs, opacities, lobes
+        uint8, contiguous, shape ``geometry.shape_zyx``, values as in `CovidCTLib.analysis.AxialArrays` and
+        `CovidCTLib.labels.LOBE_LABELS`; no lobes are None.
 
     Raises
     ------
@@ -61,17 +69,20 @@ def read_segmentation_layers(path: Path, geometry: Geometry) -> tuple[NDArray[np
         sizes = re.search(rb"^sizes: ([0-9 ]+)$", start[: max(end, 0)], re.MULTILINE)
         if end < 0 or sizes is None or not start.startswith(b"NRRD"):
             raise _foreign(path)
-        if tuple(int(size) for size in sizes[1].split()) != (2, *geometry.shape_zyx[::-1]):
+        count, *shape_xyz = (int(size) for size in sizes[1].split())
+        if tuple(shape_xyz) != geometry.shape_zyx[::-1] or not 2 <= count <= _MOST_LAYERS:
             raise _other_grid(path)
         _check_grid(_nrrd_grid(start[:end], path), path, geometry)
         file.seek(end + 2)
-        both = np.empty((*geometry.shape_zyx, 2), np.uint8)
-        _inflate(file, path, both)
-    lungs, opacities = np.ascontiguousarray(both[..., 0]), np.ascontiguousarray(both[..., 1])
-    for labels, highest in ((lungs, LEFT), (opacities, OPACITY_EFFUSION)):
-        if int(labels.max(initial=0)) > highest:
+        layers = np.empty((*geometry.shape_zyx, count), np.uint8)
+        _inflate(file, path, layers)
+    lungs, opacities = np.ascontiguousarray(layers[..., 0]), np.ascontiguousarray(layers[..., 1])
+    has_lobes = any(f"_ID:={label.segment_id}\n".encode() in start[:end] for label in LOBE_LABELS)
+    lobes = np.ascontiguousarray(layers[..., 2]) if has_lobes and count > 2 else None
+    for labels, highest in ((lungs, LEFT), (opacities, OPACITY_EFFUSION), (lobes, len(LOBE_LABELS))):
+        if labels is not None and int(labels.max(initial=0)) > highest:
             raise _foreign(path)
-    return lungs, opacities
+    return lungs, opacities, lobes
 
 
 def read_nifti(path: Path, geometry: Geometry, dtype: type[np.generic]) -> NDArray[Any]:

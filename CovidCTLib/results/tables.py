@@ -15,11 +15,15 @@ from pathlib import Path
 import numpy as np
 
 from CovidCTLib.analysis import Analysis, Measurement, SliceMeasures
-from CovidCTLib.measures.definitions import MeasureDefinition, absent_columns, definitions_for
+from CovidCTLib.measures.definitions import MeasureDefinition, absent_columns
+from CovidCTLib.measures.described import definitions_of
 from CovidCTLib.results.record import NOT_FINITE
 
-MEASURE_COLUMNS = ("region", "measure", "value", "unit", "reason", "label", "definition", "source")
+MEASURE_COLUMNS = ("region", "measure", "value", "unit", "reason", "label", "definition", "source", "labels_from")
 SLICE_COLUMNS = tuple(field.name for field in fields(SliceMeasures))
+
+OWN_LABELS = "found by CovidCT"
+"""What the column ``labels_from`` says where nothing was given or corrected by hand."""
 
 SIGNIFICANT_DIGITS = 9
 """Digits of a number in a table; more than float32 holds, and no tails such as 0.30000000000000004."""
@@ -33,8 +37,9 @@ def write_measures(path: Path, analysis: Analysis) -> None:
     OSError
         If the file cannot be written.
     """
-    definitions = definitions_for(analysis.options)
-    rows = (_measure_row(entry, definitions.get(entry.name)) for entry in analysis.measures)
+    definitions = definitions_of(analysis)
+    origin = analysis.provenance.words or OWN_LABELS
+    rows = ([*_measure_row(entry, definitions.get(entry.name)), origin] for entry in analysis.measures)
     _write(path, MEASURE_COLUMNS, rows)
 
 

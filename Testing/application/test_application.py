@@ -31,6 +31,10 @@ def test_one_ct_from_its_sample_to_the_report(take_walk):
     check(found, code)
 
 
+def test_segments_are_corrected_in_the_segment_editor_and_measured_again(take_walk):
+    check(*take_walk("walk_editing"))
+
+
 def test_an_analysis_can_be_cancelled_at_any_moment(take_walk):
     check(*take_walk("walk_cancelling"))
 

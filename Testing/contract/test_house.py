@@ -181,7 +181,7 @@ def in_slicer():
 
 
 ANALYSIS = ("batch", "checks", "explanation", "followup", "lungs", "measures", "models", "opacities", "reading")
-ANALYSIS += ("report", "results", "slices", "pipeline.py")
+ANALYSIS += ("report", "results", "segments", "slices", "pipeline.py", "provenance.py", "stages.py", "work.py")
 """Parts of the library that work in Slicer."""
 
 OPTIONAL = {"plutoprint": "a PDF is asked for, and then installed"}

@@ -283,3 +283,13 @@ def test_a_scan_states_its_date_in_its_facts_or_its_identifiers():
     assert stated_date(replace(scan, facts=ScanFacts(study_date="2020-03-01"))) == date(2020, 3, 1)
     assert stated_date(replace(scan, identifiers=Identifiers(study_date="20200302"))) == date(2020, 3, 2)
     assert stated_date(replace(scan, facts=ScanFacts(study_date="nonsense"))) is None
+
+
+def test_labels_that_were_corrected_by_hand_are_told(small_studies):
+    assert "labels-by-hand" not in codes(follow_up(small_studies, register=False))
+    own = small_studies[1].analysis
+    corrected = replace(own, provenance=replace(own.provenance, opacities="corrected"))
+    result = follow_up([small_studies[0], replace(small_studies[1], analysis=corrected)], register=False)
+    (notice,) = [notice for notice in result.notices if notice.code == "labels-by-hand"]
+    assert "opacities corrected by hand" in notice.text
+    assert "study 2" in notice.text

@@ -31,6 +31,7 @@ import bad_cohorts
 import bad_commands
 import bad_nodes
 import bad_scans
+import bad_segmentations
 import bad_studies
 from bad_inputs import BadInput, tried
 
@@ -40,6 +41,7 @@ WITHOUT_SLICER = (
     *bad_studies.ROWS,
     *bad_cohorts.ROWS,
     *bad_archives.ROWS,
+    *bad_segmentations.ROWS,
     *bad_calls.ROWS,
 )
 TABLE: tuple[BadInput, ...] = (*WITHOUT_SLICER, *bad_nodes.ROWS)

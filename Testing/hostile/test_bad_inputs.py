@@ -63,7 +63,7 @@ def test_a_batch_tells_one_line_a_bad_case_without_its_name(tmp_path):
 def test_the_table_covers_every_entry_point_with_at_least_80_inputs():
     entries = {case.entry for case in TABLE}
     names = ("analyze", "series", "demo", "train", "evaluate", "models", "photos")
-    names += ("explain", "compare", "followup", "report", "cohort", "batch")
+    names += ("explain", "compare", "followup", "report", "cohort", "batch", "measure")
     commands = {f"covidct {name}" for name in names}
     calls = {"analyze()", "Options()", "Geometry()", "read_scan()", "write_results()", "ModelStore()"}
     assert (

@@ -30,7 +30,7 @@ def wait():
 
 def main(arguments):
     behaviour = os.environ.get("COVIDCT_FAKE", "fine")
-    scan, out = Path(arguments[3]), Path(arguments[5])
+    scan, out = Path(arguments[3]), Path(arguments[arguments.index("-o") + 1])
     head = scan.read_bytes()[:400].decode("latin-1") if scan.is_file() else ""
     if os.environ.get("COVIDCT_FAKE_HOLD"):
         sys.path.insert(0, os.environ["PYTHONPATH"].split(os.pathsep)[0])

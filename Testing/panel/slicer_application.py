@@ -22,6 +22,7 @@ import os
 import sys
 import time
 import unittest
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -217,6 +218,10 @@ class Application:
             for selector, kind in (("segmentationSelector", "Segmentation"), ("scalarSelector", "ScalarVolume")):
                 getattr(widget, selector).nodeTypes = [f"vtkMRML{kind}Node"]
                 getattr(widget, selector).setMRMLScene(self.scene)
+            # The editor of the module Segment Editor, which remembers what was chosen.
+            widget.editor = SimpleNamespace(chosen={})
+            widget.editor.setSegmentationNode = partial(widget.editor.chosen.__setitem__, "segmentation")
+            widget.editor.setSourceVolumeNode = partial(widget.editor.chosen.__setitem__, "volume")
             self.widgets_of_modules.append(widget)
             module = SimpleNamespace(
                 widgetRepresentation=lambda widget=widget: SimpleNamespace(self=lambda: widget), name=name

@@ -16,7 +16,7 @@ pytest.importorskip("PySide6", reason="PySide6-Essentials is not installed (pip 
 from panel_case import SEGMENTATION, start, wait
 from vtk.util.numpy_support import vtk_to_numpy
 
-NOTICE = "The segments were changed by hand; the numbers are those of the analysis before."
+NOTICE = "The segments were changed by hand; the numbers are those from before."
 
 
 @pytest.fixture

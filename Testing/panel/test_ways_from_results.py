@@ -41,6 +41,26 @@ def test_without_segment_statistics_that_is_told(application, panel):
     assert message(panel).startswith("Slicer's module SegmentStatistics is needed, but it is not loaded.")
 
 
+def test_the_segment_editor_opens_with_segmentation_and_ct_of_the_shown_results(
+    application, panel, volume, monkeypatch
+):
+    other = application.scene.AddNewNodeByClass(SEGMENTATION)
+    chosen = application.with_modules(monkeypatch, "segmenteditor")
+    application.click(panel.ui.editButton)
+    assert chosen == ["SegmentEditor"]
+    segmentation = next(
+        node for node in application.scene.GetNodesByClass(SEGMENTATION) if node.GetSegmentation().GetNumberOfSegments()
+    )
+    assert segmentation is not other
+    node = application.scene.GetFirstNodeByClass("vtkMRMLSegmentEditorNode")
+    assert node.GetSegmentationNode() is segmentation
+    assert node.GetSourceVolumeNode() is volume
+    editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+    assert editor.chosen == {"segmentation": segmentation, "volume": volume}
+    application.click(panel.ui.editButton)
+    assert application.scene.GetNumberOfNodesByClass("vtkMRMLSegmentEditorNode") == 1
+
+
 def test_the_table_of_measures_is_shown(application, panel, layout):
     application.click(panel.ui.measuresButton)
     shown = layout.tables.views[0].mrmlTableNode()
