@@ -262,10 +262,13 @@ def test_one_voxel_of_a_thousand_is_as_thin_as_air(thin, value, found):
 
 @pytest.mark.parametrize(("every", "columns"), [(1, 11), (2, 5)])
 def test_the_windpipe_is_looked_for_within_25_mm_of_the_middle(every, columns):
-    hu, lungs = windpipe(0, 0)
-    # A band of air from lung to lung; columns of 5 mm: 5 on each side of column 20, or 2 of 10 mm.
-    hu[1:11, 10:20, 15:26] = -1000
-    area = _airway_cm2(hu, lungs, (2.0, 2.0, 5.0), _extent_of(lungs, (1, 1)), every, range(1, 11))
+    lungs = two_lungs((12, 30, 61), z=(1, 11), y=(4, 26), right=(2, 7), left=(54, 59))
+    hu = np.where(lungs > 0, -850, 40).astype(np.int16)
+    # A band of air from lung to lung; columns of 5 mm: 5 on each side of the middle, or 2 of 10 mm.
+    hu[:, 10:20, 7:54] = -1000
+    extent = _extent_of(lungs, (1, 1))
+    assert extent.middle_x == 30.0
+    area = _airway_cm2(hu, lungs, (2.0, 2.0, 5.0), extent, every, range(1, 11))
     assert area == pytest.approx(10 / every * columns * 0.1 * every**2)
 
 
