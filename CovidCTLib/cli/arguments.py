@@ -147,12 +147,6 @@ def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
         ("--vessel", "HU", f"HU from which lung counts as vessel (default: {own.vessel_hu})"),
     ):
         group.add_argument(name, type=finite_number, metavar=metavar, help=words)
-    add_aeration_argument(group)
-
-
-def add_aeration_argument(group: argparse._ActionsContainer) -> None:
-    """Add the limits of the aeration bands."""
-    own = Options()
     names = [band.name for band in own.aeration_bands]
     ends = " ".join(f"{band.high_hu:g}" for band in own.aeration_bands[:-1])
     group.add_argument(

@@ -25,7 +25,6 @@ from CovidCTLib.cli import (
     fetch,
     followup,
     listen,
-    measure,
     models,
     photos,
     report,
@@ -116,7 +115,6 @@ def build_parser() -> argparse.ArgumentParser:
     followup.add_parser(commands)
     compare.add_parser(commands)
     report.add_parser(commands)
-    measure.add_parser(commands)
     series.add_parser(commands)
     models.add_parser(commands)
     photos.add_parser(commands)

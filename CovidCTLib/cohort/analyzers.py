@@ -154,7 +154,7 @@ def _write_analysis(analysis: Analysis, folder: Path, settings: CohortSettings) 
         write_results(analysis, folder, report=settings.report)
         return
     write_record(folder / RECORD_FILE, analysis)
-    write_measures(folder / MEASURES_FILE, analysis.measures, analysis.options)
+    write_measures(folder / MEASURES_FILE, analysis)
     write_slices(folder / SLICES_FILE, analysis)
     if settings.report:
         from CovidCTLib.report import write_report

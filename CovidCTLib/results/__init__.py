@@ -140,7 +140,7 @@ def _write_all(analysis: Analysis, folder: Path, report: bool, pdf: bool, scan: 
     try:
         pending = [pool.submit(job) for job in _image_jobs(analysis, folder, scan)]
         write_record(folder / RECORD_FILE, analysis)
-        write_measures(folder / MEASURES_FILE, analysis.measures, analysis.options)
+        write_measures(folder / MEASURES_FILE, analysis)
         write_slices(folder / SLICES_FILE, analysis)
         done = 0.0
         if report:

@@ -16,7 +16,6 @@ import numpy as np
 
 from CovidCTLib.analysis import Analysis, Measurement, SliceMeasures
 from CovidCTLib.measures.definitions import MeasureDefinition, absent_columns, definitions_for
-from CovidCTLib.options import Options
 from CovidCTLib.results.record import NOT_FINITE
 
 MEASURE_COLUMNS = ("region", "measure", "value", "unit", "reason", "label", "definition", "source")
@@ -26,7 +25,7 @@ SIGNIFICANT_DIGITS = 9
 """Digits of a number in a table; more than float32 holds, and no tails such as 0.30000000000000004."""
 
 
-def write_measures(path: Path, measures: Sequence[Measurement], options: Options) -> None:
+def write_measures(path: Path, analysis: Analysis) -> None:
     """Write one line per region and measure, each with its definition and source.
 
     Raises
@@ -34,8 +33,9 @@ def write_measures(path: Path, measures: Sequence[Measurement], options: Options
     OSError
         If the file cannot be written.
     """
-    definitions = definitions_for(options)
-    _write(path, MEASURE_COLUMNS, (_measure_row(entry, definitions.get(entry.name)) for entry in measures))
+    definitions = definitions_for(analysis.options)
+    rows = (_measure_row(entry, definitions.get(entry.name)) for entry in analysis.measures)
+    _write(path, MEASURE_COLUMNS, rows)
 
 
 def write_slices(path: Path, analysis: Analysis) -> None:

@@ -114,41 +114,8 @@ LISTEN = (
 )
 
 
-def measure(name: str, what: str, make: Callable[[Path], Path]) -> BadInput:
-    """A good CT with a segmentation that cannot be used."""
-
-    def given(folder: Path) -> list[str]:
-        return [str(broken.volume(folder / "ct.nii.gz")), str(make(folder)), "-o", "out"]
-
-    return BadInput(f"measure-{name}", "covidct measure", what, given)
-
-
-def _text(folder: Path) -> Path:
-    (folder / "seg.dcm").write_text("no DICOM")
-    return folder / "seg.dcm"
-
-
-def _empty_folder(folder: Path) -> Path:
-    (folder / "study").mkdir()
-    return folder / "study"
-
-
-MEASURE = (
-    words("measure-nothing", "measure", "no words"),
-    words("measure-no-output", "measure", "no output folder", "ct.nii.gz", "seg.dcm"),
-    measure("missing", "a segmentation that is not there", lambda folder: folder / "seg.dcm"),
-    measure("text", "a text file as segmentation", _text),
-    measure("empty", "a folder without results of CovidCT", _empty_folder),
-    measure("nrrd", "a .nrrd of another program", lambda folder: broken.volume(folder / "mask.seg.nrrd")),
-    words(
-        "measure-limits", "measure", "limits that fall",
-        "ct.nii.gz", "seg.dcm", "-o", "out", "--aeration-limits", "0", "-400", "-750", "-950",
-    ),
-)  # fmt: skip
-
-
 def _nifti(folder: Path) -> list[str]:
     return [str(broken.volume(folder / "ct.nii.gz")), "-o", "out", "--dicom"]
 
 
-ROWS = (*FETCH, *LISTEN, *MEASURE, made("dicom-of-nifti", "analyze", "--dicom of a NIfTI file", _nifti))
+ROWS = (*FETCH, *LISTEN, made("dicom-of-nifti", "analyze", "--dicom of a NIfTI file", _nifti))

@@ -26,7 +26,7 @@ def rows_of(path):
 
 
 def test_measures_have_one_line_each_with_definition_and_source(analysis, tmp_path):
-    write_measures(tmp_path / "measures.csv", analysis.measures, analysis.options)
+    write_measures(tmp_path / "measures.csv", analysis)
     rows = rows_of(tmp_path / "measures.csv")
     assert tuple(rows[0]) == MEASURE_COLUMNS
     assert [row["measure"] for row in rows] == [entry.name for entry in analysis.measures]
@@ -36,20 +36,20 @@ def test_measures_have_one_line_each_with_definition_and_source(analysis, tmp_pa
 
 
 def test_an_undefined_measure_is_an_empty_cell_with_its_reason(analysis, tmp_path):
-    write_measures(tmp_path / "measures.csv", analysis.measures, analysis.options)
+    write_measures(tmp_path / "measures.csv", analysis)
     row = rows_of(tmp_path / "measures.csv")[-1]
     assert (row["region"], row["value"], row["reason"]) == ("left_upper", "", "The region holds no lung.")
 
 
 def test_a_measure_that_is_no_number_is_an_empty_cell_with_a_reason(analysis, tmp_path):
     broken = with_measures(analysis, Measurement("both_lungs", "hu_mean", np.float64("nan"), "HU"))
-    write_measures(tmp_path / "measures.csv", broken.measures, broken.options)
+    write_measures(tmp_path / "measures.csv", broken)
     row = rows_of(tmp_path / "measures.csv")[0]
     assert (row["value"], row["reason"]) == ("", NOT_FINITE)
 
 
 def test_a_measure_without_a_definition_still_has_its_line(analysis, tmp_path):
-    write_measures(tmp_path / "measures.csv", [Measurement("both_lungs", "new", 1.0, "mm")], analysis.options)
+    write_measures(tmp_path / "measures.csv", with_measures(analysis, Measurement("both_lungs", "new", 1.0, "mm")))
     row = rows_of(tmp_path / "measures.csv")[0]
     assert (row["measure"], row["value"], row["definition"]) == ("new", "1", "")
 
@@ -68,13 +68,15 @@ def test_slices_have_one_line_each_from_the_feet_to_the_head(analysis, tmp_path)
 def test_text_with_commas_quotes_and_letters_of_all_kinds_survives(analysis, tmp_path):
     reason = 'Größe, "unklar"; 肺\nsecond line'
     write_measures(
-        tmp_path / "measures.csv", [Measurement("both_lungs", "hu_mean", None, "HU", reason)], analysis.options
+        tmp_path / "measures.csv", with_measures(analysis, Measurement("both_lungs", "hu_mean", None, "HU", reason))
     )
     assert rows_of(tmp_path / "measures.csv")[0]["reason"] == reason
 
 
 def test_numbers_carry_no_tails(analysis, tmp_path):
-    write_measures(tmp_path / "measures.csv", [Measurement("both_lungs", "hu_mean", 0.1 + 0.2, "HU")], analysis.options)
+    write_measures(
+        tmp_path / "measures.csv", with_measures(analysis, Measurement("both_lungs", "hu_mean", 0.1 + 0.2, "HU"))
+    )
     assert rows_of(tmp_path / "measures.csv")[0]["value"] == "0.3"
 
 
