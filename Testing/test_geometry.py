@@ -338,3 +338,18 @@ def test_the_spacing_of_a_single_slice_counts_too():
     thicker = own.ijk_to_lps.copy()
     thicker[2, 2] = 6.0
     assert own.distance_mm(thicker) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("direction", "axes"),
+    [
+        ((1, 0, 0, 0, 1, 0, 0, 0, 1), (0, 1, 2)),
+        # Sagittal slices: i to the back, j to the feet, k to the right.
+        ((0, 0, -1, 1, 0, 0, 0, -1, 0), (2, 0, 1)),
+        # Coronal slices: i to the left, j to the feet, k to the back.
+        ((1, 0, 0, 0, 0, 1, 0, -1, 0), (0, 2, 1)),
+    ],
+)
+def test_the_index_axis_along_each_patient_axis(direction, axes):
+    grid = CanonicalGrid(Geometry((4, 5, 6), (1.0, 2.0, 3.0), (0.0, 0.0, 0.0), direction))
+    assert tuple(grid.index_axis_of(axis) for axis in range(3)) == axes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from CovidCTLib.checks import surroundings
 from CovidCTLib.checks.surroundings import (
     MAX_EDGE_MM,
     MAX_EDGE_PX,
@@ -274,10 +275,13 @@ def test_one_voxel_of_a_thousand_is_as_thin_as_air(thin, value, found):
 
 @pytest.mark.parametrize(("every", "columns"), [(1, 11), (2, 5)])
 def test_the_windpipe_is_looked_for_within_25_mm_of_the_middle(every, columns):
-    hu, lungs = windpipe(0, 0)
-    # A band of air from lung to lung; columns of 5 mm: 5 on each side of column 20, or 2 of 10 mm.
-    hu[1:11, 10:20, 15:26] = -1000
-    area = _airway_cm2(hu, lungs, (2.0, 2.0, 5.0), _extent_of(lungs, (1, 1)), every, range(1, 11))
+    lungs = two_lungs((12, 30, 61), z=(1, 11), y=(4, 26), right=(2, 7), left=(54, 59))
+    hu = np.where(lungs > 0, -850, 40).astype(np.int16)
+    # A band of air from lung to lung; columns of 5 mm: 5 on each side of the middle, or 2 of 10 mm.
+    hu[:, 10:20, 7:54] = -1000
+    extent = _extent_of(lungs, (1, 1))
+    assert extent.middle_x == 30.0
+    area = _airway_cm2(hu, lungs, (2.0, 2.0, 5.0), extent, every, range(1, 11))
     assert area == pytest.approx(10 / every * columns * 0.1 * every**2)
 
 
@@ -293,3 +297,40 @@ def test_the_lowest_row_of_the_lungs_and_a_quarter_of_their_height_are_looked_at
         hu, lungs = windpipe(0, 0)
         hu[first:13, 10, 16:26] = -1000
         assert [n.value for n in _head_and_feet(hu, lungs, (2.0, 2.0, 5.0), extent, (1, 1))] == found
+
+
+@pytest.mark.parametrize(
+    ("slices", "spacing", "every"),
+    [
+        (79, (2.0, 1.0, 2.0), (1, 3)),
+        (159, (2.0, 2.0, 1.0), (1, 3)),
+        (160, (1.0, 0.7, 0.7), (2, 4)),
+        (9, (5, 8, 8), (1, 1)),
+    ],
+)
+def test_about_eighty_slices_and_pixels_of_about_three_mm_show_where_the_lungs_are(monkeypatch, slices, spacing, every):
+    asked = []
+    monkeypatch.setattr(surroundings, "_extent_of", lambda lungs, steps: asked.append(steps))
+    nothing = np.zeros((slices, 4, 4), np.uint8)
+    assert check_surroundings(nothing.astype(np.int16), nothing, spacing) == ()
+    assert asked == [every]
+
+
+def test_a_quarter_of_an_odd_height_is_rounded_down_and_one_slice_is_enough():
+    # Slices 1 to 39 are lung: 9 of them are a quarter, and 2 to 10 are looked at, of which five show the windpipe.
+    hu, lungs = windpipe(0, 0)
+    lungs[40] = 0
+    hu[6:11, 10, 16:26] = -1000
+    extent = _extent_of(lungs, (1, 1))
+    assert extent.z == (1, 39)
+    assert [n.value for n in _head_and_feet(hu, lungs, (2.0, 2.0, 5.0), extent, (1, 1))] == [1.0]
+    # Of six slices one is a quarter: the second one.
+    lungs[7:] = 0
+    hu, _ = windpipe(0, 0)
+    hu[2, 10, 16:26] = -1000
+    extent = _extent_of(lungs, (1, 1))
+    assert extent.z == (1, 6)
+    assert [n.value for n in _head_and_feet(hu, lungs, (2.0, 2.0, 5.0), extent, (1, 1))] == [1.0]
+    # Of three slices none is.
+    lungs[4:] = 0
+    assert _head_and_feet(hu, lungs, (2.0, 2.0, 5.0), _extent_of(lungs, (1, 1)), (1, 1)) == []

@@ -88,6 +88,12 @@ def test_hooks_before_a_commit_have_a_version_each():
         assert entry["hooks"]
 
 
+def test_hooks_have_the_rules_of_the_checks():
+    (pin,) = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("ruff==")]
+    hooks = [hook for entry in yaml_of(".pre-commit-config.yaml")["repos"] for hook in entry["hooks"]]
+    assert [hook["additional_dependencies"] for hook in hooks if hook["id"].startswith("ruff")] == [[pin], [pin]]
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_of_a_page_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")

@@ -70,6 +70,20 @@ def test_volumes_are_those_of_the_boxes_by_side(found):
         assert difference.volumes_ml[region] == pytest.approx(expected)
 
 
+def test_the_side_is_that_of_the_first_study_and_of_the_later_one_beside_its_lungs():
+    first, later = study((1, RESOLVED)), study((2, NEW), (1, PERSISTENT))
+    # What is right lung in the first study is called left in the later one, and the other way round.
+    later.lungs[:] = np.where(later.lungs > 0, 3 - later.lungs, 0)
+    volumes = find_difference(first, later, registration()).volumes_ml
+    assert volumes["right_lung"] == pytest.approx({"new": 48 * VOXEL_ML, "resolved": 0.0, "persistent": 0.0})
+    assert volumes["left_lung"] == pytest.approx({"new": 40 * VOXEL_ML, "resolved": 60 * VOXEL_ML, "persistent": 0.0})
+    # Where the first study shows no lung, the later one decides.
+    first.lungs[NEW] = 0
+    volumes = find_difference(first, later, registration()).volumes_ml
+    assert volumes["right_lung"]["new"] == 0
+    assert volumes["left_lung"]["new"] == pytest.approx((48 + 40) * VOXEL_ML)
+
+
 def test_effusion_and_what_lies_outside_the_lungs_is_no_opacity():
     outside = (slice(5, 7), slice(0, 4), slice(0, 4))
     first = study((3, RESOLVED), (1, outside))

@@ -103,6 +103,15 @@ def test_a_slope_of_1_is_told_from_others():
     assert stored_to_hu(stored, slope=1.0, intercept=-1000.5)[0].tolist() == [[-1000, -900, 0]]
 
 
+@pytest.mark.parametrize("low_bit", [0, 1, 2, 3])
+def test_a_high_bit_is_believed_where_all_bits_under_the_significant_ones_are_0(low_bit):
+    stored = np.array([[0x0200, 0x0400, 0x0600]], np.uint16)
+    # Twelve bits from bit 4 on: the values are 16 times as high as they say.
+    assert stored_to_hu(stored, bits_stored=12, high_bit=15)[0].tolist() == [[32, 64, 96]]
+    stored[0, 0] |= 1 << low_bit
+    assert stored_to_hu(stored, bits_stored=12, high_bit=15)[0].tolist() == [[512 + (1 << low_bit), 1024, 1536]]
+
+
 def test_padding_that_was_left_is_named_by_the_header_or_by_the_scan_circle():
     plain, padded = SimpleNamespace(padding=None), SimpleNamespace(padding=(1024, 1034))
     assert "the padding value 1024 of the header" in _ignored_padding([plain, padded], 5)[0].text

@@ -187,6 +187,16 @@ def test_without_smoothing_nothing_is_spread_into_other_slices() -> None:
     assert not found[1].any()
 
 
+def test_a_gaussian_of_less_than_a_millimetre_softens_edges_too() -> None:
+    maps = np.zeros((1, SIZE, SIZE))
+    maps[0, 50:90, 40:100] = 0.8
+    sharp, soft = (localized(maps, [True], 0.0, sigma_mm) for sigma_mm in (0.0, 0.8))
+    # The last row outside the block and the first one inside, rows of 1 mm.
+    assert soft[0, 57, 40] > sharp[0, 57, 40] + 0.1
+    assert soft[0, 58, 40] < sharp[0, 58, 40] - 0.1
+    assert soft[0, 78, 40] == pytest.approx(0.8, abs=1e-3)
+
+
 def test_more_slices_than_a_batch_keep_their_order_and_progress_reaches_one() -> None:
     maps = np.zeros((10, SIZE, SIZE))
     for k in range(10):

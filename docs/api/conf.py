@@ -40,7 +40,8 @@ napoleon_attr_annotations = False
 # A name in single backticks is a name of this library: shown as code, linked where it is known.
 default_role = "any"
 nitpicky = False
-suppress_warnings = ["ref.any"]
+# Types are written by their short names, which attributes may have, too (`bytes`, `type`): those get no link.
+suppress_warnings = ["ref.any", "ref.python"]
 
 html_theme = "alabaster"
 html_theme_options = {
