@@ -110,6 +110,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.tables.show,
                 self.openStatistics,
                 lambda: getattr(slicer, "dicomDatabase", None),
+                slicer.util.RenderBlocker,
             ),
             self,
             self.installWithConsent,
