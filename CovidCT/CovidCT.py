@@ -112,6 +112,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.openStatistics,
                 self.openEditor,
                 lambda: getattr(slicer, "dicomDatabase", None),
+                slicer.util.RenderBlocker,
             ),
             self,
             self.installWithConsent,

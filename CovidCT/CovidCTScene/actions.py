@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,8 @@ class SceneActions:
         Opens Slicer's Segment Editor with the same.
     dicomDatabase
         Gives Slicer's ctkDICOMDatabase; None where there is none.
+    pausedRendering
+        Gives a context in which the views are not drawn, so that they are drawn once at its end.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class SceneActions:
         openStatistics: Callable[[Any, Any], None],
         openEditor: Callable[[Any, Any], None],
         dicomDatabase: Callable[[], Any | None] = lambda: None,
+        pausedRendering: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self._scene = scene
         self._showChartNode = showChartNode
@@ -67,6 +71,7 @@ class SceneActions:
         self._openStatistics = openStatistics
         self._openEditor = openEditor
         self._dicomDatabase = dicomDatabase
+        self._pausedRendering = pausedRendering
 
     def has(self, volumeId: str) -> bool:
         """Say whether the CT is still in the scene."""
@@ -106,15 +111,16 @@ class SceneActions:
         prepared: PreparedResults | None = None,
         edited: bool | None = None,
     ) -> str:
-        """Put results into the scene, in one batch, and show the segments.
+        """Put results into the scene, all at once, and show the segments.
 
         Says what the user should know, or is empty. Surfaces are not made. ``prepared`` and ``edited`` are what
         `addAnalysisToScene` takes. Earlier segments are hidden; `replacing` does the rest.
         """
         volumeNode = self._node(volumeId)
         earlier = resultNodesOf(self._scene, volumeNode)
-        nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited, removeLater=True)
-        showAnalysis(self._scene, volumeNode, nodes)
+        with self._pausedRendering():
+            nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited, removeLater=True)
+            showAnalysis(self._scene, volumeNode, nodes)
         if earlier is None or isResult(earlier.segmentation, "segmentation"):
             return ""
         return _(

@@ -41,7 +41,7 @@ def addAnalysisToScene(
     edited: bool | None = None,
     removeLater: bool = False,
 ) -> ResultNodes:
-    """Put the results of an analysis into the scene, in one batch.
+    """Put the results of an analysis into the scene, all at once.
 
     Earlier results of CovidCT for the same CT go once the new ones are complete; nothing else is touched. An earlier
     segmentation that was edited by hand stays: it is renamed, hidden, and the user's from then on. If anything fails,
@@ -60,7 +60,9 @@ def addAnalysisToScene(
     edited
         Whether earlier segments were edited by hand; None compares them now.
     removeLater
-        Whether earlier results are only hidden now, for `removeReplaced` to remove them in small steps.
+        Whether earlier results are only hidden now, for `removeReplaced` to remove them in small steps. The changes
+        are then not one batch of the scene, at whose end the application sets its layout anew, which takes longer than
+        all the rest; pause its rendering meanwhile.
 
     Returns
     -------
@@ -78,7 +80,8 @@ def addAnalysisToScene(
     byHand = [node for node in segmentations if (isEdited(node, volumeNode) if edited is None else edited)]
     made = preparing(volumeNode)(analysis) if prepared is None else prepared
     added: dict[str, Any] = {}
-    scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
+    if not removeLater:
+        scene.StartState(slicer.vtkMRMLScene.BatchProcessState)
     try:
         for result, (className, name) in CLASSES_AND_NAMES.items():
             # Lines are named as in the chart's legend, where the name of the CT would cover what is drawn.
@@ -104,7 +107,8 @@ def addAnalysisToScene(
                 continue
         return nodes
     finally:
-        scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
+        if not removeLater:
+            scene.EndState(slicer.vtkMRMLScene.BatchProcessState)
 
 
 def _checkSameGrid(volumeNode: Any, analysis: Analysis) -> None:

@@ -144,6 +144,7 @@ class Application:
         self.widgets_of_modules = []
         self.answer = True
         self.layout = None
+        self.pauses = []
         self.mistakes = []
         # What is raised in a slot is only printed, here as in Slicer.
         monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: self.mistakes.append(error))
@@ -169,6 +170,8 @@ class Application:
         app = SimpleNamespace(
             connect=lambda signal, function: self.startup.append((signal, function)),
             processEvents=self.turn,
+            pauseRender=lambda: self.pauses.append(1),
+            resumeRender=lambda: self.pauses.append(-1),
             applicationName="Slicer",
             launcherExecutableFilePath="",
             testingEnabled=lambda: False,
@@ -336,6 +339,7 @@ class Application:
             self.layout.close()
         self.logics.close()
         assert self.mistakes == []
+        assert sum(self.pauses) == 0, "the views are drawn again"
 
 
 def parameter_names():
