@@ -29,7 +29,7 @@ def test_a_jump_is_told_above_one_point_seven_times_what_is_usual(jump, told):
     if told:
         assert found[0].value == pytest.approx(1.8)
         assert found[0].text.startswith(
-            "Between slices 8 and 9 (counted from the feet, from 0) the picture changes 1.8"
+            "Between slices 8 and 9 (counted from the feet, from 0) the whole picture changes 1.8"
         )
         assert "other places" not in found[0].text
 
