@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 import slicer
-from walking import FOLDER, loadSample, openPanel, walk
+from walking import loadSample, openPanel, walk
 
 from CovidCTLib.analysis import Analysis, CaseDecision
 from CovidCTLib.options import Options
@@ -57,7 +57,6 @@ def measureAgain(walk, panel):
 
 
 def take(walk):
-    slicer.util.mainWindow().resize(1500, 950)
     panel = openPanel()
     ui = panel.ui
     (volume,) = loadSample("Synthetic chest CT")
@@ -99,7 +98,6 @@ def take(walk):
     walk.step("the panel says what was corrected", "corrected by hand" in ui.warningsLabel.text, ui.warningsLabel.text)
     walk.step("and no more that numbers are old", "Press Measure again" not in ui.warningsLabel.text)
     walk.picture("3-measured")
-    ui.resultsWidget.grab().save(str(FOLDER / "3-results.png"))
     editor.undo()
     walk.rest(0.5)
     measureAgain(walk, panel)
