@@ -88,7 +88,8 @@ def test_a_failure_leaves_an_edited_segmentation_with_its_results(scene, volume_
 
 
 def test_the_user_is_told_that_edited_segments_were_kept(scene, volume_node, analysis):
-    actions = SceneActions(scene, lambda _chart: None, lambda _table: None, lambda _segmentation, _ct: None)
+    nothing = [lambda *_nodes: None] * 4
+    actions = SceneActions(scene, *nothing)
     assert actions.add(volume_node.GetID(), analysis) == ""
     assert actions.add(volume_node.GetID(), analysis) == ""
     add_a_segment(resultNodesOf(scene, volume_node))
