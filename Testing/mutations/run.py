@@ -39,7 +39,6 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "geometry.py": ("Testing/test_geometry.py", "Testing/test_scan.py"),
     "hu.py": ("Testing/test_hu.py", "Testing/measures/test_region_table.py", "Testing/checks/test_spoiled_phantoms.py"),
     "measures": ("Testing/measures",),
-    "measures/segments.py": ("Testing/dicom_results/test_measure_command.py",),
     "slices": ("Testing/slices",),
     "checks": tuple(
         f"Testing/checks/{name}.py"
