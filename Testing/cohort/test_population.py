@@ -17,7 +17,7 @@ from CovidCTLib.cohort.representative import (
     representative_picture,
     write_representative,
 )
-from CovidCTLib.cohort.rows import MEASURED_COLUMNS, PICTURE_FILE
+from CovidCTLib.cohort.rows import COLUMNS, PICTURE_FILE
 from CovidCTLib.errors import CancelledError, InputError, QualityError
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.options import Options
@@ -81,7 +81,7 @@ def test_the_right_lung_lies_at_small_columns():
 
 def test_values_are_columns_that_a_row_may_fill():
     values = fast_measures(a_chest()[0]).values()
-    assert set(values) <= set(MEASURED_COLUMNS)
+    assert set(values) <= set(COLUMNS)
     assert values["slice_index"] == WIDEST
     assert values["slice_count"] == SLICES
     assert all(isinstance(code, str) for code in values["notices"])

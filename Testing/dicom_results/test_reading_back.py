@@ -20,7 +20,7 @@ from CovidCTLib.dicom_results import (
     read_segments,
     write_dicom,
 )
-from CovidCTLib.dicom_results.reading_back import _restored
+from CovidCTLib.dicom_results.reading_back import read_stored
 from CovidCTLib.dicom_results.reading_measurements import read_measurements
 from CovidCTLib.errors import InputError
 from CovidCTLib.geometry import Geometry
@@ -198,7 +198,7 @@ def test_an_sr_whose_record_goes_while_it_is_read_is_damaged(a_copy):
     (stored,) = find_dicom_results(a_copy)
     change_record(a_copy / "measurements.dcm", None)
     with pytest.raises(InputError, match="record"):
-        _restored(stored, None, False)
+        read_stored(stored)
     # Without its record it is an SR of another program.
     assert find_dicom_results(a_copy) == ()
 
