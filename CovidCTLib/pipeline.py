@@ -31,11 +31,11 @@ from CovidCTLib.segments.structures import UNSIDED
 from CovidCTLib.stages import (
     NO_KINDS,
     SliceReading,
-    check_given_lungs,
     complete,
     find_chest,
     find_opacities,
     judge_slices,
+    look_at_lungs,
     settle,
     tell_sides,
 )
@@ -95,7 +95,7 @@ def analyze(
     with work.threads():
         with work.run.stage("lungs") as tell:
             lungs, effusion = find_chest(work, tell)
-            check_given_lungs(work, lungs)
+            look_at_lungs(work, lungs)
         with work.run.stage("opacities") as tell:
             opacities = find_opacities(work, lungs, tell)
             lungs, opacities = settle(lungs, opacities, effusion)
@@ -168,7 +168,7 @@ def measure(
                 lungs = _sided(work, work.grid.take(given.lungs, 0, labels=True))
             if given.effusion is not None:
                 effusion = _taken(work, given.effusion)
-            check_given_lungs(work, lungs)
+            look_at_lungs(work, lungs, given=given.lungs is not None)
         effusion_known = effusion is not None or (before is not None and before.axial.effusion_known)
         with work.run.stage("opacities") as tell:
             if given.opacities is None:

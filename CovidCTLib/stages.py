@@ -64,7 +64,7 @@ class SliceReading:
     localization: NDArray[np.float32]
 
 
-def check_given_lungs(work: Work, lungs: NDArray[np.uint8]) -> None:
+def look_at_lungs(work: Work, lungs: NDArray[np.uint8], *, given: bool = False) -> None:
     """Look at the lungs, found or given; what a reader must know joins the notices.
 
     Raises
@@ -72,7 +72,7 @@ def check_given_lungs(work: Work, lungs: NDArray[np.uint8]) -> None:
     QualityError
         If there are none.
     """
-    work.notices += check_lungs(lungs, work.spacing_zyx_mm, work.scan.facts.spacing_known, work.hu)
+    work.notices += check_lungs(lungs, work.spacing_zyx_mm, work.scan.facts.spacing_known, work.hu, given=given)
 
 
 def find_opacities(

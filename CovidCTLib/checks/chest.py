@@ -44,6 +44,8 @@ def check_lungs(
     spacing_zyx_mm: tuple[float, float, float],
     spacing_known: bool = True,
     hu: NDArray[np.int16] | None = None,
+    *,
+    given: bool = False,
 ) -> tuple[Notice, ...]:
     """Look at the lungs that were found, and at what surrounds them.
 
@@ -57,6 +59,8 @@ def check_lungs(
         Whether it is the true one; where not, lungs are in view if they take `MIN_LUNG_SHARE` of a slice.
     hu
         The scan on the same grid, HU; without it, only the mask is looked at.
+    given
+        Whether they were segmented by hand or by another program, perhaps in part: their size is warned of then.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def check_lungs(
     notices += [*ends, *_check_rim(lungs, hu, int(counts.sum()))]
     if hu is not None:
         if spacing_known:
-            notices += check_lung_shape(lungs, spacing_zyx_mm, volume_ml, whole=not ends)
+            notices += check_lung_shape(lungs, spacing_zyx_mm, volume_ml, whole=not ends, given=given)
         cut_at_apex = any(notice.code == "lungs-cut-at-apex" for notice in ends)
         pleura = check_pleura(hu, lungs, spacing_zyx_mm, spacing_known)
         notices += pleura

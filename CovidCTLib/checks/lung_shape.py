@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -38,11 +40,18 @@ _SLICES = 8
 _BONE_HU, _GAS_HU, _TISSUE_HU = 130, -700, -300
 _GAS_BELOW, _GAS_MM, _FEWEST_GAS_ML, _MARGIN = 0.4, 40.0, 10.0, 2
 
+_OR_IN_PART = " Or only a part of the lungs was segmented."
+
 Span = tuple[int, int]
 
 
 def check_lung_shape(
-    lungs: NDArray[np.uint8], spacing_zyx_mm: tuple[float, float, float], volume_ml: float, *, whole: bool
+    lungs: NDArray[np.uint8],
+    spacing_zyx_mm: tuple[float, float, float],
+    volume_ml: float,
+    *,
+    whole: bool,
+    given: bool = False,
 ) -> tuple[Notice, ...]:
     """Hold volume and height of the lungs against what people have.
 
@@ -56,13 +65,16 @@ def check_lung_shape(
         Volume of both.
     whole
         Whether the scan shows the lungs from base to apex; where not, their height is not looked at.
+    given
+        Whether the lungs were segmented by hand or by another program: perhaps a part of them only, so that an
+        impossible height is warned of and not refused.
 
     Raises
     ------
     QualityError
         If nobody has lungs so large, so high or so low.
     """
-    if volume_ml > LARGEST_LUNGS_ML:
+    if not given and volume_ml > LARGEST_LUNGS_ML:
         raise refuse(
             "impossible-lungs",
             f"At most {LARGEST_LUNGS_ML:.0f} ml of lung were expected, but by the voxel size in the header these are "
@@ -76,7 +88,7 @@ def check_lung_shape(
         return ()
     height = _extent(lungs, 0) * spacing_zyx_mm[0]
     low, high = POSSIBLE_HEIGHT_MM
-    if not low <= height <= high:
+    if not given and not low <= height <= high:
         raise refuse(
             "impossible-lungs",
             f"Lungs {low:.0f} to {high:.0f} mm high were expected, but by the distance of slices in the header these "
@@ -86,7 +98,8 @@ def check_lung_shape(
             low if height < low else high,
             "mm",
         )
-    return tuple(_doubts(height, _extent(lungs, 2) * spacing_zyx_mm[2]))
+    notices = _doubts(height, _extent(lungs, 2) * spacing_zyx_mm[2])
+    return tuple(replace(notice, text=notice.text + _OR_IN_PART) if given else notice for notice in notices)
 
 
 def _extent(lungs: NDArray[np.uint8], axis: int) -> int:

@@ -187,3 +187,14 @@ def test_contrast_medium_does_not_hide_that_front_and_back_are_exchanged(chest: 
     assert not {"front-back-doubtful"} & all_codes((enhanced, lungs, spacing))
     turned = np.ascontiguousarray(enhanced[:, ::-1]), np.ascontiguousarray(lungs[:, ::-1]), spacing
     assert "front-back-doubtful" in all_codes(turned)
+
+
+@pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (60.0, 2.0, 2.0)])
+def test_lungs_that_were_given_in_part_are_doubted_and_not_refused(spacing: tuple[float, float, float]) -> None:
+    lungs = np.zeros((16, 60, 60), np.uint8)
+    lungs[3:13, 10:40, 5:25], lungs[3:13, 10:40, 35:55] = 1, 2
+    with pytest.raises(QualityError, match="mm high"):
+        check_lung_shape(lungs, spacing, 1000.0, whole=True)
+    (notice,) = check_lung_shape(lungs, spacing, 1000.0, whole=True, given=True)
+    assert (notice.code, notice.severity) == ("lung-height-doubtful", "warn")
+    assert notice.text.endswith("Or only a part of the lungs was segmented.")
