@@ -263,7 +263,6 @@ def compute_and_write(
     CovidCTError, CancelledError
         As `analyze_and_write`.
     """
-    from CovidCTLib.dicom_results import dicom_writer
     from CovidCTLib.results import RECORD_FILE, write_results
 
     try:
@@ -275,7 +274,7 @@ def compute_and_write(
             report=report,
             pdf=pdf,
             scan=with_scan,
-            also=None if dicom is None else dicom_writer(analysis, dicom),
+            also=None if dicom is None else _dicom_writer(analysis, dicom),
             progress=reporter.part(WRITING),
             cancelled=Interruption.requested,
         )
@@ -286,6 +285,13 @@ def compute_and_write(
             raise CancelledError("Cancelled, but the results had already been written completely.") from stop
         raise CancelledError(CANCELLED) from stop
     return analysis
+
+
+def _dicom_writer(analysis: Analysis, kind: SegmentKind) -> Callable[[Path], None]:
+    """Give what writes DICOM results; what that needs is loaded only where they are wanted."""
+    from CovidCTLib.dicom_results import dicom_writer
+
+    return dicom_writer(analysis, kind)
 
 
 def tell_results(analysis: Analysis, args: argparse.Namespace, *, report: bool, pdf: bool = False) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from CovidCTLib.errors import OptionsError
-from CovidCTLib.labelled_data.layout import TrainingFolder, find_cases
+
+if TYPE_CHECKING:
+    from CovidCTLib.labelled_data.training_case import TrainingFolder
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +51,8 @@ def read_folder(arguments: argparse.Namespace) -> TrainingFolder:
     TrainingDataError
         As `CovidCTLib.labelled_data.layout.find_cases`.
     """
+    from CovidCTLib.labelled_data.layout import find_cases
+
     pairs = same_patient_pairs(arguments.same_patient)
     return find_cases(arguments.data, pairs, arguments.reversed_table, arguments.no_effusion)
 
