@@ -81,7 +81,9 @@ def test_a_renamed_case_that_was_trained_on_counts_as_seen(tmp_path: Path) -> No
     found = evaluate("opacities", find_cases(tmp_path), [make_judge("opacities", training)])
     assert {row.case: row.status for row in found.rows} == {"case_1": "judged", "renamed": "seen in training"}
     assert figure(found, "volumes", "infection_dice").count == 1
-    assert [notice for notice in found.notices if notice.startswith("A model counts as having seen a patient")] == [SLICES_NOTICE]
+    assert [notice for notice in found.notices if notice.startswith("A model counts as having seen a patient")] == [
+        SLICES_NOTICE
+    ]
 
 
 def test_lungs_by_a_network_that_saw_a_renamed_case_are_named(tmp_path: Path) -> None:
@@ -91,7 +93,9 @@ def test_lungs_by_a_network_that_saw_a_renamed_case_are_named(tmp_path: Path) ->
     found = evaluate("opacities", find_cases(tmp_path), [replace(judge, store=lungs.store)])
     assert any(notice.startswith("The lung network that framed the lungs had seen 1 ") for notice in found.notices)
     names = NAMES_NOTICE.format(models="stand-in")
-    assert [notice for notice in found.notices if notice.startswith("A model counts as having seen a patient")] == [names]
+    assert [notice for notice in found.notices if notice.startswith("A model counts as having seen a patient")] == [
+        names
+    ]
 
 
 def test_nothing_is_judged_where_all_cases_were_trained_on_under_other_names(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_command_writes_weights_that_load(data: Path, tmp_path: Path, capsys
     card = read_card(run / "lungs")
     load_network(card, run / "lungs")
     assert card.training["command"].endswith(
-        "--folds 3 --fold 0 --seed 0 --workers 0 --freeze 0 --thick-slices 0.0 --device cpu "
+        "--folds 3 --fold 0 --seed 0 --workers 0 --freeze 0 --thick-slices 0.0 --bits 8 --device cpu "
         "--same-patient case_0=case_1 --sources 'own CTs' --licence none"
     )
     assert card.licence == "none"
@@ -140,7 +140,7 @@ def test_the_card_names_the_lung_network_that_framed_cases_without_lung_masks(
     assert main(["train", "slices", str(volumes), "-o", str(run), *SHORT, "--architecture", "resnet50"]) == 0
     card = read_card(run / "slices")
     assert card.training["lungs_from"] == "abc123"
-    assert card.architecture == SMALL_RESNET
+    assert card.architecture == {**SMALL_RESNET, "weight_bits": 8}
     assert "--architecture resnet50" in card.training["command"]
     network = ModelStore(run, device="cpu").slices()
     assert network.own
@@ -160,7 +160,7 @@ def test_opacities_can_be_trained_on_the_plain_unet(
     assert main(["train", "opacities", str(volumes), "-o", str(run), *SHORT, *words]) == 0
     assert f"{len(given)} of {len(given)} tensors taken from the given weights" in (run / "log.txt").read_text()
     card = read_card(run / "opacities")
-    assert card.architecture == small
+    assert card.architecture == {**small, "weight_bits": 8}
     assert ModelStore(run, device="cpu").opacities().run(torch.rand(1, 1, 352, 352)).shape == (1, 3, 352, 352)
 
 
