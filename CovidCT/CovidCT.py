@@ -260,6 +260,8 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
         editor.setSegmentationNode(segmentationNode)
         editor.setSourceVolumeNode(volumeNode)
+        # The editor chooses the first segment of a segmentation that it is given.
+        scenes.editorNodeFor(slicer.mrmlScene, segmentationNode, volumeNode)
 
     def _orMessage(self, action):
         """Show what is wrong as one sentence."""

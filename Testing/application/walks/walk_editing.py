@@ -77,6 +77,7 @@ def take(walk):
     )
     walk.step("and with this CT", editor.sourceVolumeNode() is volume)
     walk.step("the views stay", slicer.app.layoutManager().layout == layout)
+    walk.step("with what is corrected most", editor.currentSegmentID() == "ggo", editor.currentSegmentID())
     walk.picture("1-editor")
     editor.setCurrentSegmentID("ggo")
     editor.setActiveEffectByName("Margin")
