@@ -39,6 +39,7 @@ from CovidCTLib.stages import (
     settle,
     tell_sides,
 )
+from CovidCTLib.units import MM3_PER_ML
 from CovidCTLib.work import Work, begin
 
 if TYPE_CHECKING:
@@ -280,7 +281,7 @@ def _opacity_notices(
     work: Work, given: NDArray[np.uint8], lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]
 ) -> list[Notice]:
     """Say how much given opacity lies outside of the given lungs."""
-    voxel_ml = work.grid.geometry.voxel_volume_mm3 / 1000
+    voxel_ml = work.grid.geometry.voxel_volume_mm3 / MM3_PER_ML
     beyond = lost = 0
     for before, after, opacity in zip(given, lungs, opacities, strict=True):
         beyond += int(np.count_nonzero((before == 0) & (after > 0)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MM3_PER_ML = 1000.0
+"""Cubic millimetres in a millilitre."""
+
 _UNIT_WORDS = {"cm3": "cm³", "mm3": "mm³", "mm2": "mm²", "cm2": "cm²"}
 
 RAISED = {ord("²"): "2", ord("³"): "3"}

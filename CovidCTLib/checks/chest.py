@@ -12,6 +12,7 @@ from CovidCTLib.checks.surroundings import check_surroundings
 from CovidCTLib.errors import Notice
 from CovidCTLib.framing import find_body
 from CovidCTLib.hu import LOWEST_HU
+from CovidCTLib.units import MM3_PER_ML
 
 MIN_LUNG_VOLUME_ML = 300.0
 """Less lung than this is no chest in view, and no adult's: sinuses, bowel gas, or the lung bases of an abdomen. Of a
@@ -75,7 +76,7 @@ def check_lungs(
         lungs have a size that nobody's have.
     """
     counts = np.stack([np.count_nonzero(lungs == side, axis=(1, 2)) for side in (1, 2)])
-    volume_ml = float(counts.sum()) * float(np.prod(spacing_zyx_mm)) / 1000
+    volume_ml = float(counts.sum()) * float(np.prod(spacing_zyx_mm)) / MM3_PER_ML
     smallest_ml = _smallest_lungs_ml(hu, spacing_zyx_mm) if volume_ml < MIN_LUNG_VOLUME_ML else MIN_LUNG_VOLUME_ML
     _check_in_view(volume_ml if spacing_known else None, float(counts.sum(axis=0).max()) / lungs[0].size, smallest_ml)
     notices = [*_check_sides(counts, hu, lungs, spacing_zyx_mm), *(_check_size(volume_ml) if spacing_known else ())]

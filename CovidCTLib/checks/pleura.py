@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from CovidCTLib.errors import Notice
 from CovidCTLib.labels import LEFT, RIGHT
+from CovidCTLib.units import MM3_PER_ML
 
 FREE_AIR_HU = -970.0
 """Blocks of about 3 mm whose mean is at or under this hold no lung. Air is -1000 HU; the most destroyed lung keeps its
@@ -75,7 +76,7 @@ def check_pleura(
     Only what was found as lung is looked at: the networks and the contours take free air for lung. Free air that is
     less than 10 mm thick, or under `MIN_FREE_AIR_ML` in one piece, is not told.
     """
-    voxel_ml = float(np.prod(spacing_zyx_mm)) / 1000
+    voxel_ml = float(np.prod(spacing_zyx_mm)) / MM3_PER_ML
     whole = {side: voxel_ml * float(np.count_nonzero(lungs == side)) for side in NAMES}
     smallest = MIN_FREE_AIR_ML if spacing_known else MIN_FREE_AIR_PERCENT / 100 * sum(whole.values())
     free = _free_air_ml(hu, lungs, spacing_zyx_mm, smallest)
@@ -90,7 +91,7 @@ def _free_air_ml(
     free_ml = dict.fromkeys(NAMES, 0.0)
     step = [max(1, round(_BLOCK_MM / size)) for size in spacing]
     sample = tuple(slice(n // 2, None, n) for n in step)
-    block_ml = float(np.prod(spacing)) * float(np.prod(step)) / 1000
+    block_ml = float(np.prod(spacing)) * float(np.prod(step)) / MM3_PER_ML
     thin = np.count_nonzero((hu[sample] <= FREE_AIR_HU) & (lungs[sample] > 0)) * block_ml
     # Without noise half a block's voxels and more are that thin, with noise half of them.
     if thin < smallest_ml / 4:

@@ -112,8 +112,7 @@ def check_surroundings(
     -------
     tuple of Notice
         Blurred edges, contrast medium, front and back or head and feet that may be exchanged. Nothing where one lung
-        is missing. Right and left are looked
-        at by `CovidCTLib.checks.lung_shape.check_heart_side`.
+        is missing. Right and left are looked at by `CovidCTLib.checks.lung_shape.check_heart_side`.
     """
     every = (max(1, len(hu) // _COARSE_SLICES), max(1, round(_COARSE_MM / min(spacing_zyx_mm[1:]))))
     extent = _extent_of(lungs, every)

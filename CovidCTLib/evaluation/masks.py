@@ -19,6 +19,7 @@ from CovidCTLib.labelled_data.labelled import INFECTION, UNKNOWN, LabelledImage
 from CovidCTLib.labelled_data.layout import Kind, TrainingCase, says_other_disease
 from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
 from CovidCTLib.models.store import ModelStore
+from CovidCTLib.units import MM3_PER_ML
 
 MaskTask = Literal["lungs", "effusion", "opacities"]
 
@@ -31,8 +32,6 @@ NO_EFFUSION = "without effusion"
 NO_SPACING = "the spacing of single slices is not known"
 EMPTY_TRUTH = "the truth is empty"
 NOTHING_FOUND = "nothing was found"
-
-_MM3_PER_ML = 1000
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def _measure_effusion(image: LabelledImage, case: TrainingCase, store: ModelStor
     true = labels == 1
     effusion = np.zeros_like(true) if prediction.effusion is None else prediction.effusion & (labels != UNKNOWN)
     if not true.any():
-        ml = float(np.prod(image.spacing_zyx_mm)) / _MM3_PER_ML
+        ml = float(np.prod(image.spacing_zyx_mm)) / MM3_PER_ML
         measured = Measured({"false_effusion_ml": int(np.count_nonzero(effusion)) * ml})
     else:
         measured = _compare({"effusion": (effusion, true)}, image, case.kind)
@@ -158,7 +157,7 @@ def _compare(regions: dict[str, tuple[Mask, Mask]], image: LabelledImage, kind: 
         _put(measured, f"{region}_dice", counts.dice if counts.truth else None, EMPTY_TRUTH)
         if kind != "volume":
             continue
-        ml = float(np.prod(image.spacing_zyx_mm)) / _MM3_PER_ML
+        ml = float(np.prod(image.spacing_zyx_mm)) / MM3_PER_ML
         error = counts.predicted - counts.truth
         measured.values[f"{region}_found_ml"] = counts.predicted * ml
         measured.values[f"{region}_true_ml"] = counts.truth * ml

@@ -10,8 +10,7 @@ from CovidCTLib.followup.registration import Registration, moved_hu, moved_label
 from CovidCTLib.followup.result import CHANGES, Change, Difference
 from CovidCTLib.hu import LOWEST_HU
 from CovidCTLib.labels import LEFT, OPACITY_CONSOLIDATION, OPACITY_GGO, RIGHT
-
-_MM3_PER_ML = 1000.0
+from CovidCTLib.units import MM3_PER_ML
 
 
 def find_difference(first: AxialArrays, later: AxialArrays, registration: Registration) -> Difference:
@@ -46,7 +45,7 @@ def find_difference(first: AxialArrays, later: AxialArrays, registration: Regist
     for value, mask in ((1, after & ~before), (2, before & ~after), (3, before & after)):
         labels[mask] = value
     sides = np.where(first.lungs > 0, first.lungs, lungs)
-    voxel_ml = grid.voxel_volume_mm3 / _MM3_PER_ML
+    voxel_ml = grid.voxel_volume_mm3 / MM3_PER_ML
     counts = {side: np.bincount(labels[sides == side], minlength=len(CHANGES) + 1) for side in (RIGHT, LEFT)}
     counts[0] = counts[RIGHT] + counts[LEFT]
     volumes: dict[str, dict[Change, float]] = {

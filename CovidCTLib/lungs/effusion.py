@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidCTLib.units import MM3_PER_ML
+
 MIN_PART_ML = 3.0
 """Smallest connected piece of effusion, in ml; smaller ones are dropped. It is the limit below which an effusion is
 said not to be told from the pleura."""
 
 MAX_GAP_MM = 20.0
 """An effusion lies within this distance of the box around the lungs, in mm: fluid in the belly lies further away."""
-
-_MM3_PER_ML = 1000.0
 
 
 def clean_effusion(
@@ -41,7 +41,7 @@ def clean_effusion(
         return
     part = effusion[in_z[0] : in_z[-1] + 1]
     labelled, _ = ndimage.label(part, np.ones((3, 3, 3)))
-    sizes = np.bincount(labelled.ravel()) * (float(np.prod(spacing_zyx_mm)) / _MM3_PER_ML)
+    sizes = np.bincount(labelled.ravel()) * (float(np.prod(spacing_zyx_mm)) / MM3_PER_ML)
     part &= (sizes >= MIN_PART_ML)[labelled]
 
 

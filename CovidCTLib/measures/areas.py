@@ -15,6 +15,7 @@ from CovidCTLib.measures.described import AREA_DEFINITIONS
 from CovidCTLib.measures.hu_statistics import hu_statistics
 from CovidCTLib.measures.region_table import CONSTANT_HU_REASON, measurement
 from CovidCTLib.measures.regions import area_region
+from CovidCTLib.units import MM3_PER_ML
 
 EMPTY_AREA_REASON = "the area holds no voxel"
 NO_LUNG_IN_AREA_REASON = "no lung lies in the area"
@@ -75,7 +76,7 @@ def _measured(axial: AxialArrays, mask: NDArray[np.bool_]) -> dict[str, float | 
     if statistics is None:
         return dict.fromkeys(AREA_DEFINITIONS, EMPTY_AREA_REASON)
     opacity = int(kinds[OPACITY_GGO] + kinds[OPACITY_CONSOLIDATION])
-    voxel_ml = axial.geometry.voxel_volume_mm3 / 1000
+    voxel_ml = axial.geometry.voxel_volume_mm3 / MM3_PER_ML
     return {
         "area_volume_ml": int(counts.sum()) * voxel_ml,
         "area_lung_volume_ml": lung * voxel_ml,

@@ -14,6 +14,7 @@ from CovidCTLib.measures.described import LOBE_DEFINITIONS
 from CovidCTLib.measures.region_table import WHOLE, measure_counts, measurement, without_size
 from CovidCTLib.measures.severity import MOST_SEVERE_LOBE, lobe_severity
 from CovidCTLib.options import Options
+from CovidCTLib.units import MM3_PER_ML
 
 NO_LOBE_REASON = "this lobe was not given"
 
@@ -52,7 +53,7 @@ def measure_lobes(axial: AxialArrays, lobes: NDArray[np.uint8], options: Options
     """
     _check(axial, lobes)
     definitions = {**definitions_for(options), **LOBE_DEFINITIONS}
-    voxel_ml = axial.geometry.voxel_volume_mm3 / 1000
+    voxel_ml = axial.geometry.voxel_volume_mm3 / MM3_PER_ML
     counted = count_labels(axial, lobes, len(LOBE_LABELS), options.localization_threshold)
     table: list[Measurement] = []
     points: list[int] = []

@@ -13,6 +13,7 @@ from CovidCTLib.measures.hu_statistics import hu_statistics, mass_g
 from CovidCTLib.measures.regions import REGIONS, ZONES, ZONES_OF_REGION
 from CovidCTLib.measures.severity import zone_severity
 from CovidCTLib.options import Options
+from CovidCTLib.units import MM3_PER_ML
 
 WHOLE = "both_lungs"
 """The region that alone has the severity of six zones."""
@@ -26,7 +27,6 @@ CONSTANT_HU_REASON = "every voxel of the region has the same HU"
 NOTHING_FOUND_REASON = "neither reading finds disease in this region"
 MISSING_ZONE_REASON = "not all six zones show lung"
 
-_MM3_PER_ML = 1000.0
 
 Values = dict[str, "float | str"]
 """Measures of a region by name: the value, or as text the reason why there is none."""
@@ -66,7 +66,7 @@ def measure_regions(axial: AxialArrays, options: Options) -> tuple[Measurement, 
     check_axial(axial)
     definitions = definitions_for(options)
     zones = count_zones(axial, options.localization_threshold)
-    voxel_ml = axial.geometry.voxel_volume_mm3 / _MM3_PER_ML
+    voxel_ml = axial.geometry.voxel_volume_mm3 / MM3_PER_ML
     effusion = _effusion_ml(axial, voxel_ml)
     table: list[Measurement] = []
     for region in REGIONS:
