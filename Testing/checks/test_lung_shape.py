@@ -198,3 +198,14 @@ def test_lungs_that_were_given_in_part_are_doubted_and_not_refused(spacing: tupl
     (notice,) = check_lung_shape(lungs, spacing, 1000.0, whole=True, given=True)
     assert (notice.code, notice.severity) == ("lung-height-doubtful", "warn")
     assert notice.text.endswith("Or only a part of the lungs was segmented.")
+
+
+@pytest.mark.parametrize(("lower_by", "turned"), [(0, False), (5, False), (8, True), (-8, True)])
+def test_a_chest_that_lies_turned_says_nothing_of_sides(monkeypatch, lower_by: int, turned: bool) -> None:
+    # Middles 50 columns of 1 mm apart; 5 rows of 1 mm are 5.7 degrees, 8 rows 9.1.
+    lungs = np.zeros((4, 60, 80), np.uint8)
+    lungs[:, 20:40, 5:25] = 1
+    lungs[:, 20 + lower_by : 40 + lower_by, 55:75] = 2
+    monkeypatch.setattr("CovidCTLib.checks.lung_shape.leftward_mm", lambda *_: -30.0)
+    notices = check_heart_side(np.zeros(lungs.shape, np.int16), lungs, (1.0, 1.0, 1.0))
+    assert [notice.code for notice in notices] == ([] if turned else ["heart-on-the-right"])
