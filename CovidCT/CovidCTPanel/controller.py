@@ -313,7 +313,7 @@ class Controller:
         """Tell why a result that was replaced is still there, and show surfaces in place of earlier ones."""
         if failure is not None:
             self._panel.showMessage(failure)
-        if volumeId is not None and volumeId == self._choice.volumeId():
+        if volumeId is not None and volumeId == self._choice.volumeId() and not self.surfaces.running:
             self.surfaces.show(True, turn=False)
         else:
             self.showState()

@@ -130,6 +130,7 @@ class Adding:
         self._prepared = preparing(volumeNode)(analysis) if prepared is None else prepared
         self._edited, self._shown = edited, shown
         self._added: dict[str, Any] = {}
+        self._hidden: list[Any] = []
         self._byHand = False
         self.done = False
 
@@ -158,9 +159,9 @@ class Adding:
         InputError
             If the CT was removed from the scene, or the scene was closed.
         """
-        surfaces = [display for display in self._earlierDisplays() if display.GetVisibility3D()]
+        self._hidden = [display for display in self._earlierDisplays() if display.GetVisibility3D()]
         try:
-            for display in surfaces:
+            for display in self._hidden:
                 # Each node that comes makes the 3D views draw them anew, half a second without a graphics card; those
                 # of the new results are made when all is done.
                 display.SetVisibility3D(False)
@@ -177,7 +178,7 @@ class Adding:
             if left:
                 # In a scene that was closed there are no folders, and looking for some would make their root.
                 removeEmptyFolders(self._scene)
-            for display in surfaces:
+            for display in self._hidden:
                 display.SetVisibility3D(True)
             raise
         self.done = True
@@ -244,6 +245,9 @@ class Adding:
             byHand = [node for node in segmentations if isEdited(node, self._volumeNode)]
         for node in byHand:
             leaveToUser(node)
+            if node.GetDisplayNode() in self._hidden:
+                # As the user had it, for when the segmentation is shown again.
+                node.GetDisplayNode().SetVisibility3D(True)
         self._byHand = bool(byHand)
         for node in self._added.values():
             node.RemoveAttribute(COMING_ATTRIBUTE)

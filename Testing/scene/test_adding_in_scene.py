@@ -123,12 +123,14 @@ def test_nodes_that_were_saved_while_they_came_go_with_the_next_analysis(tmp_pat
 
 def test_segments_that_are_said_to_be_edited_are_kept_and_told(scene, volume_node, analysis):
     earlier = addAnalysisToScene(scene, volume_node, analysis)
+    show3D(scene, earlier)
     adding = Adding(scene, volume_node, analysis, edited=lambda: True)
     assert adding.message == ""
     assert len(list(adding.steps())) == COUNT
     assert adding.message.startswith("The earlier segments had been edited by hand, so they were kept")
     assert earlier.segmentation.GetName().endswith("(edited)")
     assert not earlier.segmentation.GetDisplayNode().GetVisibility()
+    assert earlier.segmentation.GetDisplayNode().GetVisibility3D(), "with its surfaces, where the user shows it again"
 
 
 def test_nobody_is_asked_whether_segments_were_edited_before_all_is_there(scene, volume_node, analysis):
