@@ -1,30 +1,21 @@
-"""The series of a DICOM folder: which there are, which can be used, and the one that is read."""
+"""The series of a DICOM folder: which there are, and which can be used."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from CovidCTLib.errors import InputError, Notice, SeriesChoiceError
+from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.reading.dicom_acquisitions import choose_acquisition, list_acquisitions
 from CovidCTLib.reading.dicom_axial import assume_axial
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, read_directory
-from CovidCTLib.reading.dicom_headers import FileHeader, Frame, Kind, read_header
-from CovidCTLib.reading.dicom_pixels import read_volume
-from CovidCTLib.reading.dicom_source import frame_of_reference_of, read_source
+from CovidCTLib.reading.dicom_headers import FileHeader, Frame, read_header
+from CovidCTLib.reading.dicom_kinds import Kind
 from CovidCTLib.reading.dicom_stack import Orientation, Stack, plan_stack, plane_of, spacing_notice, stack_with_spacing
 from CovidCTLib.reading.dicom_whole import join_lone_images, why_no_pixels
-from CovidCTLib.reading.identifiers import known_kernel, known_maker, read_identifiers, with_identifiers
-from CovidCTLib.scan import Scan, ScanFacts
-
-MIN_UID_ENDING = 4
-"""Shortest ending of a SeriesInstanceUID, in characters, that chooses a series."""
-
-MIN_CHEST_SLICES = 10
-"""An original series of fewer slices (bolus tracking, a test slice) is not preferred to a derived one."""
+from CovidCTLib.reading.identifiers import known_kernel
 
 _WHY_LEFT_OUT: dict[Kind, str] = {
     "localizer": "localizers (scout views)",
@@ -262,213 +253,3 @@ def _why_no_slices(modality: str, frames: list[Frame]) -> str:
         )
     what = _WHY_LEFT_OUT.get(kind, other)
     return f"CT slices were expected, but the series holds only {what}. Give the axial CT series."
-
-
-def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stack, tuple[Notice, ...]]:
-    """Choose the series to read.
-
-    Parameters
-    ----------
-    folder
-        The series.
-    wanted
-        Number in the list (from 1), SeriesInstanceUID, or a unique ending of it of at least `MIN_UID_ENDING`
-        characters; None for the usable axial series with the most slices, originals (of at least
-        `MIN_CHEST_SLICES`) before derived ones.
-
-    Raises
-    ------
-    InputError
-        If there is no series, or none (or not the one wanted) can be used.
-    SeriesChoiceError
-        If the one wanted is not there or ambiguous, or None was given and only several non-axial ones can be used.
-    """
-    if not folder.series:
-        raise InputError(
-            f"A CT series was expected, but the folder holds no readable DICOM image ({len(folder.damaged)} damaged "
-            "files). Give the folder with the CT's files."
-        )
-    if wanted is not None:
-        chosen = _find(folder.series, wanted.strip())
-        if chosen.stack is None:
-            raise InputError(
-                f"Series {chosen.summary.number} cannot be used. {chosen.summary.reason}", hint=chosen.summary.hint
-            )
-        return chosen, chosen.stack, ()
-    usable = [(series, series.stack) for series in folder.series if series.stack is not None]
-    if not usable:
-        raise _why_none(folder.series)
-    axial = [pair for pair in usable if pair[0].summary.orientation == "axial"]
-    if not axial and len(usable) > 1:
-        numbers = _numbers(series for series, _ in usable)
-        raise SeriesChoiceError(
-            f"An axial CT series was expected, but the {len(usable)} usable ones are of other orientations. Choose one "
-            f"by its number: {numbers}."
-        )
-    chosen, stack = max(axial or usable, key=lambda pair: _preference(pair[0]))
-    if len(usable) == 1:
-        return chosen, stack, ()
-    return (
-        chosen,
-        stack,
-        (
-            Notice(
-                "several-series",
-                f"The folder holds {len(usable)} usable CT series; the largest axial one was read (series "
-                f"{chosen.summary.number} of the list, {chosen.summary.slices} slices).",
-                "warn",
-                len(usable),
-            ),
-        ),
-    )
-
-
-def _preference(series: Series) -> tuple[bool, int]:
-    summary = series.summary
-    return summary.original and summary.slices >= MIN_CHEST_SLICES, summary.slices
-
-
-def _numbers(series: Iterable[Series]) -> str:
-    return ", ".join(str(one.summary.number) for one in series)
-
-
-def _why_none(series: tuple[Series, ...]) -> InputError:
-    if len(series) == 1:
-        return InputError(str(series[0].summary.reason), hint=series[0].summary.hint)
-    largest = max(series, key=lambda one: (one.summary.modality == "CT", one.summary.slices)).summary
-    return InputError(
-        f"A CT series was expected, but none of the {len(series)} series in the folder can be used. The largest, "
-        f"number {largest.number}: {largest.reason}",
-        hint=largest.hint,
-    )
-
-
-def _find(series: tuple[Series, ...], wanted: str) -> Series:
-    if wanted.isdecimal() and 1 <= int(wanted) <= len(series):
-        return series[int(wanted) - 1]
-    exact = [one for one in series if one.uid == wanted]
-    matching = exact or [one for one in series if len(wanted) >= MIN_UID_ENDING and one.uid.endswith(wanted)]
-    if len(matching) > 1:
-        raise SeriesChoiceError(
-            f"One series was expected to end in {wanted!r}, but {len(matching)} do: {_numbers(matching)}. Give its "
-            "number or a longer ending of its UID."
-        )
-    if not matching:
-        raise SeriesChoiceError(
-            f"A series from 1 to {len(series)}, or the ending of its UID ({MIN_UID_ENDING} characters or more), was "
-            f"expected, but {wanted!r} is none. List the series of the folder and choose one."
-        )
-    return matching[0]
-
-
-_DOUBTFUL_KINDS = {
-    "derived": (
-        Notice(
-            "derived-images",
-            "The images were computed from others (reformatted or compressed with loss); HU may differ from the "
-            "scanner's.",
-        ),
-    ),
-    "unknown unit": (
-        Notice(
-            "unknown-unit",
-            "By their header (RescaleType) the values of the images are in a unit that is neither HU nor one of the "
-            "known maps; they have air and tissue where HU have them, and were read as HU. Check in a viewer that air "
-            "has about -1000 and muscle about 50.",
-        ),
-    ),
-}
-
-
-def read_series(
-    folder: DicomFolder,
-    wanted: str | None = None,
-    *,
-    with_study_date: bool = False,
-    identified: bool = False,
-    with_source: bool = False,
-) -> Scan:
-    """Read one series of a folder as a scan.
-
-    Parameters
-    ----------
-    folder
-        The series, from `gather_series`.
-    wanted
-        See `choose_series`.
-    with_study_date
-        Whether the facts hold the study date.
-    identified
-        Whether the scan says who was scanned.
-    with_source
-        Whether the scan keeps the series that it came from (`Scan.source`).
-
-    Raises
-    ------
-    InputError
-        If no series can be used, files beside its slices are damaged, or its values are no HU.
-    SeriesChoiceError
-        If the series wanted is not there or ambiguous.
-    """
-    chosen, stack, notices = choose_series(folder, wanted)
-    folders = {os.fspath(frame.path.parent) for frame in stack.frames}
-    beside = sum(os.fspath(parent) in folders for parent in folder.damaged)
-    if beside:
-        raise InputError(
-            f"All files of the series must be readable, but {beside} DICOM files beside its {len(stack.frames)} slices "
-            "are damaged or truncated. Copy or export the series again."
-        )
-    notices = (*notices, *_DOUBTFUL_KINDS.get(stack.frames[0].kind, ()))
-    notices = (*notices, *_doubts(folder, chosen))
-    hu, pixel_notices = read_volume(stack)
-    header = next(one for one in chosen.headers if one.frames[0].path == stack.frames[0].path)
-    facts = ScanFacts(
-        source_format="DICOM",
-        slice_count=len(stack.frames),
-        grid_from="given" if any(notice.code == "given-spacing" for notice in stack.notices) else None,
-        kernel=known_kernel(header.kernel),
-        manufacturer=known_maker(header.manufacturer),
-        slice_thickness_mm=header.slice_thickness_mm,
-        tube_voltage_kv=header.tube_voltage_kv,
-        study_date=header.study_date if with_study_date else None,
-    )
-    scan = Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *pixel_notices))
-    scan = replace(scan, frame_of_reference=frame_of_reference_of(stack.frames[0].path))
-    if with_source:
-        scan = replace(scan, source=read_source(stack.frames))
-    return with_identifiers(scan, read_identifiers(header.frames[0].path)) if identified else scan
-
-
-def _doubts(folder: DicomFolder, chosen: Series) -> tuple[Notice, ...]:
-    """Say what contradicts the series: its Modality, or a DICOMDIR that lists more files."""
-    notices = []
-    if any(header.secondary_capture for header in chosen.headers):
-        notices.append(
-            Notice(
-                "modality-contradicts",
-                "The images are stored as Secondary Capture, as converters write them, but have all that CT slices "
-                f"have (Modality {chosen.summary.modality or 'absent'}); they were read as CT.",
-            )
-        )
-    elif chosen.summary.modality not in ("CT", ""):
-        notices.append(
-            Notice(
-                "modality-contradicts",
-                f"The images are stored as CT, but their Modality is {chosen.summary.modality}; they were read as CT.",
-            )
-        )
-    there = {frame.instance for header in chosen.headers for frame in header.frames}
-    listed = folder.listed.get(chosen.uid, frozenset())
-    absent = len(listed - there)
-    # A DICOMDIR of another medium may lie beside the files.
-    if absent and listed & there:
-        notices.append(
-            Notice(
-                "listed-files-absent",
-                f"The DICOMDIR lists {len(listed)} images of the series, but {absent} of them are not there. Copy the "
-                "whole medium to be sure.",
-                value=absent,
-                unit="images",
-            )
-        )
-    return tuple(notices)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -126,3 +128,9 @@ def _slice(index: int) -> SliceMeasures:
         positive=3 <= index < 6,
         localization_area_mm2=0.0,
     )
+
+
+def change_record(folder: Path, **changes: object) -> None:
+    """Put other fields into the record of a result folder."""
+    path = folder / "analysis.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
