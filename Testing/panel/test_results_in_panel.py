@@ -233,7 +233,7 @@ def test_a_mistake_while_results_are_read_ends_the_analysis(application, panel, 
     assert not panel.controller.running
 
 
-@pytest.mark.parametrize("place", ["add", "scanLater", "beginning"])
+@pytest.mark.parametrize("place", ["adding", "scanLater", "beginning"])
 @pytest.mark.parametrize(
     ("error", "told"),
     [(AttributeError("Doe^Jane"), "made a mistake (AttributeError)"), (MemoryError(), "More free memory")],
