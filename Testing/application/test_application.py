@@ -39,6 +39,10 @@ def test_an_analysis_can_be_cancelled_at_any_moment(take_walk):
     check(*take_walk("walk_cancelling"))
 
 
+def test_results_that_are_wanted_no_more_while_they_come_leave_nothing(take_walk):
+    check(*take_walk("walk_adding"))
+
+
 def test_three_studies_are_compared_saved_and_loaded(take_walk):
     check(*take_walk("walk_follow_up"))
 
