@@ -137,16 +137,17 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """End what is running and let go of the scene, before the application closes or the module is unloaded."""
+        self.setParameterNode(None)
+        # First of all, for what ends may take nodes out of the scene, and nobody must look there any more.
+        self.removeObservers()
         # Connected, it would hold the panel for as long as Slicer runs, also where the module is loaded anew.
         self._lookTimer.stop()
         self._lookTimer.deleteLater()
-        self.setParameterNode(None)
         self.controller.stop()
         self.charts.leave()
         self.tables.leave()
         self.previousLayout.leave()
         self.panel.leave()
-        self.removeObservers()
 
     def enter(self):
         """Catch up with the scene each time the module opens."""
