@@ -282,9 +282,10 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             # What follows may keep the user interface waiting for minutes.
             slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
+        missing = self.logic.missingPackages(forPdf, forDicom)
         return panels.installWithConsent(
-            self.logic.missingPackages(forPdf, forDicom),
-            panels.isExtensionMissing(),
+            missing,
+            bool(missing) and panels.isExtensionMissing(),
             lambda question: slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidCT")),
             tell,
             lambda: self.logic.installMissingPackages(forPdf, forDicom),
