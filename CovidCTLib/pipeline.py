@@ -176,7 +176,7 @@ def measure(
                 opacities = find_opacities(work, lungs, tell, inside=given.lungs is not None)
             else:
                 opacities = work.grid.take(given.opacities, 0, labels=True).copy()
-                if not given.kinds_told:
+                if not given.kinds_parted:
                     work.notices.append(NO_KINDS_GIVEN)
             given_lungs = lungs
             lungs, opacities = settle(lungs, opacities, effusion)
@@ -190,7 +190,7 @@ def measure(
         named = {name: _taken(work, mask) for name, mask in given.areas.items()}
         with work.run.stage("measures"):
             analysis = complete(work, lungs, opacities, effusion_known, reading, provenance, lobes, named)
-    return _with_own_voxels(analysis, given) if work.grid.resamples else analysis
+    return _with_given_voxels(analysis, given) if work.grid.resamples else analysis
 
 
 NO_KINDS_GIVEN = replace(
@@ -229,11 +229,11 @@ def _check_shapes(given: GivenLabels, grid: Geometry) -> None:
 
 
 def _check_before(before: Analysis, work: Work) -> None:
-    own, grid = before.scan.geometry, work.scan.geometry
-    if own.shape_zyx != grid.shape_zyx or not own.lies_on(grid.ijk_to_lps):
+    earlier, grid = before.scan.geometry, work.scan.geometry
+    if earlier.shape_zyx != grid.shape_zyx or not earlier.lies_on(grid.ijk_to_lps):
         raise InputError(
             f"An analysis of this CT, on its grid of {grid.shape_zyx} voxels (z, y, x), was expected, but the one "
-            f"before has {own.shape_zyx}, or lies elsewhere. Give the results of this CT."
+            f"before has {earlier.shape_zyx}, or lies elsewhere. Give the results of this CT."
         )
 
 
@@ -324,7 +324,7 @@ def settled_labels(scan: Scan, given: GivenLabels) -> tuple[NDArray[np.uint8], N
     return work.grid.give_back(lungs), work.grid.give_back(opacities)
 
 
-def _with_own_voxels(analysis: Analysis, given: GivenLabels) -> Analysis:
+def _with_given_voxels(analysis: Analysis, given: GivenLabels) -> Analysis:
     """Keep what was given voxel by voxel where the canonical grid is another one, so that nothing wears off."""
     lungs, opacities = analysis.lungs, analysis.opacities
     if given.opacities is not None:

@@ -50,7 +50,7 @@ NO_EFFUSION_GIVEN = Notice(
 
 NO_KINDS = Notice(
     "no-opacity-kinds",
-    "The own opacity network does not tell ground-glass opacity from consolidation: all opacity is counted as "
+    "The user's own opacity network does not tell ground-glass opacity from consolidation: all opacity is counted as "
     "ground-glass opacity, so look at the sum only.",
 )
 
@@ -184,14 +184,14 @@ def complete(
         by_hand = provenance is not None and provenance.lungs in ("given", "corrected")
         work.notices.append(NO_EFFUSION_GIVEN if by_hand else NO_EFFUSION)
     back = [grid.give_back(array) for array in (lungs, opacities)]
-    own_localization = grid.give_back(reading.localization, labels=False)
+    localization = grid.give_back(reading.localization, labels=False)
     # Interpolation of a resampled scan reaches a little beyond the lungs.
-    own_localization[back[0] == 0] = 0
+    localization[back[0] == 0] = 0
     return Analysis(
         scan=work.scan,
         lungs=back[0],
         opacities=back[1],
-        localization=own_localization,
+        localization=localization,
         axial=axial,
         measures=measures,
         slices=slices,
@@ -204,13 +204,13 @@ def complete(
         # The stage that this is the end of is still running; its time joins when it ends.
         seconds=work.run.seconds,
         versions=versions(),
-        provenance=provenance if provenance is not None else _found(options, effusion_known),
+        provenance=provenance if provenance is not None else _by_covidct(options, effusion_known),
         lobes=None if lobes is None else grid.give_back(lobes),
         areas={name: grid.give_back(mask.view(np.uint8)).view(np.bool_) for name, mask in (areas or {}).items()},
     )
 
 
-def _found(options: Options, effusion_known: bool) -> Provenance:
+def _by_covidct(options: Options, effusion_known: bool) -> Provenance:
     """What CovidCT found itself."""
     return Provenance(lungs=options.lungs, effusion="network" if effusion_known else "none")
 
@@ -247,8 +247,8 @@ def _own_models(used: Sequence[ModelUsed]) -> list[Notice]:
     return [
         Notice(
             "own-model",
-            f"An own model was used for the {model.role} ({model.name} {model.version}), so the accuracy that CovidCT "
-            "states does not hold here.",
+            f"The user's own model was used for the {model.role} ({model.name} {model.version}), so the accuracy that "
+            "CovidCT states does not hold here.",
             "note",
         )
         for model in used

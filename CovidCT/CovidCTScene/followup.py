@@ -316,8 +316,8 @@ def _earlierNodes(scene: Any, volumeIds: set[str]) -> list[Any]:
         count = node.GetNumberOfNodeReferences(STUDY_REFERENCE)
         studies = {node.GetNthNodeReferenceID(STUDY_REFERENCE, index) for index in range(count)}
         # Scenes of an early version know no reference of a node to itself.
-        isOwn = node.GetNodeReferenceID(SELF_REFERENCE) in (None, node.GetID())
-        if node.GetAttribute(FOLLOW_UP_ATTRIBUTE) and isOwn and studies & volumeIds:
+        isTheTable = node.GetNodeReferenceID(SELF_REFERENCE) in (None, node.GetID())
+        if node.GetAttribute(FOLLOW_UP_ATTRIBUTE) and isTheTable and studies & volumeIds:
             nodes.append(node)
     return nodes
 

@@ -162,6 +162,6 @@ class Remeasure:
         if not left:
             return _("Measured again from the segments as they are.")
         return _(
-            "Measured again from the segments as they are. Not known, and left out: {names}. To have one measured by "
-            'itself, let its name begin with "area".'
+            "Measured again from the segments as they are. Not recognized, and left out: {names}. To have one measured "
+            'by itself, let its name begin with "area".'
         ).format(names=", ".join(left))

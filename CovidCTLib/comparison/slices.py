@@ -149,9 +149,9 @@ def find_lung_mask(scan: Scan, options: Options, models: ModelStore | None = Non
 
         mask, _ = segment_lungs_by_contours(hu, spacing)
     else:
-        from CovidCTLib.lungs.network import segment_lungs_by_network
+        from CovidCTLib.lungs.network import segment_chest_by_network
 
-        mask = segment_lungs_by_network(hu, spacing, (models or _shipped(options)).lungs())
+        mask = segment_chest_by_network(hu, spacing, (models or _shipped(options)).lungs()).lungs
     return (np.asarray(mask) > 0).astype(np.uint8)
 
 
