@@ -116,7 +116,7 @@ def segment_chest_by_network(
     masks = find_chest(hu, body, spacing_zyx_mm, network, progress, flip=cleanup.flip)
     clean_lungs(masks.lungs, hu, body, spacing_zyx_mm, cleanup)
     if masks.effusion is not None:
-        clean_effusion(masks.effusion, masks.lungs, spacing_zyx_mm)
+        clean_effusion(masks.effusion, masks.lungs, hu, spacing_zyx_mm)
     return masks
 
 
