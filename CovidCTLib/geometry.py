@@ -241,7 +241,7 @@ class CanonicalGrid:
         )
 
     def take(self, array: NDArray[Any], fill: float, labels: bool = False) -> NDArray[Any]:
-        """Bring an array from the own grid to the canonical one.
+        """Bring an array from the scan's grid to the canonical one.
 
         Parameters
         ----------
@@ -257,6 +257,11 @@ class CanonicalGrid:
         -------
         ndarray
             Shape ``geometry.shape_zyx``, same dtype; a view of the input unless the grid resamples.
+
+        Raises
+        ------
+        InputError
+            If the array has another shape.
         """
         order, flipped = self._axes
         if array.shape != self.scan_geometry.shape_zyx:
@@ -281,6 +286,11 @@ class CanonicalGrid:
         -------
         ndarray
             Shape ``scan_geometry.shape_zyx``, contiguous, same dtype. Zero where the canonical grid does not reach.
+
+        Raises
+        ------
+        InputError
+            If the array has another shape.
         """
         order, flipped = self._axes
         if array.shape != self.geometry.shape_zyx:

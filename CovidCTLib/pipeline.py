@@ -6,7 +6,7 @@ rest. Both go through the same stages (`CovidCTLib.stages`). Nothing here touche
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ def analyze(
         If the caller asked to stop.
     """
     work = begin(scan, options, geometry, models, progress, cancelled)
-    # A device that is not there is told before the long work.
+    # A device that does not exist is refused before the long work.
     work.load_models()
     with work.threads():
         with work.run.stage("lungs") as tell:
@@ -160,28 +160,17 @@ def measure(
         work.notices[:] = kept_notices(work.notices, before.notices)
         work.used += before.models
     work.notices += given.notices
-    effusion: NDArray[np.bool_] | None = None
     with work.threads(loads_torch=given.lungs is None or given.opacities is None or before is None):
         with work.run.stage("lungs") as tell:
-            if given.lungs is None:
-                lungs, effusion = find_chest(work, tell)
-            else:
-                lungs = _sided(work, work.grid.take(given.lungs, 0, labels=True))
-            if given.effusion is not None:
-                effusion = _taken(work, given.effusion)
+            lungs, effusion = _chest_of(given, work, tell)
             look_at_lungs(work, lungs, given=given.lungs is not None)
         effusion_known = effusion is not None or (before is not None and before.axial.effusion_known)
         with work.run.stage("opacities") as tell:
-            if given.opacities is None:
-                opacities = find_opacities(work, lungs, tell, inside=given.lungs is not None)
-            else:
-                opacities = work.grid.take(given.opacities, 0, labels=True).copy()
-                if not given.kinds_parted:
-                    work.notices.append(NO_KINDS_GIVEN)
-            given_lungs = lungs
+            opacities = _opacities_of(given, work, lungs, tell)
+            unsettled = lungs
             lungs, opacities = settle(lungs, opacities, effusion)
             if given.opacities is not None:
-                work.notices += _opacity_notices(work, given_lungs, lungs, opacities)
+                work.notices += _opacity_notices(work, unsettled, lungs, opacities)
         with work.run.stage("slices") as tell:
             reading = judge_slices(work, lungs, tell) if before is None else _reading_of(before, work, lungs)
         provenance = provenance_of(given, before, corrected, effusion_known)
@@ -198,6 +187,29 @@ NO_KINDS_GIVEN = replace(
     text="The segmentation does not tell ground-glass opacity from consolidation: all opacity is counted as "
     "ground-glass opacity, so look at the sum only.",
 )
+
+
+def _chest_of(
+    given: GivenLabels, work: Work, tell: Callable[[float], None]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """Take lungs and effusion that were given; the networks find lungs that were not, and effusion with them."""
+    effusion: NDArray[np.bool_] | None = None
+    if given.lungs is None:
+        lungs, effusion = find_chest(work, tell)
+    else:
+        lungs = _sided(work, work.grid.take(given.lungs, 0, labels=True))
+    return lungs, effusion if given.effusion is None else _taken(work, given.effusion)
+
+
+def _opacities_of(
+    given: GivenLabels, work: Work, lungs: NDArray[np.uint8], tell: Callable[[float], None]
+) -> NDArray[np.uint8]:
+    """Take opacities that were given; where they were not, the network finds them, inside lungs that were given."""
+    if given.opacities is None:
+        return find_opacities(work, lungs, tell, inside=given.lungs is not None)
+    if not given.kinds_parted:
+        work.notices.append(NO_KINDS_GIVEN)
+    return work.grid.take(given.opacities, 0, labels=True).copy()
 
 
 def _as_segmentation(labels: Segmentation | Mapping[str, NDArray[Any]], scan: Scan) -> Segmentation:

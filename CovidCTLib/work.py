@@ -50,7 +50,13 @@ class Run:
         self.seconds: dict[str, float] = {}
 
     def check(self) -> None:
-        """Stop if the caller asked to."""
+        """Stop if the caller asked to.
+
+        Raises
+        ------
+        CancelledError
+            If so.
+        """
         if self.cancelled is not None and self.cancelled():
             raise CancelledError("The analysis was cancelled; nothing was changed.")
 

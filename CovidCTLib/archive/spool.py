@@ -134,7 +134,7 @@ class Spool:
             if path.name.endswith(_GONE):
                 shutil.rmtree(path, ignore_errors=True)
             elif path.name.endswith(_PART):
-                # Its images had been moved here already, or nothing had.
+                # The images come by one renaming, so they are all here or none is.
                 if (path / IMAGES).is_dir():
                     path.rename(path.with_name(path.name.removesuffix(_PART)))
                 else:

@@ -123,7 +123,7 @@ def analyze_folder(
     cases = cases_beside(source, out)
     if os.path.lexists(out) and not out.is_dir():
         raise OutputError("The output must be a folder, but a file of that name is there. Choose another folder.")
-    # What no case could be analyzed with is told before any is begun.
+    # A device or models with which no case could be analyzed are refused before the first case.
     models.device  # noqa: B018
     models.load_own()
     batch = _Batch(out, options, models, tell, progress, cancelled)
@@ -201,7 +201,7 @@ class _Batch:
         try:
             self._analyze(case, report, assume_axial)
         except OutputError:
-            # No other case would fare better.
+            # The next cases could not be written either.
             self._put("waiting")
             raise
         except (CancelledError, KeyboardInterrupt) as stop:

@@ -63,7 +63,7 @@ def check_lung_shape(
     Parameters
     ----------
     lungs
-        Canonical axial, not empty: 0 background, 1 right, 2 left.
+        Canonical axial, shape ``(z, y, x)``, not empty: 0 background, 1 right, 2 left.
     spacing_zyx_mm
         Spacing in mm, the true one by the header.
     volume_ml

@@ -93,7 +93,7 @@ def _free_air_ml(
     sample = tuple(slice(n // 2, None, n) for n in step)
     block_ml = float(np.prod(spacing)) * float(np.prod(step)) / MM3_PER_ML
     thin = np.count_nonzero((hu[sample] <= FREE_AIR_HU) & (lungs[sample] > 0)) * block_ml
-    # Without noise half a block's voxels and more are that thin, with noise half of them.
+    # In a block of free air at least half of the voxels are that thin, whatever the noise.
     if thin < smallest_ml / 4:
         return free_ml
     mean, side = _blocks(hu, lungs, step)

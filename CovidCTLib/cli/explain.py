@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     require_ct(args.input)
     check_output_folder(args.output)
     if args.results is not None:
-        # What is no result folder is refused before a CT is read, which takes longer.
+        # A folder without results is refused before the CT is read, which takes longer.
         read_stored_record(args.results)
     models = models_from(args)
 

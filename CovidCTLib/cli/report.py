@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
             "-o names the folder for the report of DICOM results, but FOLDER holds none of CovidCT's: its report is "
             "made in FOLDER itself. Leave -o out, or give the study that holds SR and SEG."
         )
-    # What is no result folder is refused before a CT is read, which takes longer.
+    # A folder without results is refused before the CT is read, which takes longer.
     read_stored_record(args.folder)
     scan = None
     if args.ct is not None:

@@ -79,7 +79,7 @@ def take_slice(scan: Scan, *, lungs: NDArray[np.uint8] | None = None, index: int
     scan
         The CT on its own grid.
     lungs
-        uint8 in the canonical orientation, over 0 in the lungs; for the representative slice.
+        uint8, shape ``(z, y, x)`` in the canonical orientation, over 0 in the lungs; for the representative slice.
     index
         Number of the slice from the feet, from 0; None takes the representative one.
 
