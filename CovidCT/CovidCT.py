@@ -119,7 +119,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             LIBRARY,
             self.previousLayout,
         )
-        panels.connectFolderButton(self.ui.modelsButton, self.ui.modelsEdit, _("Folder of own models"))
+        panels.connectFolderButton(self.ui.modelsButton, self.ui.modelsEdit, _("Folder with your models"))
         self.ui.advancedLabel.text = panels.advancedText()
         self.ui.resetButton.connect("clicked(bool)", lambda _checked=False: panels.resetSettings(self.settings()))
         scene = slicer.mrmlScene

@@ -239,16 +239,16 @@ class Panel:
     def showEdited(self, edited: bool) -> None:
         """Say, before all other warnings, whether segments were edited by hand since the analysis."""
         self._edited = edited
-        told = []
+        lines = []
         if edited:
-            told.append(
+            lines.append(
                 _(
                     "The segments were changed by hand; the numbers are those from before. Press Measure again for new "
                     "ones."
                 )
             )
-        self._ui.warningsLabel.text = "\n".join([*told, *self._warnings])
-        self._ui.warningsLabel.visible = bool(told or self._warnings)
+        self._ui.warningsLabel.text = "\n".join([*lines, *self._warnings])
+        self._ui.warningsLabel.visible = bool(lines or self._warnings)
 
     def followLayout(self, previousLayout: PreviousLayout) -> None:
         """Let a button go back to the layout of before, as long as there is one."""

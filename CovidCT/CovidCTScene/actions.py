@@ -84,7 +84,13 @@ class SceneActions:
         return refusalOfCt(self._scene.GetNodeByID(volumeId) if volumeId else None)
 
     def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]:
-        """Prepare to write the CT to a file, as `handOverOfVolumeNode`."""
+        """Prepare to write the CT to a file, as `handOverOfVolumeNode`.
+
+        Raises
+        ------
+        InputError
+            If the CT cannot be analyzed (`refusal`).
+        """
         refusal = self.refusal(volumeId)
         if refusal is not None:
             raise InputError(refusal)
@@ -228,7 +234,13 @@ class SceneActions:
         return nodes is not None and nodes.segmentation.GetID() == segmentationId
 
     def segmentsHandOver(self, volumeId: str, segmentationId: str) -> SegmentsHandOver:
-        """Prepare to write any segmentation of the scene to a file, as `SegmentsHandOver`."""
+        """Prepare to write any segmentation of the scene to a file, as `SegmentsHandOver`.
+
+        Raises
+        ------
+        InputError
+            If the segmentation was removed.
+        """
         node = self._scene.GetNodeByID(segmentationId)
         if node is None:
             raise InputError(_("The segmentation must be in the scene, but it was removed. Choose another."))

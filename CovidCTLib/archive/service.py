@@ -34,7 +34,7 @@ class ServiceSettings:
     ----------
     archive
         Where results go.
-    own_title
+    title
         Our title towards the archive.
     rest_s
         Seconds without images after which a study has come to rest.
@@ -47,7 +47,7 @@ class ServiceSettings:
     """
 
     archive: Node
-    own_title: str = "COVIDCT"
+    title: str = "COVIDCT"
     rest_s: float = 30.0
     keep: bool = False
     failure_report: bool = False
@@ -177,7 +177,7 @@ class Service:
                 send(
                     self._spool.waiting(job),
                     self._settings.archive,
-                    self._settings.own_title,
+                    self._settings.title,
                     partial(self._note_sent, job),
                 )
             except ArchiveAwayError as error:

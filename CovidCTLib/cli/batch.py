@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.arguments import (
+    add_assume_axial_argument,
     add_command,
     add_display_arguments,
     add_engine_arguments,
@@ -55,11 +56,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("input", metavar="FOLDER", help="folder whose files, archives and subfolders are one CT each")
     add_output_argument(parser, "folder for the results: new, or of a run to go on with")
     parser.add_argument("--no-report", action="store_true", help="do not make report.html")
-    parser.add_argument(
-        "--assume-axial",
-        action="store_true",
-        help="take the slices for axial ones where a converter lost or broke their orientation",
-    )
+    add_assume_axial_argument(parser)
     # After a process ended in the middle of a CT, Slicer goes on behind that one.
     parser.add_argument("--skip", type=int, default=0, help=argparse.SUPPRESS)
     add_engine_arguments(parser)
@@ -70,11 +67,6 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Analyze the folder, and say what became of each CT.
-
-    Parameters
-    ----------
-    args
-        As parsed.
 
     Returns
     -------
@@ -87,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         If the input, an option or the output folder cannot be used.
     """
     options = options_from(args)
-    own = models_from(args)
+    models = models_from(args)
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", 0.0)
         from CovidCTLib.batch.run import analyze_folder
@@ -97,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             args.input,
             args.output,
             options,
-            own if own is not None else ModelStore(device=args.device),
+            models if models is not None else ModelStore(device=args.device),
             report=not args.no_report,
             assume_axial=args.assume_axial,
             skip=args.skip,

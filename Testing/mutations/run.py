@@ -59,6 +59,8 @@ NEAREST: dict[str, tuple[str, ...]] = {
             "test_samples_and_stacks_by_hand",
         )
     ),
+    "checks/lung_shape.py": ("Testing/checks/test_lung_shape.py", "Testing/checks/test_limits_of_checks.py"),
+    "checks/pleura.py": ("Testing/checks/test_pleura.py", "Testing/checks/test_limits_of_checks.py"),
     "followup/difference.py": ("Testing/followup/test_difference.py", "Testing/followup/test_follow_up.py"),
     "report/planes.py": _PLANES,
     "report/pictures.py": (

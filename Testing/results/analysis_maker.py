@@ -60,7 +60,7 @@ def make_analysis(direction_lps: tuple[float, ...] = (1, 0, 0, 0, 1, 0, 0, 0, 1)
     axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry)
     facts = ScanFacts("NIfTI", SHAPE_ZYX[0], "B31f", 'Maker, "Ltd"', 2.5, 120.0)
     return Analysis(
-        scan=Scan(grid.give_back(hu, labels=False), grid.own, facts),
+        scan=Scan(grid.give_back(hu, labels=False), grid.scan_geometry, facts),
         lungs=grid.give_back(lungs, labels=True),
         opacities=grid.give_back(opacities, labels=True),
         localization=grid.give_back(localization, labels=False),
