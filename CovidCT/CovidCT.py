@@ -87,6 +87,8 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = CovidCTLogic()
+        # Loads what compares versions while the module opens, so that the first click on Analyze need not.
+        self.logic.missingPackages()
         self.panel = panels.Panel(self.ui, uiWidget, self.openModule)
         self.charts = panels.Charts(
             lambda: slicer.app.layoutManager(), lambda: slicer.modules.plots.logic(), self.onChartPoint
