@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from CovidCTLib.lungs.effusion import FLUID_HU, MAX_GAP_MM, MIN_PART_ML, clean_effusion
+from CovidCTLib.lungs.effusion import FAT_HU, FLUID_HU, MAX_GAP_MM, MIN_PART_ML, clean_effusion
 from CovidCTLib.lungs.network import lung_logit, segment_chest_by_network
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.store import LoadedNetwork
@@ -81,6 +81,27 @@ def test_consolidation_that_was_taken_for_fluid_is_lung_where_it_touches_one() -
     clean_effusion(effusion, lungs, np.full(lungs.shape, -50, np.int16), SPACING)
     assert not effusion.any()
     assert np.array_equal(lungs, whole | beside)
+
+
+@pytest.mark.parametrize(("slices", "stays"), [((3, 9), True), ((2, 5), True), ((1, 4), False), ((1, 3), False)])
+def test_what_lies_below_the_lungs_only_is_no_effusion(slices: tuple[int, int], stays: bool) -> None:
+    lungs, effusion = chest()
+    # A strip of the lung in slice 3 is too little to count; of slices 2 to 4 a third is beside the lungs.
+    lungs[3, 15:16, 10:30] = True
+    effusion[slices[0] : slices[1], 46:54, 10:30] = True
+    found = effusion.copy()
+    clean_effusion(effusion, lungs, water(lungs), SPACING)
+    assert np.array_equal(effusion, found if stays else np.zeros_like(found))
+
+
+@pytest.mark.parametrize("hu", [FAT_HU, -100])
+def test_fat_that_was_taken_for_fluid_is_no_lung(hu: float) -> None:
+    lungs, effusion = chest()
+    whole = lungs.copy()
+    effusion[5:9, 45:53, 12:26] = True
+    clean_effusion(effusion, lungs, np.full(lungs.shape, hu, np.int16), SPACING)
+    assert not effusion.any()
+    assert np.array_equal(lungs, whole)
 
 
 def test_dense_tissue_that_was_taken_for_fluid_is_no_lung() -> None:
