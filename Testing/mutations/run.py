@@ -43,9 +43,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "geometry.py": ("Testing/test_geometry.py", "Testing/test_scan.py"),
     "hu.py": ("Testing/test_hu.py", "Testing/measures/test_region_table.py", "Testing/checks/test_spoiled_phantoms.py"),
     "measures": ("Testing/measures",),
-    "measures/areas.py": ("Testing/segments/test_measure.py",),
-    "measures/described.py": ("Testing/segments/test_measure.py",),
-    "measures/lobes.py": ("Testing/segments/test_measure.py",),
+    "measures/areas.py": ("Testing/measures/test_areas_and_lobes.py",),
+    "measures/described.py": ("Testing/measures/test_areas_and_lobes.py",),
+    "measures/lobes.py": ("Testing/measures/test_areas_and_lobes.py",),
     "slices": ("Testing/slices",),
     "checks": tuple(
         f"Testing/checks/{name}.py"
