@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from measure_phantoms import LUNG_HU, SHAPE, VOXEL_ML, find, make_axial, make_box_lungs
+from scipy.stats import kurtosis, skew
 
 from CovidCTLib.errors import InputError
 from CovidCTLib.measures.areas import measure_areas
@@ -43,6 +44,8 @@ def test_an_area_has_the_volumes_that_are_counted_in_it():
         "area_opacity_percent": 50.0,
         "area_hu_mean": (4 * LUNG_HU + 4 * -500 + 2 * 10) / 10,
     }
+    values_hu = axial.hu[mask]
+    expected |= {"area_hu_skewness": skew(values_hu), "area_hu_kurtosis": kurtosis(values_hu)}
     for name, value in expected.items():
         assert find(table, area_region("spot"), name).value == pytest.approx(value), name
 
