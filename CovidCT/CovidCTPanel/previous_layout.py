@@ -84,7 +84,7 @@ class PreviousLayout:
             self._onChanged()
 
     def _forgetOld(self) -> None:
-        """Forget the remembered layout once the user has left ours for another."""
+        """Forget the remembered layout once the user has left CovidCT's for another."""
         if self._layout() != self._ours or self._previous == self._ours:
             self._previous = None
 

@@ -16,7 +16,7 @@ INSTANCES_ATTRIBUTE = "DICOM.instanceUIDs"
 """Attribute in which Slicer's DICOM module notes a volume's images, with spaces between (DICOMScalarVolumePlugin)."""
 
 REPORT_SERIES = "CovidCT measurements"
-"""Start of the description of the series that holds our SR (`CovidCTLib.dicom_results.study.SERIES`)."""
+"""Start of the description of the series that holds CovidCT's SR (`CovidCTLib.dicom_results.study.SERIES`)."""
 
 CT_MODALITY = "CT"
 
@@ -65,7 +65,7 @@ def sourceLater(database: Any | None, volumeNode: Any) -> Callable[[], SourceSer
 
 
 def hasEarlierResults(database: Any | None, volumeNode: Any) -> bool:
-    """Say whether the study of a CT holds an SR of ours in the database; no file is opened."""
+    """Say whether the study of a CT holds an SR of CovidCT in the database; no file is opened."""
     return any(
         str(database.descriptionForSeries(series) or "").startswith(REPORT_SERIES)
         for series in _seriesOfStudy(database, volumeNode)
@@ -74,7 +74,7 @@ def hasEarlierResults(database: Any | None, volumeNode: Any) -> bool:
 
 
 def earlierResultsLater(database: Any | None, volumeNode: Any, scanLater: Callable[[], Scan]) -> Callable[[], Analysis]:
-    """Prepare to read the newest of our results in the study of a CT: give a function that may run in any thread.
+    """Prepare to read the newest of CovidCT's results in the study of a CT: give a function that may run in any thread.
 
     Parameters
     ----------

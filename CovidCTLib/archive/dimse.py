@@ -38,7 +38,7 @@ class DimseClient:
     archive
         Its address.
     here
-        Our title, and for C-MOVE the address that we listen on; the archive must know it.
+        Title of this program, and for C-MOVE the address that it listens on; the archive must know it.
     way
         ``"get"`` or ``"move"``.
     """
@@ -92,7 +92,7 @@ class DimseClient:
         InputError
             If it refuses.
         OutputError
-            If an image cannot be written, or our port cannot be listened on.
+            If an image cannot be written, or this program's port cannot be listened on.
         """
         return self._get(study, folder) if self.way == "get" else self._move(study, folder)
 

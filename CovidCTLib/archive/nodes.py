@@ -28,7 +28,7 @@ class Node:
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """PEM files: our certificate and its key, and the certificates of those that we trust."""
+    """PEM files: the certificate of this program, its key, and the certificates of those that it trusts."""
 
     certificate: Path | None = None
     key: Path | None = None

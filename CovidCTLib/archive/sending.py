@@ -55,7 +55,7 @@ def send(
     archive
         Where to.
     title
-        Our title.
+        Title of this program.
     done
         Told of each object as soon as the archive answered.
 

@@ -35,7 +35,7 @@ class ServiceSettings:
     archive
         Where results go.
     title
-        Our title towards the archive.
+        Title of this program towards the archive.
     rest_s
         Seconds without images after which a study has come to rest.
     keep

@@ -1,4 +1,4 @@
-"""Our own DICOM results, read back from a study: the analysis as it was, without running the networks again."""
+"""CovidCT's DICOM results, read back from a study: the analysis as it was, without running the networks again."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _HEADER = ["SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceU
 
 @dataclass(frozen=True)
 class StoredResults:
-    """The objects of one analysis of ours in a folder.
+    """The objects of one analysis of CovidCT in a folder.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class StoredResults:
 
 
 def find_dicom_results(folder: str | os.PathLike[str]) -> tuple[StoredResults, ...]:
-    """Find analyses of ours in the DICOM files of a folder, nested, other files among them.
+    """Find analyses of CovidCT in the DICOM files of a folder, nested, other files among them.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def find_dicom_results(folder: str | os.PathLike[str]) -> tuple[StoredResults, .
 
 
 def results_among(files: Iterable[Path]) -> tuple[StoredResults, ...]:
-    """Find analyses of ours among DICOM files, such as those of one study; as `find_dicom_results`."""
+    """Find analyses of CovidCT among DICOM files, such as those of one study; as `find_dicom_results`."""
     by_class: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
     for path in files:
         header = _header(path)
@@ -112,7 +112,7 @@ def results_among(files: Iterable[Path]) -> tuple[StoredResults, ...]:
 
 
 def holds_dicom_results(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a folder holds an analysis of ours as DICOM."""
+    """Tell whether a folder holds an analysis of CovidCT as DICOM."""
     try:
         return bool(find_dicom_results(path))
     except (OSError, ValueError, InputError):
@@ -122,12 +122,12 @@ def holds_dicom_results(path: str | os.PathLike[str]) -> bool:
 def read_dicom_results(
     folder: str | os.PathLike[str], scan: Scan | None = None, *, with_study_date: bool = False
 ) -> Analysis:
-    """Read an analysis of ours from the DICOM files of a study.
+    """Read an analysis of CovidCT from the DICOM files of a study.
 
     Parameters
     ----------
     folder
-        A folder or ZIP archive with our SR and SEG, other files (the CT) among them.
+        A folder or ZIP archive with CovidCT's SR and SEG, other files (the CT) among them.
     scan
         The CT, on the grid of the results; None where it is not at hand.
     with_study_date
@@ -142,7 +142,7 @@ def read_dicom_results(
     Raises
     ------
     InputError
-        If there are no results of ours, those of several analyses, the SEG is missing, an object is damaged, its
+        If there are no results of CovidCT, those of several analyses, the SEG is missing, an object is damaged, its
         numbers and its record differ, or the scan lies on another grid.
     """
     path = Path(folder)
@@ -274,7 +274,7 @@ def _map_named(report: Dataset) -> str | None:
 
 
 def _record_of(report: Dataset) -> dict[str, Any] | None:
-    """The record of an SR of ours; None where there is none."""
+    """The record of an SR of CovidCT; None where there is none."""
     try:
         block = report.private_block(RECORD_GROUP, RECORD_CREATOR)
         packed = bytes(block[RECORD_ELEMENT].value)
@@ -288,7 +288,7 @@ def _record_of(report: Dataset) -> dict[str, Any] | None:
 
 
 def _header(path: Path) -> Dataset | None:
-    """Header of an object of ours; None of any other."""
+    """Header of an object of CovidCT; None of any other."""
     try:
         with quiet_pydicom():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_HEADER))

@@ -1,4 +1,4 @@
-"""The numbers of our SR, read back from its content."""
+"""The numbers of CovidCT's SR, read back from its content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TRACKING_IDENTIFIER = "112039"
 
 
 def read_measurements(report: Dataset) -> tuple[Measurement, ...]:
-    """Read the numbers of our SR back from its content, not from the record beside it.
+    """Read the numbers of CovidCT's SR back from its content, not from the record beside it.
 
     Parameters
     ----------

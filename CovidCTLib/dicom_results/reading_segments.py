@@ -23,7 +23,7 @@ PLACE_TOLERANCE = 0.05
 
 
 def read_segments(path: str | os.PathLike[str], geometry: Geometry) -> Mapping[Label, NDArray[np.bool_]]:
-    """Read the segments of a DICOM SEG whose codes are those of our labels, ours or another program's.
+    """Read the segments of a DICOM SEG whose codes are those of CovidCT's labels, whichever program made it.
 
     Parameters
     ----------

@@ -131,7 +131,7 @@ def _read_json(path: Path, bundle: str) -> dict[str, Any]:
 
 
 def _foreign_fields(section: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a card from a user's bundle, which has to say less than one of ours."""
+    """Fields of a card from a user's bundle, which has to say less than one of CovidCT's."""
     optional = {
         name: section[name]
         for name in ("spacing_mm", "patch", "thresholds", "training", "validation", "limits")

@@ -142,7 +142,7 @@ def test_a_mirrored_chest_is_told_with_how_far_the_heart_lies_to_the_right(chest
         "mm",
     )
     assert "situs inversus" in notice.text
-    assert "the file exchanges left and right" in notice.text
+    assert "left and right are exchanged in the file" in notice.text
     assert "heart-on-the-right" in all_codes(mirrored(chest))
 
 
@@ -169,9 +169,10 @@ def test_where_no_bone_is_seen_the_hearts_side_is_not_told(chest: Chest) -> None
     assert check_heart_side(hu_of(np.minimum(hu, 100)), lungs, spacing) == ()
 
 
-def test_with_one_lung_the_hearts_side_is_not_told(chest: Chest) -> None:
+@pytest.mark.parametrize("side", [1, 2])
+def test_with_one_lung_the_hearts_side_is_not_told(chest: Chest, side: int) -> None:
     hu, lungs, spacing = chest
-    assert leftward_mm(hu, np.where(lungs == 1, lungs, 0), spacing) is None
+    assert leftward_mm(hu, np.where(lungs == side, lungs, 0), spacing) is None
 
 
 def test_contrast_medium_does_not_hide_that_front_and_back_are_exchanged(chest: Chest) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
 
 from CovidCTLib.cohort.analyzers import Measured, fast_analyzer
@@ -37,6 +36,8 @@ def stand_in_analyzer(settings):
             eaten[::4096] = b"x" * len(eaten[::4096])
             time.sleep(5)
         if word == "full":
+            import resource
+
             resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
         if word == "hang":
             time.sleep(600)

@@ -37,9 +37,14 @@ def same(rows):
     return [{name: value for name, value in asdict(row).items() if name not in VOLATILE_COLUMNS} for row in rows]
 
 
+posix = pytest.mark.skipif(os.name != "posix", reason="processes are limited and killed the POSIX way")
+
+
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
     """A finished run over a scan of every fate: its source, folder, outcome and progress."""
+    if os.name != "posix":
+        pytest.skip("processes are limited and killed the POSIX way")
     home = tmp_path_factory.mktemp("troubled")
     words = ["measure", "refuse", "mistake", "die", "kill", "eat 1", "measure 7"]
     source = make_source(home / "source", words)
@@ -174,6 +179,7 @@ def await_rows(out, count):
         time.sleep(0.02)
 
 
+@posix
 def test_a_run_that_is_killed_outright_is_continued_without_doing_anything_twice(tmp_path):
     source = make_source(tmp_path / "source", ["wait 0.15"] * 12)
     out = tmp_path / "out"
@@ -195,6 +201,7 @@ def test_a_run_that_is_killed_outright_is_continued_without_doing_anything_twice
     assert results == sorted(after)
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="processes are found in Linux's /proc")
 def test_the_processes_end_with_the_run_that_started_them(tmp_path):
     source = make_source(tmp_path / "source", ["hang", "wait 0.01"])
     process = started_run(source, tmp_path / "out")
@@ -222,6 +229,7 @@ def test_rows_do_not_depend_on_the_number_of_processes(tmp_path):
     assert same(read_rows(tmp_path / "out1")) == same(read_rows(tmp_path / "out2"))
 
 
+@posix
 def test_a_full_disk_stops_the_run_and_keeps_what_is_finished(tmp_path):
     source = make_source(tmp_path / "source", ["measure 3", "full 123", "measure 5"])
     out = tmp_path / "out"

@@ -43,6 +43,9 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "geometry.py": ("Testing/test_geometry.py", "Testing/test_scan.py"),
     "hu.py": ("Testing/test_hu.py", "Testing/measures/test_region_table.py", "Testing/checks/test_spoiled_phantoms.py"),
     "measures": ("Testing/measures",),
+    "measures/areas.py": ("Testing/measures/test_areas_and_lobes.py",),
+    "measures/described.py": ("Testing/measures/test_areas_and_lobes.py",),
+    "measures/lobes.py": ("Testing/measures/test_areas_and_lobes.py",),
     "slices": ("Testing/slices",),
     "checks": tuple(
         f"Testing/checks/{name}.py"
@@ -59,7 +62,11 @@ NEAREST: dict[str, tuple[str, ...]] = {
             "test_samples_and_stacks_by_hand",
         )
     ),
-    "checks/lung_shape.py": ("Testing/checks/test_lung_shape.py", "Testing/checks/test_limits_of_checks.py"),
+    "checks/lung_shape.py": (
+        "Testing/checks/test_lung_shape.py",
+        "Testing/checks/test_heart_side_by_hand.py",
+        "Testing/checks/test_limits_of_checks.py",
+    ),
     "checks/pleura.py": ("Testing/checks/test_pleura.py", "Testing/checks/test_limits_of_checks.py"),
     "followup/difference.py": ("Testing/followup/test_difference.py", "Testing/followup/test_follow_up.py"),
     "report/planes.py": _PLANES,

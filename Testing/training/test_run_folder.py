@@ -46,8 +46,8 @@ def test_a_second_training_in_the_same_folder_is_refused_while_the_first_runs(tm
 
 def test_a_training_that_was_killed_leaves_its_folder_free(tmp_path: Path) -> None:
     program = (
-        "import os, signal, sys; from pathlib import Path; from CovidCTLib.training.run_folder import RunFolder; "
-        "RunFolder(Path(sys.argv[1])).say('held'); os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, sys; from pathlib import Path; from CovidCTLib.training.run_folder import RunFolder; "
+        "RunFolder(Path(sys.argv[1])).say('held'); os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode != 0
     assert (tmp_path / LOCK).exists()
