@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any
 
 from CovidCTLib.cli.progress import PROGRESS_KINDS
 from CovidCTLib.errors import InputError
@@ -14,20 +14,13 @@ from CovidCTLib.options import LUNG_ENGINES, Options
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import ModelStore
+    from CovidCTLib.reading.source import GridWishes
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 NEW_FOLDER = "folder for the results; it must be empty or not exist yet"
 """Says what an output folder must be."""
-
-
-class GridOptions(TypedDict):
-    """What stands for a header that is wrong about the grid, as `CovidCTLib.reading.read_scan` takes it."""
-
-    assume_axial: bool
-    geometry: Literal["sform", "qform"] | None
-    spacing_zyx_mm: tuple[float, float, float] | None
 
 
 def finite_number(text: str) -> float:
@@ -214,7 +207,7 @@ def add_grid_arguments(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def grid_options(args: argparse.Namespace) -> GridOptions:
+def grid_options(args: argparse.Namespace) -> GridWishes:
     """Make the arguments of `read_scan` from those of `add_grid_arguments`."""
     spacing = None if args.spacing is None else (args.spacing[0], args.spacing[1], args.spacing[2])
     return {"assume_axial": args.assume_axial, "geometry": args.geometry, "spacing_zyx_mm": spacing}
