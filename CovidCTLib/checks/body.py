@@ -78,9 +78,9 @@ def _check_possible(word: str, measured_mm: float, limits: tuple[float, float]) 
         return
     raise refuse(
         "impossible-body",
-        f"A body {low:.0f} to {high:.0f} mm {word} was expected, but by the voxel size in the header this one is "
-        f"{measured_mm:.0f} mm {word}. The header is wrong: give the true spacing (slices, rows, columns in mm), or "
-        "export the CT again.",
+        f"A body {low:.0f} to {high:.0f} mm {word} was expected, but by its voxel size this one is "
+        f"{measured_mm:.0f} mm {word}. The voxel size is wrong: give the true spacing (slices, rows, columns in mm), "
+        "or export the CT again.",
         round(measured_mm),
         low if measured_mm < low else high,
         "mm",
@@ -93,14 +93,14 @@ def _doubts(width: float, depth: float) -> list[Notice]:
         if not low <= size <= high:
             who = "a small child" if size < low else "a very large patient"
             text = (
-                f"By the voxel size in the header the body is {size:.0f} mm {word}: {who}, or the voxel size is wrong "
+                f"By the voxel size the body is {size:.0f} mm {word}: {who}, or the voxel size is wrong "
                 "and volumes with it. If it is, give the true one."
             )
             notices.append(Notice("body-size-doubtful", text, "warn", round(size), low if size < low else high, "mm"))
     ratio, (low, high) = width / depth, USUAL_WIDTH_PER_DEPTH
     if not low <= ratio <= high:
         text = (
-            f"By the header the body is {ratio:.1f} times as wide as deep ({width:.0f} and {depth:.0f} mm), which "
+            f"By the voxel size the body is {ratio:.1f} times as wide as deep ({width:.0f} and {depth:.0f} mm), which "
             "hardly anybody is: the spacing may be wrong or in another order. If it is, give the true one."
         )
         notices.append(
@@ -116,8 +116,8 @@ def _pixels(grid: CanonicalGrid) -> list[Notice]:
     if grid.index_axis_of(2) != 2 or ratio <= MAX_PIXEL_RATIO:
         return []
     text = (
-        f"The pixels of the slices are {x:.3g} x {y:.3g} mm, and those of a CT are square: the spacing in the header "
-        "may be in another order. If it is, volumes stay and shapes do not: give the true one."
+        f"The pixels of the slices are {x:.3g} x {y:.3g} mm, and those of a CT are square: the spacing may "
+        "be in another order. If it is, volumes stay and shapes do not: give the true one."
     )
     return [Notice("pixels-not-square", text, "warn", round(ratio, 3), MAX_PIXEL_RATIO, "times")]
 

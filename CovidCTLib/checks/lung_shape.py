@@ -82,9 +82,9 @@ def check_lung_shape(
     if not given and volume_ml > LARGEST_LUNGS_ML:
         raise refuse(
             "impossible-lungs",
-            f"At most {LARGEST_LUNGS_ML:.0f} ml of lung were expected, but by the voxel size in the header these are "
-            f"{volume_ml:.0f} ml. The header is wrong: give the true spacing (slices, rows, columns in mm), or export "
-            "the CT again.",
+            f"At most {LARGEST_LUNGS_ML:.0f} ml of lung were expected, but by the voxel size these are "
+            f"{volume_ml:.0f} ml. The voxel size is wrong: give the true spacing (slices, rows, columns in mm), or "
+            "export the CT again.",
             round(volume_ml),
             LARGEST_LUNGS_ML,
             "ml",
@@ -96,8 +96,8 @@ def check_lung_shape(
     if not given and not low <= height <= high:
         raise refuse(
             "impossible-lungs",
-            f"Lungs {low:.0f} to {high:.0f} mm high were expected, but by the distance of slices in the header these "
-            f"are {height:.0f} mm high. The header is wrong: give the true spacing (slices, rows, columns in mm), or "
+            f"Lungs {low:.0f} to {high:.0f} mm high were expected, but by the distance of slices these "
+            f"are {height:.0f} mm high. The distance is wrong: give the true spacing (slices, rows, columns in mm), or "
             "export the CT again.",
             round(height),
             low if height < low else high,
@@ -116,7 +116,7 @@ def _doubts(height: float, width: float) -> list[Notice]:
     ratio, (low, high) = height / width, USUAL_HEIGHT_PER_WIDTH
     if not low <= ratio <= high:
         text = (
-            f"By the header the lungs are {height:.0f} mm high and {width:.0f} mm wide ({ratio:.2f} times), which "
+            f"By the voxel size the lungs are {height:.0f} mm high and {width:.0f} mm wide ({ratio:.2f} times), which "
             "hardly anybody's are: the distance of slices may be wrong, and volumes with it. If it is, give the true "
             "one."
         )
@@ -129,8 +129,8 @@ def _doubts(height: float, width: float) -> list[Notice]:
     if not low <= height <= high:
         who = "a small child" if height < low else "a very large patient"
         text = (
-            f"By the header the lungs are {height:.0f} mm high: {who}, or the distance of slices is wrong, and volumes "
-            "with it. If it is, give the true one."
+            f"By the distance of slices the lungs are {height:.0f} mm high: {who}, or the distance is wrong, and "
+            "volumes with it. If it is, give the true one."
         )
         return [Notice("lung-height-doubtful", text, "warn", round(height), low if height < low else high, "mm")]
     return []

@@ -56,11 +56,11 @@ def test_usual_sizes_end_at_their_limits(step, width, depth, word, who, size, li
     ("width", "depth", "said"),
     [
         (80, 60, None),
-        (76, 60, "80 to 900 mm wide was expected, but by the voxel size in the header this one is 76 mm wide"),
-        (904, 640, "900 mm wide was expected, but by the voxel size in the header this one is 904 mm wide"),
+        (76, 60, "80 to 900 mm wide was expected, but by its voxel size this one is 76 mm wide"),
+        (904, 640, "900 mm wide was expected, but by its voxel size this one is 904 mm wide"),
         (84, 52, None),
-        (84, 48, "50 to 650 mm deep was expected, but by the voxel size in the header this one is 48 mm deep"),
-        (896, 652, "650 mm deep was expected, but by the voxel size in the header this one is 652 mm deep"),
+        (84, 48, "50 to 650 mm deep was expected, but by its voxel size this one is 48 mm deep"),
+        (896, 652, "650 mm deep was expected, but by its voxel size this one is 652 mm deep"),
     ],
 )
 def test_a_body_of_an_impossible_size_is_refused(width, depth, said):
