@@ -50,6 +50,8 @@ def check_body(grid: CanonicalGrid, body: Body, spacing_known: bool) -> tuple[No
     QualityError
         If the slices are not axial ones, or the trunk has a size that nobody has.
     """
+    if spacing_known:
+        _check_picture(grid)
     if not body.trunk.any():
         return ()
     _check_long_axis(grid, body)
@@ -70,6 +72,25 @@ def _width_and_depth(grid: CanonicalGrid, body: Body) -> tuple[float, float]:
         extents = [np.ptp(np.flatnonzero(row)) + 1 for row in present if row.any()]
         sizes_mm.append(float(np.median(extents)) * body.step[axis] * spacing[axis])
     return sizes_mm[0], sizes_mm[1]
+
+
+def _check_picture(grid: CanonicalGrid) -> None:
+    """Refuse a picture that is smaller than a body: in it, no body would be found."""
+    (_, rows, columns), spacing = grid.geometry.shape_zyx, grid.geometry.spacing_zyx_mm
+    for word, size, least in (
+        ("wide", columns * spacing[2], POSSIBLE_WIDTH_MM[0]),
+        ("high", rows * spacing[1], POSSIBLE_DEPTH_MM[0]),
+    ):
+        if size < least:
+            raise refuse(
+                "impossible-body",
+                f"Slices at least {least:.0f} mm {word} were expected, as a body is, but by their voxel size these are "
+                f"{size:.0f} mm {word}. The voxel size is wrong (in cm, perhaps): give the true spacing (slices, rows, "
+                "columns in mm), or export the CT again.",
+                round(size),
+                least,
+                "mm",
+            )
 
 
 def _check_possible(word: str, measured_mm: float, limits: tuple[float, float]) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError, Notice, SeriesChoiceError
 from CovidCTLib.reading.dicom_acquisitions import choose_acquisition, list_acquisitions
@@ -18,6 +21,7 @@ from CovidCTLib.reading.dicom_source import frame_of_reference_of, read_source
 from CovidCTLib.reading.dicom_stack import Orientation, Stack, plan_stack, plane_of, spacing_notice, stack_with_spacing
 from CovidCTLib.reading.dicom_whole import join_lone_images, why_no_pixels
 from CovidCTLib.reading.identifiers import known_kernel, known_maker, read_identifiers, with_identifiers
+from CovidCTLib.reading.plausibility import lacks_fat
 from CovidCTLib.scan import Scan, ScanFacts
 
 MIN_UID_ENDING = 4
@@ -264,7 +268,9 @@ def _why_no_slices(modality: str, frames: list[Frame]) -> str:
     return f"CT slices were expected, but the series holds only {what}. Give the axial CT series."
 
 
-def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stack, tuple[Notice, ...]]:
+def choose_series(
+    folder: DicomFolder, wanted: str | None, without: Collection[int] = ()
+) -> tuple[Series, Stack, tuple[Notice, ...]]:
     """Choose the series to read.
 
     Parameters
@@ -275,6 +281,8 @@ def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stac
         Number in the list (from 1), SeriesInstanceUID, or a unique ending of it of at least `MIN_UID_ENDING`
         characters; None for the usable axial series with the most slices, originals (of at least
         `MIN_CHEST_SLICES`) before derived ones.
+    without
+        Numbers in the list that are not chosen, as their values are no HU.
 
     Raises
     ------
@@ -295,7 +303,8 @@ def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stac
                 f"Series {chosen.summary.number} cannot be used. {chosen.summary.reason}", hint=chosen.summary.hint
             )
         return chosen, chosen.stack, ()
-    usable = [(series, series.stack) for series in folder.series if series.stack is not None]
+    every = [(series, series.stack) for series in folder.series if series.stack is not None]
+    usable = [pair for pair in every if pair[0].summary.number not in without]
     if not usable:
         raise _why_none(folder.series)
     axial = [pair for pair in usable if pair[0].summary.orientation == "axial"]
@@ -306,21 +315,50 @@ def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stac
             f"by its number: {numbers}."
         )
     chosen, stack = max(axial or usable, key=lambda pair: _preference(pair[0]))
-    if len(usable) == 1:
+    if len(every) == 1:
         return chosen, stack, ()
-    return (
-        chosen,
-        stack,
-        (
-            Notice(
-                "several-series",
-                f"The folder holds {len(usable)} usable CT series; the largest axial one was read (series "
-                f"{chosen.summary.number} of the list, {chosen.summary.slices} slices).",
-                "warn",
-                len(usable),
-            ),
-        ),
+    left = "".join(f" Series {number} is no CT in HU, by its values, and was left out." for number in without)
+    text = (
+        f"The folder holds {len(every)} usable CT series; the largest axial one was read (series "
+        f"{chosen.summary.number} of the list, {chosen.summary.slices} slices).{left}"
     )
+    return chosen, stack, (Notice("several-series", text, "warn", len(every)),)
+
+
+_Choice = tuple[Series, Stack, tuple[Notice, ...], NDArray[np.int16], tuple[Notice, ...]]
+"""A series, its plan, why it was chosen, its HU, and what was found in its pixels."""
+
+
+def _read_choice(folder: DicomFolder, wanted: str | None) -> _Choice:
+    """Read the series that is chosen; where the user names none, one whose values are no HU is left for the next."""
+    usable = sum(series.stack is not None for series in folder.series)
+    final = wanted is not None or usable < 2
+    left: list[int] = []
+    without_fat: _Choice | None = None
+    refused: InputError | None = None
+    while len(left) < max(usable, 1):
+        try:
+            choice = choose_series(folder, wanted, left)
+        except InputError:
+            if not left:
+                raise
+            break
+        try:
+            values = read_volume(choice[1])
+        except InputError as error:
+            if final or error.notice is None:
+                raise
+            refused = refused or error
+        else:
+            if final or not lacks_fat(values[0]):
+                return (*choice, *values)
+            without_fat = without_fat or (*choice, *values)
+        left.append(choice[0].summary.number)
+    if without_fat is None and refused is not None:
+        raise refused
+    if without_fat is None:
+        raise _why_none(folder.series)
+    return without_fat
 
 
 def _preference(series: Series) -> tuple[bool, int]:
@@ -410,7 +448,7 @@ def read_series(
     SeriesChoiceError
         If the series wanted is not there or ambiguous.
     """
-    chosen, stack, notices = choose_series(folder, wanted)
+    chosen, stack, notices, hu, pixel_notices = _read_choice(folder, wanted)
     folders = {os.fspath(frame.path.parent) for frame in stack.frames}
     beside = sum(os.fspath(parent) in folders for parent in folder.damaged)
     if beside:
@@ -420,7 +458,6 @@ def read_series(
         )
     notices = (*notices, *_DOUBTFUL_KINDS.get(stack.frames[0].kind, ()))
     notices = (*notices, *_doubts(folder, chosen))
-    hu, pixel_notices = read_volume(stack)
     header = next(one for one in chosen.headers if one.frames[0].path == stack.frames[0].path)
     facts = ScanFacts(
         source_format="DICOM",

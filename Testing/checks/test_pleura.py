@@ -124,3 +124,21 @@ def test_a_side_that_is_out_of_view_is_not_called_a_removed_lung(plain: Chest) -
     found = check_lungs(np.ascontiguousarray(lungs[:, :, view]), spacing, hu=np.ascontiguousarray(hu[:, :, view]))
     text = next(notice.text for notice in found if notice.code == "no-left-lung")
     assert text.endswith("That side of the chest is not in view, or it was missed there.")
+
+
+@pytest.mark.parametrize(("taken_off", "codes_then"), [(80, []), (200, ["no-lung-tissue"])])
+def test_two_lungs_of_pure_air_are_wrong_hu_and_no_disease(plain: Chest, taken_off: int, codes_then: list[str]) -> None:
+    hu, lungs, spacing = plain
+    # As a slope that was applied twice leaves them.
+    spoiled = np.where(lungs > 0, np.maximum(hu - taken_off, -1024), hu).astype(np.int16)
+    found = check_pleura(spoiled, lungs, spacing)
+    assert [notice.code for notice in found] == codes_then
+    for notice in found:
+        assert notice.value is not None
+        assert notice.value > 50
+        assert "the HU are wrong" in notice.text
+
+
+def test_much_free_air_on_one_side_alone_is_free_air(plain: Chest) -> None:
+    (hu, lungs, spacing), _ = tension(plain, 1)
+    assert next(notice.code for notice in check_pleura(hu, lungs, spacing)) == "free-air"

@@ -87,4 +87,14 @@ ROWS = (
     chest("scale-lost", "HU times 16", lambda hu: hu * 16),
     chest("windowed", "HU windowed from -400 to 400, padding kept", lambda hu: _with_padding(np.clip(hu, -400, 400))),
     chest("slices-shuffled", "slices in no order", _shuffled),
+    chest("sign-turned", "HU times -1", lambda hu: -np.where(hu > 200, hu + 500, hu)),
+    chest(
+        "lungs-cut-out",
+        "lungs whose surroundings were set to air",
+        lambda hu: np.where((hu > -600) | (hu < -920), -1000, hu),
+    ),
+    chest("map-of-iodine", "a map of iodine", lambda hu: np.where(hu > -500, np.clip(hu // 4, 0, 60), -1000)),
+    chest("window-cut-out", "HU cut off at -160 and 240", lambda hu: np.clip(hu, -160, 240)),
+    chest("bytes-exchanged", "values with the bytes in the other order", lambda hu: hu.byteswap()),
+    chest("spacing-in-cm", "a chest whose header gives its spacing in cm", spacing=(0.7, 0.29, 0.29)),
 )
