@@ -27,8 +27,8 @@ LARGEST_LUNGS_ML = 20_000.0
 """Refused above: nobody has lungs of twice the largest total capacity, 10 litres."""
 
 MIN_LEFTWARD_MM = -20.0
-"""Warned under: how far heart, aorta and gas of the belly lie to the left, in mm. In the shared CTs it is 10 to 139 mm
-with the lungs of the network; with those of contours, which miss a tumour, -22 mm in one."""
+"""Warned under: how far heart, aorta and gas of the belly lie to the left, in mm. In the shared CTs it is 15 to 130 mm
+with the lungs of the network, once the chest is turned back."""
 
 MIN_RIGHT_SHARE = 0.41
 """A right lung smaller than this share of both, without unit, draws the heart over, and nothing is said of sides.
