@@ -80,7 +80,7 @@ def check_lungs(
     volume_ml = float(counts.sum()) * float(np.prod(spacing_zyx_mm)) / MM3_PER_ML
     smallest_ml = _smallest_lungs_ml(hu, spacing_zyx_mm) if volume_ml < MIN_LUNG_VOLUME_ML else MIN_LUNG_VOLUME_ML
     _check_in_view(volume_ml if spacing_known else None, float(counts.sum(axis=0).max()) / lungs[0].size, smallest_ml)
-    turned = check_quarter_turn(lungs, spacing_zyx_mm)
+    turned = check_quarter_turn(lungs, spacing_zyx_mm, hu)
     # Two lungs above each other count as one side, and nothing lies in the place of the other.
     notices = [*turned, *_check_sides(counts, None if turned else hu, lungs, spacing_zyx_mm)]
     notices += _check_size(volume_ml) if spacing_known else ()

@@ -1,28 +1,20 @@
-"""The series of a DICOM folder: which there are, which can be used, and the one that is read."""
+"""The series of a DICOM folder: which there are, which can be used, and the one that is chosen."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError, Notice, SeriesChoiceError
 from CovidCTLib.reading.dicom_acquisitions import choose_acquisition, list_acquisitions
 from CovidCTLib.reading.dicom_axial import assume_axial
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, read_directory
 from CovidCTLib.reading.dicom_headers import FileHeader, Frame, Kind, read_header
-from CovidCTLib.reading.dicom_pixels import read_volume
-from CovidCTLib.reading.dicom_source import frame_of_reference_of, read_source
 from CovidCTLib.reading.dicom_stack import Orientation, Stack, plan_stack, plane_of, spacing_notice, stack_with_spacing
 from CovidCTLib.reading.dicom_whole import join_lone_images, why_no_pixels
-from CovidCTLib.reading.identifiers import known_kernel, known_maker, read_identifiers, with_identifiers
-from CovidCTLib.reading.plausibility import lacks_fat
-from CovidCTLib.scan import Scan, ScanFacts
+from CovidCTLib.reading.identifiers import known_kernel
 
 MIN_UID_ENDING = 4
 """Shortest ending of a SeriesInstanceUID, in characters, that chooses a series."""
@@ -306,7 +298,7 @@ def choose_series(
     every = [(series, series.stack) for series in folder.series if series.stack is not None]
     usable = [pair for pair in every if pair[0].summary.number not in without]
     if not usable:
-        raise _why_none(folder.series)
+        raise why_none(folder.series)
     axial = [pair for pair in usable if pair[0].summary.orientation == "axial"]
     if not axial and len(usable) > 1:
         numbers = _numbers(series for series, _ in usable)
@@ -325,42 +317,6 @@ def choose_series(
     return chosen, stack, (Notice("several-series", text, "warn", len(every)),)
 
 
-_Choice = tuple[Series, Stack, tuple[Notice, ...], NDArray[np.int16], tuple[Notice, ...]]
-"""A series, its plan, why it was chosen, its HU, and what was found in its pixels."""
-
-
-def _read_choice(folder: DicomFolder, wanted: str | None) -> _Choice:
-    """Read the series that is chosen; where the user names none, one whose values are no HU is left for the next."""
-    usable = sum(series.stack is not None for series in folder.series)
-    final = wanted is not None or usable < 2
-    left: list[int] = []
-    without_fat: _Choice | None = None
-    refused: InputError | None = None
-    while len(left) < max(usable, 1):
-        try:
-            choice = choose_series(folder, wanted, left)
-        except InputError:
-            if not left:
-                raise
-            break
-        try:
-            values = read_volume(choice[1])
-        except InputError as error:
-            if final or error.notice is None:
-                raise
-            refused = refused or error
-        else:
-            if final or not lacks_fat(values[0]):
-                return (*choice, *values)
-            without_fat = without_fat or (*choice, *values)
-        left.append(choice[0].summary.number)
-    if without_fat is None and refused is not None:
-        raise refused
-    if without_fat is None:
-        raise _why_none(folder.series)
-    return without_fat
-
-
 def _preference(series: Series) -> tuple[bool, int]:
     summary = series.summary
     return summary.original and summary.slices >= MIN_CHEST_SLICES, summary.slices
@@ -370,7 +326,8 @@ def _numbers(series: Iterable[Series]) -> str:
     return ", ".join(str(one.summary.number) for one in series)
 
 
-def _why_none(series: tuple[Series, ...]) -> InputError:
+def why_none(series: tuple[Series, ...]) -> InputError:
+    """Say why none of the series of a folder can be used."""
     if len(series) == 1:
         return InputError(str(series[0].summary.reason), hint=series[0].summary.hint)
     largest = max(series, key=lambda one: (one.summary.modality == "CT", one.summary.slices)).summary
@@ -397,115 +354,3 @@ def _find(series: tuple[Series, ...], wanted: str) -> Series:
             f"expected, but {wanted!r} is none. List the series of the folder and choose one."
         )
     return matching[0]
-
-
-_DOUBTFUL_KINDS = {
-    "derived": (
-        Notice(
-            "derived-images",
-            "The images were computed from others (reformatted or compressed with loss); HU may differ from the "
-            "scanner's.",
-        ),
-    ),
-    "unknown unit": (
-        Notice(
-            "unknown-unit",
-            "By their header (RescaleType) the values of the images are in a unit that is neither HU nor one of the "
-            "known maps; they have air and tissue where HU have them, and were read as HU. Check in a viewer that air "
-            "has about -1000 and muscle about 50.",
-        ),
-    ),
-}
-
-
-def read_series(
-    folder: DicomFolder,
-    wanted: str | None = None,
-    *,
-    with_study_date: bool = False,
-    identified: bool = False,
-    with_source: bool = False,
-) -> Scan:
-    """Read one series of a folder as a scan.
-
-    Parameters
-    ----------
-    folder
-        The series, from `gather_series`.
-    wanted
-        See `choose_series`.
-    with_study_date
-        Whether the facts hold the study date.
-    identified
-        Whether the scan says who was scanned.
-    with_source
-        Whether the scan keeps the series that it came from (`Scan.source`).
-
-    Raises
-    ------
-    InputError
-        If no series can be used, files beside its slices are damaged, or its values are no HU.
-    SeriesChoiceError
-        If the series wanted is not there or ambiguous.
-    """
-    chosen, stack, notices, hu, pixel_notices = _read_choice(folder, wanted)
-    folders = {os.fspath(frame.path.parent) for frame in stack.frames}
-    beside = sum(os.fspath(parent) in folders for parent in folder.damaged)
-    if beside:
-        raise InputError(
-            f"All files of the series must be readable, but {beside} DICOM files beside its {len(stack.frames)} slices "
-            "are damaged or truncated. Copy or export the series again."
-        )
-    notices = (*notices, *_DOUBTFUL_KINDS.get(stack.frames[0].kind, ()))
-    notices = (*notices, *_doubts(folder, chosen))
-    header = next(one for one in chosen.headers if one.frames[0].path == stack.frames[0].path)
-    facts = ScanFacts(
-        source_format="DICOM",
-        slice_count=len(stack.frames),
-        grid_from="given" if any(notice.code == "given-spacing" for notice in stack.notices) else None,
-        kernel=known_kernel(header.kernel),
-        manufacturer=known_maker(header.manufacturer),
-        slice_thickness_mm=header.slice_thickness_mm,
-        tube_voltage_kv=header.tube_voltage_kv,
-        study_date=header.study_date if with_study_date else None,
-    )
-    scan = Scan.from_array(hu, stack.geometry, facts, (*notices, *stack.notices, *pixel_notices))
-    scan = replace(scan, frame_of_reference=frame_of_reference_of(stack.frames[0].path))
-    if with_source:
-        scan = replace(scan, source=read_source(stack.frames))
-    return with_identifiers(scan, read_identifiers(header.frames[0].path)) if identified else scan
-
-
-def _doubts(folder: DicomFolder, chosen: Series) -> tuple[Notice, ...]:
-    """Say what contradicts the series: its Modality, or a DICOMDIR that lists more files."""
-    notices = []
-    if any(header.secondary_capture for header in chosen.headers):
-        notices.append(
-            Notice(
-                "modality-contradicts",
-                "The images are stored as Secondary Capture, as converters write them, but have all that CT slices "
-                f"have (Modality {chosen.summary.modality or 'absent'}); they were read as CT.",
-            )
-        )
-    elif chosen.summary.modality not in ("CT", ""):
-        notices.append(
-            Notice(
-                "modality-contradicts",
-                f"The images are stored as CT, but their Modality is {chosen.summary.modality}; they were read as CT.",
-            )
-        )
-    there = {frame.instance for header in chosen.headers for frame in header.frames}
-    listed = folder.listed.get(chosen.uid, frozenset())
-    absent = len(listed - there)
-    # A DICOMDIR of another medium may lie beside the files.
-    if absent and listed & there:
-        notices.append(
-            Notice(
-                "listed-files-absent",
-                f"The DICOMDIR lists {len(listed)} images of the series, but {absent} of them are not there. Copy the "
-                "whole medium to be sure.",
-                value=absent,
-                unit="images",
-            )
-        )
-    return tuple(notices)

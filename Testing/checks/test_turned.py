@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from CovidCTLib.checks import check_lungs
-from CovidCTLib.checks.turned import QUARTER_TURN_DEGREES, check_quarter_turn, turn_degrees, turned_back
+from CovidCTLib.checks.turned import (
+    QUARTER_TURN_DEGREES,
+    check_quarter_turn,
+    turn_degrees,
+    turn_of_air_degrees,
+    turned_back,
+)
 from CovidCTLib.phantom import make_chest_phantom
 
 SPACING = (6.0, 2.0, 3.0)
@@ -70,8 +76,23 @@ def test_a_chest_turned_by_a_quarter_is_told_and_nothing_else_of_its_sides(phant
     assert "not in view" not in found[1].text
 
 
+@pytest.mark.parametrize("turns", [1, 3])
+def test_a_quarter_turn_is_seen_by_the_air_where_a_network_found_something_else(phantom, turns):
+    hu = np.ascontiguousarray(np.rot90(phantom.scan.hu, turns, (1, 2)))
+    anything = two_lungs((20, 10), (20, 50))
+    wrong = np.zeros(hu.shape, np.uint8)
+    wrong[: len(anything), : anything.shape[1], : anything.shape[2]] = anything
+    assert check_quarter_turn(wrong, (7.0, 2.9, 2.9)) == ()
+    (notice,) = check_quarter_turn(wrong, (7.0, 2.9, 2.9), hu)
+    assert notice.code == "quarter-turn"
+    assert "rely on no number" in notice.text
+
+
 def test_a_chest_as_it_lies_is_no_quarter_turn(phantom):
-    assert check_quarter_turn(phantom.lungs, (7.0, 2.9, 2.9)) == ()
+    assert check_quarter_turn(phantom.lungs, (7.0, 2.9, 2.9), phantom.scan.hu) == ()
+    assert abs(turn_of_air_degrees(phantom.scan.hu, (7.0, 2.9, 2.9))) < 10
+    # Without air there is nothing to look at.
+    assert turn_of_air_degrees(np.full((10, 60, 60), 40, np.int16), (7.0, 2.9, 2.9)) == 0
 
 
 @pytest.mark.parametrize("degrees", [-25.0, 10.0, 40.0])
