@@ -112,7 +112,6 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.openStatistics,
                 self.openEditor,
                 lambda: getattr(slicer, "dicomDatabase", None),
-                slicer.util.RenderBlocker,
             ),
             self,
             self.installWithConsent,
@@ -120,7 +119,7 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             LIBRARY,
             self.previousLayout,
         )
-        panels.connectFolderButton(self.ui.modelsButton, self.ui.modelsEdit, _("Folder of own models"))
+        panels.connectFolderButton(self.ui.modelsButton, self.ui.modelsEdit, _("Folder with your models"))
         self.ui.advancedLabel.text = panels.advancedText()
         self.ui.resetButton.connect("clicked(bool)", lambda _checked=False: panels.resetSettings(self.settings()))
         scene = slicer.mrmlScene
@@ -183,6 +182,10 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def lookAtScene(self):
         """Choose a CT that is new, and show the results of the chosen one."""
+        if self.controller.adding:
+            # Once, when all results have come, and not after each of their nodes.
+            self._lookTimer.start()
+            return
         if self._parameterNode is not None or self.controller.running:
             self._chooseNewest()
         self.controller.showState()

@@ -166,12 +166,12 @@ class CanonicalGrid:
     axes, linearly for HU, and labels return by nearest neighbour.
     """
 
-    own: Geometry
+    scan_geometry: Geometry
 
     @cached_property
     def _axes(self) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
         """Per patient axis (L, P, S): the index axis (0 = i) nearest to it, and whether it runs backwards."""
-        direction = self.own.direction_matrix
+        direction = self.scan_geometry.direction_matrix
         remaining = np.abs(direction).copy()
         index_axis = [0, 0, 0]
         for _ in range(3):
@@ -192,7 +192,7 @@ class CanonicalGrid:
     def angle_deg(self) -> float:
         """Largest angle between a grid axis and the patient axis nearest to it, in degrees."""
         order, _ = self._axes
-        cosines = [abs(self.own.direction_matrix[patient, order[patient]]) for patient in range(3)]
+        cosines = [abs(self.scan_geometry.direction_matrix[patient, order[patient]]) for patient in range(3)]
         return float(np.degrees(np.arccos(np.clip(min(cosines), 0, 1))))
 
     @property
@@ -204,18 +204,20 @@ class CanonicalGrid:
     def _permuted(self) -> Geometry:
         """The own grid after permutation and flips alone."""
         order, flipped = self._axes
-        own = self.own
-        size_ijk = own.shape_zyx[::-1]
+        scan_geometry = self.scan_geometry
+        size_ijk = scan_geometry.shape_zyx[::-1]
         corner = [size_ijk[order[a]] - 1 if flipped[a] else 0 for a in range(3)]
         index = np.zeros(4)
         index[3] = 1
         for a in range(3):
             index[order[a]] = corner[a]
-        origin = (own.ijk_to_lps @ index)[:3]
-        columns = np.stack([own.direction_matrix[:, order[a]] * (-1 if flipped[a] else 1) for a in range(3)], axis=1)
+        origin = (scan_geometry.ijk_to_lps @ index)[:3]
+        columns = np.stack(
+            [scan_geometry.direction_matrix[:, order[a]] * (-1 if flipped[a] else 1) for a in range(3)], axis=1
+        )
         return Geometry(
             (size_ijk[order[2]], size_ijk[order[1]], size_ijk[order[0]]),
-            tuple(own.spacing_xyz_mm[order[a]] for a in range(3)),  # type: ignore[arg-type]
+            tuple(scan_geometry.spacing_xyz_mm[order[a]] for a in range(3)),  # type: ignore[arg-type]
             tuple(float(v) for v in origin),  # type: ignore[arg-type]
             tuple(float(v) for v in columns.ravel()),
         )
@@ -239,12 +241,12 @@ class CanonicalGrid:
         )
 
     def take(self, array: NDArray[Any], fill: float, labels: bool = False) -> NDArray[Any]:
-        """Bring an array from the own grid to the canonical one.
+        """Bring an array from the scan's grid to the canonical one.
 
         Parameters
         ----------
         array
-            Shape ``own.shape_zyx``.
+            Shape ``scan_geometry.shape_zyx``.
         fill
             Value where the canonical grid reaches beyond the scan (only when it resamples).
         labels
@@ -255,12 +257,17 @@ class CanonicalGrid:
         -------
         ndarray
             Shape ``geometry.shape_zyx``, same dtype; a view of the input unless the grid resamples.
+
+        Raises
+        ------
+        InputError
+            If the array has another shape.
         """
         order, flipped = self._axes
-        if array.shape != self.own.shape_zyx:
-            raise InputError(f"The array has shape {array.shape}; the scan's grid is {self.own.shape_zyx}.")
+        if array.shape != self.scan_geometry.shape_zyx:
+            raise InputError(f"The array has shape {array.shape}; the scan's grid is {self.scan_geometry.shape_zyx}.")
         if self.resamples:
-            return _resampled(self.own.to_image(array), self.geometry, labels, fill)
+            return _resampled(self.scan_geometry.to_image(array), self.geometry, labels, fill)
         # Array axis of index axis a is 2 - a; the canonical array's axes (z, y, x) are the patient's (S, P, L).
         moved = array.transpose(tuple(2 - order[patient] for patient in (2, 1, 0)))
         return moved[tuple(slice(None, None, -1 if flipped[patient] else 1) for patient in (2, 1, 0))]
@@ -278,13 +285,18 @@ class CanonicalGrid:
         Returns
         -------
         ndarray
-            Shape ``own.shape_zyx``, contiguous, same dtype. Zero where the canonical grid does not reach.
+            Shape ``scan_geometry.shape_zyx``, contiguous, same dtype. Zero where the canonical grid does not reach.
+
+        Raises
+        ------
+        InputError
+            If the array has another shape.
         """
         order, flipped = self._axes
         if array.shape != self.geometry.shape_zyx:
             raise InputError(f"The array has shape {array.shape}; the axial grid is {self.geometry.shape_zyx}.")
         if self.resamples:
-            return _resampled(self.geometry.to_image(array), self.own, labels, 0.0)
+            return _resampled(self.geometry.to_image(array), self.scan_geometry, labels, 0.0)
         unflipped = array[tuple(slice(None, None, -1 if flipped[patient] else 1) for patient in (2, 1, 0))]
         forward = tuple(2 - order[patient] for patient in (2, 1, 0))
         return np.ascontiguousarray(unflipped.transpose(tuple(int(i) for i in np.argsort(forward))))

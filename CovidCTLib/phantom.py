@@ -208,16 +208,16 @@ def make_chest_phantom(
     if noise_hu > 0:
         hu += np.float32(noise_hu) * tissues.smooth_noise(rng, shape_zyx, grid.spacing, 0.9, through_plane=False)
     canonical = Geometry(shape_zyx, spacing_zyx_mm[::-1], grid.origin[::-1])
-    own = _own_geometry(canonical, direction.reshape(3, 3).astype(int))
-    back = CanonicalGrid(own)
+    geometry = _scan_geometry(canonical, direction.reshape(3, 3).astype(int))
+    back = CanonicalGrid(geometry)
     values = np.clip(np.rint(hu, out=hu), LOWEST_HU, None, out=hu).astype(np.int16)
     scan = Scan.from_array(
-        back.give_back(values), own, ScanFacts(source_format="phantom", slice_count=shape_zyx[0], kernel="phantom")
+        back.give_back(values), geometry, ScanFacts(source_format="phantom", slice_count=shape_zyx[0], kernel="phantom")
     )
     return Phantom(scan, back.give_back(lungs), back.give_back(opacities), exact_volumes_ml(diseased))
 
 
-def _own_geometry(canonical: Geometry, matrix: NDArray[np.int_]) -> Geometry:
+def _scan_geometry(canonical: Geometry, matrix: NDArray[np.int_]) -> Geometry:
     """Give the grid whose index axes are the columns of a signed permutation, and whose canonical form is given."""
     patient_axis = np.abs(matrix).argmax(axis=0)
     size = np.asarray(canonical.shape_zyx[::-1])

@@ -6,7 +6,7 @@ rest. Both go through the same stages (`CovidCTLib.stages`). Nothing here touche
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +91,7 @@ def analyze(
         If the caller asked to stop.
     """
     work = begin(scan, options, geometry, models, progress, cancelled)
-    # A device that is not there is told before the long work.
+    # A device that does not exist is refused before the long work.
     work.load_models()
     with work.threads():
         with work.run.stage("lungs") as tell:
@@ -160,28 +160,17 @@ def measure(
         work.notices[:] = kept_notices(work.notices, before.notices)
         work.used += before.models
     work.notices += given.notices
-    effusion: NDArray[np.bool_] | None = None
     with work.threads(loads_torch=given.lungs is None or given.opacities is None or before is None):
         with work.run.stage("lungs") as tell:
-            if given.lungs is None:
-                lungs, effusion = find_chest(work, tell)
-            else:
-                lungs = _sided(work, work.grid.take(given.lungs, 0, labels=True))
-            if given.effusion is not None:
-                effusion = _taken(work, given.effusion)
+            lungs, effusion = _chest_of(given, work, tell)
             look_at_lungs(work, lungs, given=given.lungs is not None)
         effusion_known = effusion is not None or (before is not None and before.axial.effusion_known)
         with work.run.stage("opacities") as tell:
-            if given.opacities is None:
-                opacities = find_opacities(work, lungs, tell, inside=given.lungs is not None)
-            else:
-                opacities = work.grid.take(given.opacities, 0, labels=True).copy()
-                if not given.kinds_told:
-                    work.notices.append(NO_KINDS_GIVEN)
-            given_lungs = lungs
+            opacities = _opacities_of(given, work, lungs, tell)
+            unsettled = lungs
             lungs, opacities = settle(lungs, opacities, effusion)
             if given.opacities is not None:
-                work.notices += _opacity_notices(work, given_lungs, lungs, opacities)
+                work.notices += _opacity_notices(work, unsettled, lungs, opacities)
         with work.run.stage("slices") as tell:
             reading = judge_slices(work, lungs, tell) if before is None else _reading_of(before, work, lungs)
         provenance = provenance_of(given, before, corrected, effusion_known)
@@ -190,7 +179,7 @@ def measure(
         named = {name: _taken(work, mask) for name, mask in given.areas.items()}
         with work.run.stage("measures"):
             analysis = complete(work, lungs, opacities, effusion_known, reading, provenance, lobes, named)
-    return _with_own_voxels(analysis, given) if work.grid.resamples else analysis
+    return _with_given_voxels(analysis, given) if work.grid.resamples else analysis
 
 
 NO_KINDS_GIVEN = replace(
@@ -198,6 +187,29 @@ NO_KINDS_GIVEN = replace(
     text="The segmentation does not tell ground-glass opacity from consolidation: all opacity is counted as "
     "ground-glass opacity, so look at the sum only.",
 )
+
+
+def _chest_of(
+    given: GivenLabels, work: Work, tell: Callable[[float], None]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_] | None]:
+    """Take lungs and effusion that were given; the networks find lungs that were not, and effusion with them."""
+    effusion: NDArray[np.bool_] | None = None
+    if given.lungs is None:
+        lungs, effusion = find_chest(work, tell)
+    else:
+        lungs = _sided(work, work.grid.take(given.lungs, 0, labels=True))
+    return lungs, effusion if given.effusion is None else _taken(work, given.effusion)
+
+
+def _opacities_of(
+    given: GivenLabels, work: Work, lungs: NDArray[np.uint8], tell: Callable[[float], None]
+) -> NDArray[np.uint8]:
+    """Take opacities that were given; where they were not, the network finds them, inside lungs that were given."""
+    if given.opacities is None:
+        return find_opacities(work, lungs, tell, inside=given.lungs is not None)
+    if not given.kinds_parted:
+        work.notices.append(NO_KINDS_GIVEN)
+    return work.grid.take(given.opacities, 0, labels=True).copy()
 
 
 def _as_segmentation(labels: Segmentation | Mapping[str, NDArray[Any]], scan: Scan) -> Segmentation:
@@ -229,11 +241,11 @@ def _check_shapes(given: GivenLabels, grid: Geometry) -> None:
 
 
 def _check_before(before: Analysis, work: Work) -> None:
-    own, grid = before.scan.geometry, work.scan.geometry
-    if own.shape_zyx != grid.shape_zyx or not own.lies_on(grid.ijk_to_lps):
+    earlier, grid = before.scan.geometry, work.scan.geometry
+    if earlier.shape_zyx != grid.shape_zyx or not earlier.lies_on(grid.ijk_to_lps):
         raise InputError(
             f"An analysis of this CT, on its grid of {grid.shape_zyx} voxels (z, y, x), was expected, but the one "
-            f"before has {own.shape_zyx}, or lies elsewhere. Give the results of this CT."
+            f"before has {earlier.shape_zyx}, or lies elsewhere. Give the results of this CT."
         )
 
 
@@ -324,7 +336,7 @@ def settled_labels(scan: Scan, given: GivenLabels) -> tuple[NDArray[np.uint8], N
     return work.grid.give_back(lungs), work.grid.give_back(opacities)
 
 
-def _with_own_voxels(analysis: Analysis, given: GivenLabels) -> Analysis:
+def _with_given_voxels(analysis: Analysis, given: GivenLabels) -> Analysis:
     """Keep what was given voxel by voxel where the canonical grid is another one, so that nothing wears off."""
     lungs, opacities = analysis.lungs, analysis.opacities
     if given.opacities is not None:

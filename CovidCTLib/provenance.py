@@ -55,7 +55,7 @@ def provenance_of(
     effusion_known
         Whether pleural effusion was looked for.
     """
-    own = before.provenance if before is not None else Provenance()
+    origins = before.provenance if before is not None else Provenance()
 
     def origin(part: str, array: NDArray[Any] | None, earlier: NDArray[Any] | None, otherwise: Origin) -> Origin:
         if array is None:
@@ -63,7 +63,7 @@ def provenance_of(
         if before is None:
             return "given"
         changed = part in corrected if corrected is not None else not np.array_equal(array, earlier)  # type: ignore[arg-type]
-        return "corrected" if changed else getattr(own, part)
+        return "corrected" if changed else getattr(origins, part)
 
     lungs = before.lungs if before is not None else None
     opacities = before.opacities if before is not None else None

@@ -50,7 +50,7 @@ NO_EFFUSION_GIVEN = Notice(
 
 NO_KINDS = Notice(
     "no-opacity-kinds",
-    "The own opacity network does not tell ground-glass opacity from consolidation: all opacity is counted as "
+    "The user's own opacity network does not tell ground-glass opacity from consolidation: all opacity is counted as "
     "ground-glass opacity, so look at the sum only.",
 )
 
@@ -67,6 +67,15 @@ class SliceReading:
 def look_at_lungs(work: Work, lungs: NDArray[np.uint8], *, given: bool = False) -> None:
     """Look at the lungs, found or given; what a reader must know joins the notices.
 
+    Parameters
+    ----------
+    work
+        The scan.
+    lungs
+        Labels on the canonical grid, shape ``(z, y, x)``.
+    given
+        Whether they were segmented by hand or by another program.
+
     Raises
     ------
     QualityError
@@ -78,7 +87,24 @@ def look_at_lungs(work: Work, lungs: NDArray[np.uint8], *, given: bool = False) 
 def find_opacities(
     work: Work, lungs: NDArray[np.uint8], tell: Callable[[float], None], *, inside: bool = False
 ) -> NDArray[np.uint8]:
-    """Find ground-glass opacity and consolidation by the network; with ``inside`` never beyond the lungs."""
+    """Find ground-glass opacity and consolidation by the network.
+
+    Parameters
+    ----------
+    work
+        The scan; the network and what must be said of it join it.
+    lungs
+        Labels on the canonical grid, shape ``(z, y, x)``.
+    tell
+        Takes the share that is done, and may raise to stop.
+    inside
+        Whether opacities never reach beyond the lungs.
+
+    Returns
+    -------
+    ndarray
+        uint8, same shape: 0 none, 1 ground glass, 2 consolidation.
+    """
     from CovidCTLib.opacities.network import FOREIGN_CLEANUP, segment_opacities
 
     network = work.models.opacities()
@@ -94,7 +120,19 @@ def settle(
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Let what was found fit together: an opacity is lung, fluid beside the lungs is neither lung nor opacity.
 
-    The opacities are changed in place where there is effusion.
+    Parameters
+    ----------
+    lungs
+        Labels, shape ``(z, y, x)``; not changed.
+    opacities
+        uint8, same shape: 0 none, 1 ground glass, 2 consolidation; changed in place where there is effusion.
+    effusion
+        Same shape; None where it was not looked for.
+
+    Returns
+    -------
+    tuple of ndarray
+        Lungs with the opacities that lie at them, and opacities with effusion as 3.
     """
     from CovidCTLib.lungs.sides import extend_sides
 
@@ -110,7 +148,17 @@ def settle(
 
 
 def judge_slices(work: Work, lungs: NDArray[np.uint8], tell: Callable[[float], None]) -> SliceReading:
-    """Let the slice classifier judge every slice with lung, decide the case, and show where it looked."""
+    """Let the slice classifier judge every slice with lung, decide the case, and show where it looked.
+
+    Parameters
+    ----------
+    work
+        The scan; the network joins it.
+    lungs
+        Labels on the canonical grid, shape ``(z, y, x)``, not empty.
+    tell
+        Takes the share that is done, and may raise to stop.
+    """
     from CovidCTLib.slices.classifier import classify_slices, decide_case
     from CovidCTLib.slices.localization import localize
 
@@ -184,14 +232,14 @@ def complete(
         by_hand = provenance is not None and provenance.lungs in ("given", "corrected")
         work.notices.append(NO_EFFUSION_GIVEN if by_hand else NO_EFFUSION)
     back = [grid.give_back(array) for array in (lungs, opacities)]
-    own_localization = grid.give_back(reading.localization, labels=False)
+    localization = grid.give_back(reading.localization, labels=False)
     # Interpolation of a resampled scan reaches a little beyond the lungs.
-    own_localization[back[0] == 0] = 0
+    localization[back[0] == 0] = 0
     return Analysis(
         scan=work.scan,
         lungs=back[0],
         opacities=back[1],
-        localization=own_localization,
+        localization=localization,
         axial=axial,
         measures=measures,
         slices=slices,
@@ -204,13 +252,13 @@ def complete(
         # The stage that this is the end of is still running; its time joins when it ends.
         seconds=work.run.seconds,
         versions=versions(),
-        provenance=provenance if provenance is not None else _found(options, effusion_known),
+        provenance=provenance if provenance is not None else _by_covidct(options, effusion_known),
         lobes=None if lobes is None else grid.give_back(lobes),
         areas={name: grid.give_back(mask.view(np.uint8)).view(np.bool_) for name, mask in (areas or {}).items()},
     )
 
 
-def _found(options: Options, effusion_known: bool) -> Provenance:
+def _by_covidct(options: Options, effusion_known: bool) -> Provenance:
     """What CovidCT found itself."""
     return Provenance(lungs=options.lungs, effusion="network" if effusion_known else "none")
 
@@ -235,7 +283,7 @@ def find_chest(work: Work, tell: Callable[[float], None]) -> tuple[NDArray[np.ui
 
 
 def tell_sides(work: Work, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Tell the right from the left lung in a mask of both, on the canonical grid."""
+    """Tell the right from the left lung in a mask of both, shape ``(z, y, x)`` on the canonical grid."""
     from CovidCTLib.lungs.sides import find_body_midline, split_sides
 
     midline = find_body_midline(work.hu, work.spacing_zyx_mm[2])
@@ -247,8 +295,8 @@ def _own_models(used: Sequence[ModelUsed]) -> list[Notice]:
     return [
         Notice(
             "own-model",
-            f"An own model was used for the {model.role} ({model.name} {model.version}), so the accuracy that CovidCT "
-            "states does not hold here.",
+            f"The user's own model was used for the {model.role} ({model.name} {model.version}), so the accuracy that "
+            "CovidCT states does not hold here.",
             "note",
         )
         for model in used

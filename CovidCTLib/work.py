@@ -50,7 +50,13 @@ class Run:
         self.seconds: dict[str, float] = {}
 
     def check(self) -> None:
-        """Stop if the caller asked to."""
+        """Stop if the caller asked to.
+
+        Raises
+        ------
+        CancelledError
+            If so.
+        """
         if self.cancelled is not None and self.cancelled():
             raise CancelledError("The analysis was cancelled; nothing was changed.")
 
@@ -150,14 +156,14 @@ def begin(
 
     With ``checked`` false the scan is not looked at, because that was done before.
     """
-    own = _as_scan(scan, geometry)
+    as_scan = _as_scan(scan, geometry)
     asked = options if options is not None else Options()
-    grid = CanonicalGrid(own.geometry)
-    hu = grid.take(own.hu, LOWEST_HU)
-    notices = [*own.notices]
+    grid = CanonicalGrid(as_scan.geometry)
+    hu = grid.take(as_scan.hu, LOWEST_HU)
+    notices = [*as_scan.notices]
     if checked:
-        notices += check_scan(hu, grid, own.facts.spacing_known, own.facts.slice_thickness_mm)
-    return Work(own, asked, models, Run(progress, cancelled), grid, hu, notices, [])
+        notices += check_scan(hu, grid, as_scan.facts.spacing_known, as_scan.facts.slice_thickness_mm)
+    return Work(as_scan, asked, models, Run(progress, cancelled), grid, hu, notices, [])
 
 
 def _as_scan(scan: Scan | sitk.Image | NDArray[Any], geometry: Geometry | None) -> Scan:

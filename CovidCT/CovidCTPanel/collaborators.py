@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -24,10 +24,27 @@ class Surfaces(Protocol):
         """Show what was computed; with ``turn`` the 3D views turn to it."""
 
 
+class Adding(Protocol):
+    """Results that are being added, as `CovidCTScene.results.Adding`."""
+
+    done: bool
+
+    @property
+    def message(self) -> str:
+        """What the user should know when all is done."""
+
+    def steps(self) -> Generator[float, None, None]:
+        """Add them, a node a step; the last step shows them."""
+
+
 class EditCheck(Protocol):
     """Segments that are being compared, as `CovidCTScene.edit_watch.EditCheck`."""
 
     stamp: Any
+
+    @property
+    def current(self) -> bool:
+        """Whether the segments are still those that are compared."""
 
     def steps(self) -> Iterator[float]:
         """Take the segments from the scene, piece by piece."""
@@ -88,7 +105,7 @@ class Actions(Protocol):
     def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]: ...  # noqa: D102
     def scanLater(self, volumeId: str) -> Callable[[], Any]: ...  # noqa: D102
     def preparing(self, volumeId: str) -> Callable[[Any], Any]: ...  # noqa: D102
-    def add(self, volumeId: str, analysis: Any, prepared: Any, edited: bool | None) -> str: ...  # noqa: D102
+    def adding(self, volumeId: str, analysis: Any, prepared: Any, edited: Callable[[], bool]) -> Adding: ...  # noqa: D102
     def replacing(self, volumeId: str) -> Iterator[float]: ...  # noqa: D102
     def hasCt(self) -> bool: ...  # noqa: D102
     def name(self, volumeId: str) -> str: ...  # noqa: D102

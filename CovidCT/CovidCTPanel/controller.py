@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 
 from CovidCTLib.batch.cases import cases_beside
 from CovidCTLib.errors import CovidCTError
+from CovidCTPanel.adding_run import AddingRun
 from CovidCTPanel.analysis_run import AnalysisRun, HandOver, RunListener
 from CovidCTPanel.batch_run import BatchListener, BatchRun
 from CovidCTPanel.batch_section import BatchSection
@@ -24,7 +25,7 @@ from CovidCTPanel.followup_section import FollowUpSection
 from CovidCTPanel.given_section import GivenSection
 from CovidCTPanel.measuring_run import MeasuringRun
 from CovidCTPanel.panel import Panel
-from CovidCTPanel.pieces import LongCall, Pieces, orMistake
+from CovidCTPanel.pieces import LongCall, orMistake
 from CovidCTPanel.previous_layout import PreviousLayout
 from CovidCTPanel.private_folder import PrivateFolder, removeStubborn
 from CovidCTPanel.result_files import ResultFiles
@@ -79,13 +80,13 @@ class Controller:
         self._stopReason: str | None = None
         self._batch: BatchRun | None = None
         self._background: LongCall | None = None
-        self._replacing: Pieces | None = None
         self.surfaces = SurfacesRun(actions, choice.volumeId, self._try, self.showState)
         self._explanation = ExplanationRun(actions.shownSlice, choice.settings, self._start, self._openExplanation)
         self._files = ResultFiles(
             panel, actions.snapshot, actions.name, self._beside, actions.sourceLater, self._explanation.begin
         )
-        self._earlier = EarlierResults(panel, actions, self._beside, self._add)
+        self._adding = AddingRun(actions, self._beside, self._isWanted, self._onAdded, self._onReplaced)
+        self._earlier = EarlierResults(panel, actions, self._beside, self._adding.add)
         self.runVolumeId: str | None = None
         self._shownId: str | None = None
         self._edits = EditNotice(actions, panel.showEdited)
@@ -122,7 +123,12 @@ class Controller:
     @property
     def busy(self) -> bool:
         """Whether anything is running."""
-        return self.running or any(work is not None for work in (self._batch, self._background, self._replacing))
+        return self.running or self.adding or self._batch is not None or self._background is not None
+
+    @property
+    def adding(self) -> bool:
+        """Whether results come into the scene, or replaced ones go, step by step."""
+        return self._adding.running
 
     def showChosen(self, asSaved: bool = False) -> None:
         """Show in the views which CT is chosen, where that changed while the module is open, and then all the rest.
@@ -215,10 +221,10 @@ class Controller:
         for running in (self._run, self._batch):
             if running is not None:
                 running.stop()
-        for call in (self._background, self._replacing):
-            if call is not None:
-                call.drop()
-        self._run = self._batch = self._background = self._replacing = None
+        if self._background is not None:
+            self._background.drop()
+        self._adding.drop()
+        self._run = self._batch = self._background = None
         self.runVolumeId = None
         self._explanation.end()
         self.surfaces.stop()
@@ -291,53 +297,26 @@ class Controller:
         return HandOver(found.byteCount, found.steps)
 
     def _read(self, folder: PrivateFolder) -> None:
-        """Read the results beside the user interface."""
-        volumeId = self.runVolumeId
-        if self._stopReason is not None or volumeId is None or not self._actions.has(volumeId):
-            folder.remove()
-            self._end("")
-            return
-        try:
-            scanLater = orMistake(lambda: self._actions.scanLater(volumeId))
-            prepare = self._actions.preparing(volumeId)
-            check = self._actions.editCheck(volumeId, sinceAnalysis=True)
-        except CovidCTError as error:
-            folder.remove()
-            self._end(str(error))
-            return
+        """Read the results of the run, and show them."""
+        self._adding.read(self.runVolumeId, folder)
 
-        def read() -> tuple[Any, Any, bool]:
-            analysis = _readAnalysis(folder, scanLater)
-            return analysis, prepare(analysis), check is not None and check.edited()
+    def _isWanted(self, volumeId: str) -> bool:
+        return self._stopReason is None and self._actions.has(volumeId)
 
-        self._beside(check.steps() if check is not None else None, read, lambda future: self._add(volumeId, future))
-
-    def _add(self, volumeId: str, future: concurrent.futures.Future[Any]) -> None:
-        """Put the results into the scene."""
-        if self._stopReason is not None or not self._actions.has(volumeId):
-            self._end("")
-            return
-        seen3D = self._actions.is3DShown(volumeId)
-        # The segments that go now are not edited by hand.
-        self._actions.watchEdits(None, lambda: None)
-        try:
-            with waitCursor():
-                # Slicer would only print a mistake, and the panel would wait for the end of the run for ever.
-                message = orMistake(lambda: self._actions.add(volumeId, *future.result()))
-        except CovidCTError as error:
-            message, seen3D = str(error), False
-        self._replacing = Pieces(self._actions.replacing(volumeId), lambda _share: None, self._onReplaced, ())
-        self._replacing.start()
+    def _onAdded(self, message: str, shown: bool) -> None:
+        """Come to rest; where the results are shown, nobody can cancel any more."""
+        if shown:
+            self._stopReason = None
         self._end(message)
-        if seen3D:
-            self.surfaces.show(True, turn=False)
 
-    def _onReplaced(self, failure: Exception | None) -> None:
-        """Tell that the results that were replaced are gone, or why one is not."""
-        self._replacing = None
+    def _onReplaced(self, failure: str | None, volumeId: str | None) -> None:
+        """Tell why a result that was replaced is still there, and show surfaces in place of earlier ones."""
         if failure is not None:
-            self._panel.showMessage(str(failure))
-        self.showState()
+            self._panel.showMessage(failure)
+        if volumeId is not None and volumeId == self._choice.volumeId() and not self.surfaces.running:
+            self.surfaces.show(True, turn=False)
+        else:
+            self.showState()
 
     def _openExplanation(self, folder: PrivateFolder) -> None:
         self._end("")
@@ -400,18 +379,8 @@ class Controller:
         def done(future: concurrent.futures.Future[Any]) -> None:
             self._background = None
             onDone(future)
-            self.showState()
+            if not self.adding:
+                self.showState()
 
         self._background = LongCall(steps, function, done)
         self.showState()
-
-
-def _readAnalysis(folder: PrivateFolder, scanLater: Callable[[], Any]) -> Any:
-    """Read the results of a run and remove its private folder."""
-    # Reading results needs packages that Slicer does not ship, so it loads only where there are some.
-    from CovidCTLib.results.reading import read_analysis
-
-    try:
-        return read_analysis(folder.results, scan=scanLater())
-    finally:
-        folder.remove()

@@ -32,7 +32,7 @@ class DicomControls:
         """Enable the check box, or disable it with the reason as its tooltip."""
         usual = _(
             "Export also writes SEG, SR, report, pictures and localization as DICOM objects of the CT's study. They "
-            "keep the patient's name, number and dates, for they belong into the archive beside the CT."
+            "keep the patient's name, number and dates, because they belong in the archive beside the CT."
         )
         self._ui.dicomCheckBox.enabled = refusal is None
         self._ui.dicomCheckBox.toolTip = wrapped(refusal or usual)

@@ -14,7 +14,7 @@ from CovidCTPanel.panel import Panel
 from CovidCTPanel.result_files import Beside
 
 Add = Callable[[str, "concurrent.futures.Future[Any]"], None]
-"""Puts what a future gives into the scene: an analysis, the same prepared, and whether earlier segments were edited."""
+"""Puts what a future gives into the scene, as `CovidCTPanel.adding_run.AddingRun.add`."""
 
 
 class EarlierResults:
@@ -47,9 +47,9 @@ class EarlierResults:
             self._panel.showMessage(str(error))
             return
 
-        def readAndPrepare() -> tuple[Any, Any, bool]:
+        def readAndPrepare() -> tuple[Any, Any, Callable[[], bool]]:
             analysis = read()
-            return analysis, prepare(analysis), False
+            return analysis, prepare(analysis), lambda: False
 
         self._panel.showMessage(_("Reading the results of the earlier analysis..."))
         self._beside(None, readAndPrepare, lambda future: self._add(volumeId, future))

@@ -88,7 +88,7 @@ class EditNotice:
             self._show(edited)
             return
         if stamp is not None and stamp.voxels != check.stamp.voxels:
-            # Edited while nobody watched: said before it is sure, as while somebody does.
+            # Edited while the panel was closed: it is said before it is sure, as when the panel is open.
             self._show(True)
 
         def done(future: concurrent.futures.Future[Any]) -> None:

@@ -149,12 +149,12 @@ class FollowUpSection:
 
     def _rows(self) -> list[tuple[str, bool, str]]:
         table = self._ui.studiesTable
-        found = []
+        studies = []
         for row, entry in enumerate(self._entries):
             name, date = table.item(row, 0), table.item(row, 1)
             if name is not None and date is not None:
-                found.append((entry.identifier, name.checkState() == qt.Qt.Checked, str(date.text()).strip()))
-        return found
+                studies.append((entry.identifier, name.checkState() == qt.Qt.Checked, str(date.text()).strip()))
+        return studies
 
     def _refusal(self) -> str | None:
         ticked = self.chosen()
@@ -172,4 +172,6 @@ class FollowUpSection:
             return
         refusal = self._refusal()
         self._ui.followUpButton.enabled = refusal is None
-        self._ui.followUpButton.toolTip = wrapped(refusal or _("Table and chart of the ticked studies against days."))
+        self._ui.followUpButton.toolTip = wrapped(
+            refusal or _("Make a table and a chart of the ticked studies over the days.")
+        )

@@ -153,7 +153,7 @@ def installWithConsent(
         tell(declined.format(packages=packages))
         return False
     with waitCursor():
-        tell(_("Installing {packages}. This takes some minutes, in which Slicer waits.").format(packages=packages))
+        tell(_("Installing {packages}. This takes some minutes; Slicer waits meanwhile.").format(packages=packages))
         try:
             install()
         finally:

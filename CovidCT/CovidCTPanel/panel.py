@@ -79,6 +79,7 @@ class Panel:
         self._state: object = None
         self._warnings: list[str] = []
         self._edited = False
+        self._record: Record | None = None
         self._usualToolTips = {name: getattr(ui, name).toolTip for name in RESULT_BUTTONS}
         ui.progressBar.maximum = PROGRESS_STEPS
         for window in (*WINDOWS, READING_WINDOW):
@@ -217,7 +218,9 @@ class Panel:
         """
         ui = self._ui
         ui.resultsWidget.visible = record is not None
-        if record is None:
+        # Filling the table lays out the whole panel anew, and this is asked for whenever the scene changes.
+        known, self._record = self._record, record
+        if record is None or record == known:
             return
         ui.decisionLabel.text = decisionText(record)
         ui.decisionLabel.toolTip = wrapped("\n".join(decisionLines(record)))
@@ -236,16 +239,16 @@ class Panel:
     def showEdited(self, edited: bool) -> None:
         """Say, before all other warnings, whether segments were edited by hand since the analysis."""
         self._edited = edited
-        told = []
+        lines = []
         if edited:
-            told.append(
+            lines.append(
                 _(
                     "The segments were changed by hand; the numbers are those from before. Press Measure again for new "
                     "ones."
                 )
             )
-        self._ui.warningsLabel.text = "\n".join([*told, *self._warnings])
-        self._ui.warningsLabel.visible = bool(told or self._warnings)
+        self._ui.warningsLabel.text = "\n".join([*lines, *self._warnings])
+        self._ui.warningsLabel.visible = bool(lines or self._warnings)
 
     def followLayout(self, previousLayout: PreviousLayout) -> None:
         """Let a button go back to the layout of before, as long as there is one."""

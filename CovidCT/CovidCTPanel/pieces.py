@@ -16,6 +16,9 @@ from CovidCTPanel.later import Ticker, later
 
 _LOG = logging.getLogger(__name__)
 
+DRAWING_MS = 20
+"""Milliseconds after which Slicer has begun to draw what was changed: it draws at most 60 times a second."""
+
 
 class Pieces:
     """Takes the steps of a generator, one at each turn of the event loop.
@@ -31,6 +34,9 @@ class Pieces:
         have raised becomes a CovidCTError.
     errors
         What a step may raise.
+    pause_ms
+        Milliseconds from one step to the next, 0 for one at each turn of the event loop. Views that a step changes are
+        drawn about 16 ms later, so that with `DRAWING_MS` no step waits in one turn with the drawing of another.
     """
 
     def __init__(
@@ -39,12 +45,13 @@ class Pieces:
         onStep: Callable[[float], None],
         onEnd: Callable[[Exception | None], None],
         errors: tuple[type[Exception], ...],
+        pause_ms: int = 0,
     ) -> None:
         self._steps: Iterator[float] | None = steps
         self._onStep = onStep
         self._onEnd: Callable[[Exception | None], None] | None = onEnd
         self._errors: tuple[type[Exception], ...] = (CovidCTError, *errors)
-        self._ticker = Ticker(0, self._step)
+        self._ticker = Ticker(pause_ms, self._step)
 
     def start(self) -> None:
         """Begin at the next turn of the event loop; it returns at once."""

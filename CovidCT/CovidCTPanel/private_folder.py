@@ -51,8 +51,8 @@ class PrivateFolder:
     def __init__(self, neededBytes: int, forBrowser: bool = False) -> None:
         temporary = Path(tempfile.gettempdir())
         home = browserHome()
-        for place in {temporary, home or temporary}:
-            removeLeftBehind(place)
+        for parent in {temporary, home or temporary}:
+            removeLeftBehind(parent)
         if forBrowser and home is not None:
             with contextlib.suppress(OSError):
                 if shutil.disk_usage(home).free >= neededBytes + RESULT_BYTES:

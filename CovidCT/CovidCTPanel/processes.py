@@ -50,7 +50,7 @@ def _hasEndedOnWindows(number: int, kernel: Any, lastError: Callable[[], int]) -
         return lastError() == ERROR_INVALID_PARAMETER
     try:
         code = ctypes.c_ulong(STILL_ACTIVE)
-        told = kernel.GetExitCodeProcess(process, ctypes.byref(code))
-        return bool(told) and code.value != STILL_ACTIVE
+        answered = kernel.GetExitCodeProcess(process, ctypes.byref(code))
+        return bool(answered) and code.value != STILL_ACTIVE
     finally:
         kernel.CloseHandle(process)

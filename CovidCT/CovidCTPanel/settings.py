@@ -131,10 +131,10 @@ def aerationLimits(settings: Settings) -> tuple[int, ...]:
     """
     limits = (settings.emphysemaEndHu, settings.inflatedEndHu, settings.infiltratedEndHu, settings.collapsedEndHu)
     if list(limits) != sorted(set(limits)):
-        told = ", ".join(f"{limit}" for limit in limits)
+        shown = ", ".join(f"{limit}" for limit in limits)
         raise OptionsError(
             _("The limits of the aeration bands must rise, but are {limits} HU. Correct them under Advanced.").format(
-                limits=told
+                limits=shown
             )
         )
     return limits
@@ -152,7 +152,7 @@ def engineArguments(settings: Settings) -> list[str]:
     folder = settings.modelsFolder.strip()
     if folder.startswith("-"):
         raise OptionsError(
-            "The folder of own models must be a full path, but it starts with a hyphen. Choose it with the button."
+            "The folder with your models must be a full path, but it starts with a hyphen. Choose it with the button."
         )
     return [*arguments, "--models", folder] if folder else arguments
 

@@ -111,8 +111,8 @@ def _originLines(record: Record) -> list[str]:
 def scoreDefinitions(record: Record) -> list[str]:
     """Say what the two numbers mean, with their sources; for a tooltip."""
     definitions = record["measure_definitions"]
-    known = [definitions[name] for name in SCORES if name in definitions]
-    return [f"{_title(definition)}: {_about(definition)}" for definition in known]
+    present = [definitions[name] for name in SCORES if name in definitions]
+    return [f"{_title(definition)}: {_about(definition)}" for definition in present]
 
 
 def warningLines(record: Record) -> list[str]:
@@ -131,12 +131,12 @@ def lungTable(record: Record) -> list[list[Cell]]:
     measures = {(entry["region"], entry["name"]): entry for entry in record["measures"]}
     rows = []
     for name in LUNG_ROWS:
-        found = [measures.get((region, name)) for region in LUNG_COLUMNS]
-        if not any(found) or name not in definitions:
+        entries = [measures.get((region, name)) for region in LUNG_COLUMNS]
+        if not any(entries) or name not in definitions:
             continue
         definition = definitions[name]
         unit = f" ({pretty_unit(definition['unit'])})" if definition["unit"] else ""
-        rows.append([Cell(f"{_title(definition)}{unit}", _about(definition)), *(_cell(entry) for entry in found)])
+        rows.append([Cell(f"{_title(definition)}{unit}", _about(definition)), *(_cell(entry) for entry in entries)])
     return rows
 
 

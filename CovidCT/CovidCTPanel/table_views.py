@@ -64,15 +64,15 @@ class TableViews:
 
     def _listenerOf(self, tableWidget: Any) -> Callable[[], None]:
         view = tableWidget.tableView()
-        known = _chosenCell(view)
+        chosen = _chosenCell(view)
 
         def listener() -> None:
-            nonlocal known
-            before, known = known, _chosenCell(view)
+            nonlocal chosen
+            before, chosen = chosen, _chosenCell(view)
             # Slicer tells of a selection too when another table takes the place of one, and at the end of each batch of
             # changes of the scene: the selected cell then stays where it was, and nobody has chosen it.
-            if known[1] is not None and known != before and before[0] in (None, known[0]):
-                self._tell(view.mrmlTableNode(), known[1][0])
+            if chosen[1] is not None and chosen != before and before[0] in (None, chosen[0]):
+                self._tell(view.mrmlTableNode(), chosen[1][0])
 
         return listener
 
@@ -97,5 +97,5 @@ def _chosenCell(view: Any) -> tuple[str | None, tuple[int, int] | None]:
         return (None if tableNode is None else tableNode.GetID()), None
     # The user may have sorted the view.
     cell = view.model().mapToSource(cells[0])
-    place = (cell.column(), cell.row()) if view.transposed else (cell.row(), cell.column())
-    return tableNode.GetID(), place
+    position = (cell.column(), cell.row()) if view.transposed else (cell.row(), cell.column())
+    return tableNode.GetID(), position

@@ -64,10 +64,10 @@ class WatchedViews:
         layoutManager = self._layoutManager()
         if layoutManager is None:
             return
-        known = [view for view, _listener in self._watched]
+        watched = [view for view, _listener in self._watched]
         for widget in self._widgetsOf(layoutManager):
             view = self._viewOf(widget)
-            if view not in known:
+            if view not in watched:
                 listener = self._listenerOf(widget)
                 # By its signature: an attribute could mean a protected slot of the same name.
                 view.connect(self._signal, listener)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from CovidCTLib.scan import Scan, SourceSeries
 from CovidCTScene.choice import newestCt, refusalOfCt, shownSlice
 from CovidCTScene.dicom import earlierResultsLater, hasEarlierResults, refusalOfDicom, sourceLater
 from CovidCTScene.edit_watch import EditCheck, EditWatch
-from CovidCTScene.edited import EDITED_SUFFIX
 from CovidCTScene.followup import SceneStudy, addFollowUpToScene, analyzedStudies, followUpNodesOf, studiesOfPatient
 from CovidCTScene.followup_changes import Changes, areChangesShown, changeNodeOf, comparedCts, showChanges
 from CovidCTScene.followup_summary import FollowUpSummary, summaryOf, summaryOfNodes
@@ -23,7 +21,7 @@ from CovidCTScene.nodes import ResultNodes, isResult, nodesOfClass, resultNodesO
 from CovidCTScene.prepared_results import PreparedResults, preparing
 from CovidCTScene.remeasure import Remeasure
 from CovidCTScene.replaced import removeReplaced, showInPlace
-from CovidCTScene.results import addAnalysisToScene
+from CovidCTScene.results import Adding
 from CovidCTScene.scan import scanLater
 from CovidCTScene.segments_handover import SegmentsHandOver
 from CovidCTScene.snapshot import Snapshot
@@ -50,8 +48,6 @@ class SceneActions:
         Opens Slicer's Segment Editor with the same.
     dicomDatabase
         Gives Slicer's ctkDICOMDatabase; None where there is none.
-    pausedRendering
-        Gives a context in which the views are not drawn, so that they are drawn once at its end.
     """
 
     def __init__(
@@ -62,7 +58,6 @@ class SceneActions:
         openStatistics: Callable[[Any, Any], None],
         openEditor: Callable[[Any, Any], None],
         dicomDatabase: Callable[[], Any | None] = lambda: None,
-        pausedRendering: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self._scene = scene
         self._showChartNode = showChartNode
@@ -71,7 +66,6 @@ class SceneActions:
         self._openStatistics = openStatistics
         self._openEditor = openEditor
         self._dicomDatabase = dicomDatabase
-        self._pausedRendering = pausedRendering
 
     def has(self, volumeId: str) -> bool:
         """Say whether the CT is still in the scene."""
@@ -90,7 +84,13 @@ class SceneActions:
         return refusalOfCt(self._scene.GetNodeByID(volumeId) if volumeId else None)
 
     def handOver(self, volumeId: str) -> tuple[int, Callable[[Path], Iterator[float]]]:
-        """Prepare to write the CT to a file, as `handOverOfVolumeNode`."""
+        """Prepare to write the CT to a file, as `handOverOfVolumeNode`.
+
+        Raises
+        ------
+        InputError
+            If the CT cannot be analyzed (`refusal`).
+        """
         refusal = self.refusal(volumeId)
         if refusal is not None:
             raise InputError(refusal)
@@ -104,32 +104,34 @@ class SceneActions:
         """Give what makes an analysis ready for the scene in any thread, as `preparing` of `prepared_results`."""
         return preparing(self._node(volumeId))
 
-    def add(
+    def adding(
         self,
         volumeId: str,
         analysis: Analysis,
         prepared: PreparedResults | None = None,
-        edited: bool | None = None,
-    ) -> str:
-        """Put results into the scene, all at once, and show the segments.
+        edited: Callable[[], bool] | None = None,
+    ) -> Adding:
+        """Prepare to put results into the scene in small steps, as `Adding`; the last one shows them in the views.
 
-        Says what the user should know, or is empty. Surfaces are not made. ``prepared`` and ``edited`` are what
-        `addAnalysisToScene` takes. Earlier segments are hidden; `replacing` does the rest.
+        Surfaces are not made, and earlier results only hidden; `replacing` does the rest.
         """
-        volumeNode = self._node(volumeId)
-        earlier = resultNodesOf(self._scene, volumeNode)
-        with self._pausedRendering():
-            nodes = addAnalysisToScene(self._scene, volumeNode, analysis, prepared, edited, removeLater=True)
-            showAnalysis(self._scene, volumeNode, nodes)
-        if earlier is None or isResult(earlier.segmentation, "segmentation"):
-            return ""
-        return _(
-            "The earlier segments had been edited by hand, so they were kept: hidden, in a segmentation whose "
-            "name ends in {suffix}."
-        ).format(suffix=EDITED_SUFFIX.strip())
+        node = self._node(volumeId)
+        return Adding(
+            self._scene, node, analysis, prepared, edited, lambda nodes: showAnalysis(self._scene, node, nodes)
+        )
+
+    def add(self, volumeId: str, analysis: Analysis) -> str:
+        """Put results into the scene in place of earlier ones, all at once, and show them in the views.
+
+        Says what the user should know, or is empty.
+        """
+        adding = self.adding(volumeId, analysis)
+        for _share in (*adding.steps(), *self.replacing(volumeId)):
+            continue
+        return adding.message
 
     def replacing(self, volumeId: str) -> Iterator[float]:
-        """Show what `add` has put into the scene where earlier results are shown, and remove those, in small steps.
+        """Show what `adding` has put into the scene where earlier results are shown, and remove those, in small steps.
 
         Yields the share that is done. If the CT is gone by then, so are its results.
         """
@@ -232,7 +234,13 @@ class SceneActions:
         return nodes is not None and nodes.segmentation.GetID() == segmentationId
 
     def segmentsHandOver(self, volumeId: str, segmentationId: str) -> SegmentsHandOver:
-        """Prepare to write any segmentation of the scene to a file, as `SegmentsHandOver`."""
+        """Prepare to write any segmentation of the scene to a file, as `SegmentsHandOver`.
+
+        Raises
+        ------
+        InputError
+            If the segmentation was removed.
+        """
         node = self._scene.GetNodeByID(segmentationId)
         if node is None:
             raise InputError(_("The segmentation must be in the scene, but it was removed. Choose another."))

@@ -71,6 +71,7 @@ class EditCheck:
     """
 
     def __init__(self, segmentationNode: Any, volumeNode: Any, sinceAnalysis: bool = False) -> None:
+        self._segmentationNode = segmentationNode
         self._checksum = segmentationNode.GetAttribute(CHECKSUM_ATTRIBUTE)
         self._measured = segmentationNode.GetAttribute(ALL_ATTRIBUTE if sinceAnalysis else MEASURED_ATTRIBUTE)
         self.stamp = Stamp(self._measured, _stampOf(segmentationNode))
@@ -86,6 +87,11 @@ class EditCheck:
             except InputError:
                 # A lung or an opacity has no segment any more, or one that is not stored as voxels.
                 self._reader = None
+
+    @property
+    def current(self) -> bool:
+        """Whether the segments are still those that are compared."""
+        return self.stamp.voxels == _stampOf(self._segmentationNode)
 
     def steps(self) -> Iterator[float]:
         """Copy the segments, as `SegmentReader.steps`."""

@@ -162,7 +162,7 @@ def addFollowUpToScene(scene: Any, studies: Sequence[SceneStudy]) -> tuple[Follo
             # The names of the lines are those in the legend, where the name of the CT would leave no room.
             lines = fillFollowUpSeries(lambda name: create("vtkMRMLPlotSeriesNode", name, "line"), nodes, region)
             chart = getattr(nodes, role)
-            # Nor would it leave room for the title, which Slicer centres and cuts at both ends.
+            # The title has no name of the CT for the same reason: Slicer centres it and cuts both ends.
             title = _CLASSES_AND_NAMES[role][1].capitalize()
             fillChartNode(chart, lines, title, "days since the first study", "cm³ (ml)")
         _putIntoFolder(scene, volumes, added, followUp)
@@ -316,8 +316,8 @@ def _earlierNodes(scene: Any, volumeIds: set[str]) -> list[Any]:
         count = node.GetNumberOfNodeReferences(STUDY_REFERENCE)
         studies = {node.GetNthNodeReferenceID(STUDY_REFERENCE, index) for index in range(count)}
         # Scenes of an early version know no reference of a node to itself.
-        isOwn = node.GetNodeReferenceID(SELF_REFERENCE) in (None, node.GetID())
-        if node.GetAttribute(FOLLOW_UP_ATTRIBUTE) and isOwn and studies & volumeIds:
+        isTheTable = node.GetNodeReferenceID(SELF_REFERENCE) in (None, node.GetID())
+        if node.GetAttribute(FOLLOW_UP_ATTRIBUTE) and isTheTable and studies & volumeIds:
             nodes.append(node)
     return nodes
 
@@ -329,7 +329,7 @@ def _putIntoFolder(scene: Any, volumes: Sequence[Any], nodes: Sequence[Any], fol
     patient = patients.pop() if len(patients) == 1 else 0
     first, last = (followUp.points[index].date.isoformat() for index in (0, -1))
     dates = _("follow-up {first} to {last}").format(first=first, last=last)
-    # What the tree calls the patient, and nothing that it does not show.
+    # The name of the patient's item in the tree, so that no more of the patient is shown than there already.
     name = f"{hierarchy.GetItemName(patient)}, {dates}" if patient else f"{dates[:1].upper()}{dates[1:]}"
     folder = newFolder(hierarchy, patient or hierarchy.GetSceneItemID(), name, FOLDER_KIND)
     putIntoFolder(hierarchy, folder, nodes)

@@ -51,7 +51,7 @@ def fillLocalizationNode(localizationNode: Any, colourNode: Any, volumeNode: Any
 
 def fillColourNode(colourNode: Any) -> None:
     """Make an empty colour table node the heat map's colours, from little to much."""
-    # Everybody is told once, not for each colour.
+    # Those who watch the node are told once, and not for each colour.
     modifying = colourNode.StartModify()
     colourNode.SetTypeToUser()
     colourNode.SetNumberOfColors(COLOUR_COUNT)

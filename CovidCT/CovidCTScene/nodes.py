@@ -17,6 +17,9 @@ SELF_REFERENCE = "CovidCT.Self"
 an import that gives nodes other identifiers carries references over."""
 
 
+COMING_ATTRIBUTE = "CovidCT.Coming"
+"""Node attribute of results that are still being added, one node at a time: until all are there they count as none."""
+
 FOLLOW_UP_ATTRIBUTE = "CovidCT.FollowUp"
 """Node attribute that marks a node as part of a follow-up; its value says which."""
 
@@ -87,13 +90,23 @@ def resultNodesOf(scene: Any, volumeNode: Any) -> ResultNodes | None:
     return ResultNodes(**{result: nodes[-1] for result, nodes in marked.items() if nodes})
 
 
-def markedNodes(scene: Any, volumeNode: Any) -> dict[str, list[Any]]:
-    """Give the nodes that CovidCT made of this CT, by field of `ResultNodes`; clones of them are the user's."""
+def markedNodes(scene: Any, volumeNode: Any, coming: bool = False) -> dict[str, list[Any]]:
+    """Give the nodes that CovidCT made of this CT, by field of `ResultNodes`; clones of them are the user's.
+
+    Parameters
+    ----------
+    scene
+        The scene.
+    volumeNode
+        The CT.
+    coming
+        Whether those are wanted whose analysis is not wholly in the scene, and no others.
+    """
     nodesByResult: dict[str, list[Any]] = {field.name: [] for field in fields(ResultNodes)}
     for result, (className, _name) in CLASSES_AND_NAMES.items():
         for node in nodesOfClass(scene, className):
             refers = node.GetNodeReferenceID(VOLUME_REFERENCE) == volumeNode.GetID()
-            if refers and isResult(node, result):
+            if refers and isResult(node, result) and isComing(node) == coming:
                 nodesByResult[result].append(node)
     return nodesByResult
 
@@ -119,10 +132,15 @@ def isResult(node: Any, result: str) -> bool:
     )
 
 
+def isComing(node: Any) -> bool:
+    """Say whether a node belongs to results that are still being added."""
+    return node.GetAttribute(COMING_ATTRIBUTE) is not None
+
+
 def analyzedCts(scene: Any) -> list[Any]:
     """Give every CT that any of CovidCT's results refers to, each once."""
     records = (node for node in nodesOfClass(scene, "vtkMRMLTextNode") if isResult(node, "record"))
-    volumes = (node.GetNodeReference(VOLUME_REFERENCE) for node in records)
+    volumes = (node.GetNodeReference(VOLUME_REFERENCE) for node in records if not isComing(node))
     return list(dict.fromkeys(volume for volume in volumes if volume is not None))
 
 
@@ -132,7 +150,10 @@ def nodesOfClass(scene: Any, className: str) -> list[Any]:
 
 
 def removeNodes(scene: Any, nodes: Any) -> None:
-    """Remove nodes with their display and storage nodes, which the scene would otherwise keep."""
+    """Remove nodes with their display and storage nodes, which the scene would otherwise keep.
+
+    A node goes before its display nodes: where that of a segmentation went first, Slicer 5.12 ended.
+    """
     for node in list(nodes):
         belongings = list(_belongings(node))
         scene.RemoveNode(node)

@@ -125,7 +125,7 @@ class Remeasure:
     def _since(self, before: Analysis, labels: Any) -> tuple[Analysis, tuple[str, ...]]:
         """Give the analysis with its first provenance, and what was corrected since."""
         if self._first is None:
-            # A scene of an early version: whatever was changed, hand it to both.
+            # A scene of an early version does not say what was changed: both may have been.
             return before, ("lungs", "opacities")
         from CovidCTLib.analysis import Provenance
         from CovidCTLib.results.plain_values import from_plain
@@ -162,6 +162,6 @@ class Remeasure:
         if not left:
             return _("Measured again from the segments as they are.")
         return _(
-            "Measured again from the segments as they are. Not known, and left out: {names}. To have one measured by "
-            'itself, let its name begin with "area".'
+            "Measured again from the segments as they are. Not recognized, and left out: {names}. To have one measured "
+            'by itself, let its name begin with "area".'
         ).format(names=", ".join(left))

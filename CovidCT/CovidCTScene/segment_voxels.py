@@ -199,8 +199,8 @@ def _shiftBetween(ijkToRas: NDArray[np.float64], image: Any) -> tuple[int, int, 
     """Give the whole voxels (x, y, z) by which an image's indices differ from the CT's; None where grids differ."""
     matrix = vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(matrix)
-    own = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-    between = np.linalg.solve(ijkToRas, own)
+    segmentIjkToRas = np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    between = np.linalg.solve(ijkToRas, segmentIjkToRas)
     shift = np.rint(between[:3, 3])
     expected = np.eye(4)
     expected[:3, 3] = shift

@@ -178,7 +178,7 @@ def shapeOfRecord(record: Mapping[str, Any]) -> tuple[int, int, int]:
 
 
 def checksum(lungs: NDArray[np.uint8], opacities: NDArray[np.uint8]) -> str:
-    """Give the Adler-32 checksum of both arrays (RFC 1950), for telling whether the segments were changed."""
+    """Give the Adler-32 checksum of both arrays (z, y, x) (RFC 1950), to tell whether the segments were changed."""
     return f"{zlib.adler32(np.ascontiguousarray(opacities).data, zlib.adler32(np.ascontiguousarray(lungs).data)):08x}"
 
 

@@ -171,12 +171,12 @@ def _charted(analysis: Analysis) -> dict[str, list[float | None]]:
 
 
 def _sliceHeading(name: str, definition: Any | None) -> Heading:
-    own = {
+    units = {
         PROBABILITY_COLUMN: ("%", _("100 times the probability that the slice is like COVID-19.")),
         AREA_COLUMN: ("cm2", _("Area of ground-glass opacity and consolidation together.")),
         POSITION_COLUMN: ("mm", _("Superior coordinate of the slice's centre.")),
     }
-    unit, description = own.get(name, ("", "")) if definition is None else (definition.unit, definition.definition)
+    unit, description = units.get(name, ("", "")) if definition is None else (definition.unit, definition.definition)
     label = name if definition is None else definition.label
     return Heading(name, titleWithUnit(sliceWords(name, label), unit), description)
 

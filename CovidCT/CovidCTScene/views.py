@@ -51,10 +51,10 @@ def showCt(scene: Any, volumeNode: Any, nodes: ResultNodes | None) -> None:
         Its results; None where it has none, and then the segments of all other CTs are hidden.
     """
     _putIntoViews(scene, volumeNode)
-    own = nodes.localization.GetID() if nodes is not None else None
+    localizationId = nodes.localization.GetID() if nodes is not None else None
     for composite in nodesOfClass(scene, "vtkMRMLSliceCompositeNode"):
         laidOver = composite.GetForegroundVolumeID()
-        node = scene.GetNodeByID(laidOver) if laidOver and laidOver != own else None
+        node = scene.GetNodeByID(laidOver) if laidOver and laidOver != localizationId else None
         if node is not None and isResult(node, "localization"):
             composite.SetForegroundVolumeID(None)
     _showSegmentsOf(scene, nodes)
@@ -116,7 +116,7 @@ def _putIntoViews(scene: Any, volumeNode: Any) -> None:
 
 def _showSegmentsOf(scene: Any, nodes: ResultNodes | None) -> None:
     """Hide CovidCT's segments of every other CT, and show those of this one again if they were hidden so."""
-    own = nodes.segmentation.GetNodeReferenceID(VOLUME_REFERENCE) if nodes is not None else None
+    volumeId = nodes.segmentation.GetNodeReferenceID(VOLUME_REFERENCE) if nodes is not None else None
     for node in nodesOfClass(scene, "vtkMRMLSegmentationNode"):
         display = node.GetDisplayNode()
         if display is not None and node.GetAttribute(FOLLOW_UP_ATTRIBUTE):
@@ -124,7 +124,7 @@ def _showSegmentsOf(scene: Any, nodes: ResultNodes | None) -> None:
             display.SetVisibility(False)
         if display is None or not isResult(node, "segmentation"):
             continue
-        if node.GetNodeReferenceID(VOLUME_REFERENCE) == own:
+        if node.GetNodeReferenceID(VOLUME_REFERENCE) == volumeId:
             if node.GetAttribute(HIDDEN_ATTRIBUTE):
                 display.SetVisibility(True)
             node.RemoveAttribute(HIDDEN_ATTRIBUTE)

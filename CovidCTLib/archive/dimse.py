@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydicom.dataset import Dataset
 
-from CovidCTLib.archive.fetching import MOST_LISTED, FoundStudy, Question, question_dataset, save, study_of_answer
+from CovidCTLib.archive.fetching import MOST_LISTED, ArchivedStudy, Question, question_dataset, save, study_of_answer
 from CovidCTLib.archive.nodes import Node
 from CovidCTLib.archive.receiving import TRANSFER_SYNTAXES
 from CovidCTLib.archive.sending import ArchiveAwayError, associate
@@ -37,17 +37,17 @@ class DimseClient:
     ----------
     archive
         Its address.
-    own
+    here
         Our title, and for C-MOVE the address that we listen on; the archive must know it.
     way
         ``"get"`` or ``"move"``.
     """
 
     archive: Node
-    own: Node
+    here: Node
     way: Literal["get", "move"] = "get"
 
-    def find(self, question: Question) -> list[FoundStudy]:
+    def find(self, question: Question) -> list[ArchivedStudy]:
         """List the studies that fit.
 
         Raises
@@ -77,7 +77,7 @@ class DimseClient:
             _release(association)
         return sorted(studies, key=lambda study: (study.date, study.uid))
 
-    def take(self, study: FoundStudy, folder: Path) -> Iterator[int]:
+    def take(self, study: ArchivedStudy, folder: Path) -> Iterator[int]:
         """Take a study into a folder.
 
         Yields
@@ -96,7 +96,7 @@ class DimseClient:
         """
         return self._get(study, folder) if self.way == "get" else self._move(study, folder)
 
-    def _get(self, study: FoundStudy, folder: Path) -> Iterator[int]:
+    def _get(self, study: ArchivedStudy, folder: Path) -> Iterator[int]:
         from pynetdicom import build_role, evt
         from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelGet as Model
 
@@ -109,31 +109,31 @@ class DimseClient:
         finally:
             _release(association)
 
-    def _move(self, study: FoundStudy, folder: Path) -> Iterator[int]:
+    def _move(self, study: ArchivedStudy, folder: Path) -> Iterator[int]:
         from pynetdicom import AE, AllStoragePresentationContexts, evt
         from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelMove as Model
 
         failures: queue.SimpleQueue[OSError] = queue.SimpleQueue()
-        receiver = AE(ae_title=self.own.title)
+        receiver = AE(ae_title=self.here.title)
         receiver.require_called_aet = True
         for context in AllStoragePresentationContexts:
             receiver.add_supported_context(context.abstract_syntax, list(TRANSFER_SYNTAXES))
         try:
             server = receiver.start_server(
-                (self.own.host, self.own.port),
+                (self.here.host, self.here.port),
                 block=False,
                 evt_handlers=[(evt.EVT_C_STORE, _keeper(folder, failures))],
-                ssl_context=self.own.tls,
+                ssl_context=self.here.tls,
             )
         except OSError as error:
             raise OutputError(
-                f"C-MOVE needs a free port to receive on, but port {self.own.port} cannot be bound to "
+                f"C-MOVE needs a free port to receive on, but port {self.here.port} cannot be bound to "
                 f"({type(error).__name__}, {error.errno}). Choose another --port."
             ) from error
         try:
             association = self._associate([(Model, None)])
             try:
-                yield from _follow(association.send_c_move(_identifier(study), self.own.title, Model), failures)
+                yield from _follow(association.send_c_move(_identifier(study), self.here.title, Model), failures)
             finally:
                 _release(association)
         finally:
@@ -142,7 +142,7 @@ class DimseClient:
     def _associate(self, contexts: list[Any], roles: list[Any] | None = None, handlers: list[Any] | None = None) -> Any:
         from pynetdicom import AE
 
-        entity = AE(ae_title=self.own.title)
+        entity = AE(ae_title=self.here.title)
         for kind, syntaxes in contexts:
             if syntaxes is None:
                 entity.add_requested_context(kind)
@@ -188,13 +188,14 @@ def _follow(answers: Any, failures: queue.SimpleQueue[OSError]) -> Iterator[int]
             raise InputError(f"The archive could not send {failed} images of the study. Nothing was kept; try again.")
         elif code == 0xA801:
             raise InputError(
-                "The archive does not know our title as a place to send to. Register title, address and --port there."
+                "The archive does not know CovidCT's title as a place to send to. Register title, address and --port "
+                "there."
             )
         else:
             raise InputError(f"The archive refused to send the study (status {code:04X}h). Check its log.")
 
 
-def _identifier(study: FoundStudy) -> Dataset:
+def _identifier(study: ArchivedStudy) -> Dataset:
     asked = Dataset()
     asked.QueryRetrieveLevel, asked.StudyInstanceUID = "STUDY", study.uid
     return asked

@@ -70,7 +70,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class FoundStudy:
+class ArchivedStudy:
     """One study of an archive, with what tells it apart; the patient's name is not asked for.
 
     Parameters
@@ -93,20 +93,20 @@ class FoundStudy:
 class ArchiveClient(Protocol):
     """What C-FIND with C-GET or C-MOVE, and DICOMweb, have in common."""
 
-    def find(self, question: Question) -> list[FoundStudy]:
+    def find(self, question: Question) -> list[ArchivedStudy]:
         """List the studies that fit."""
 
-    def take(self, study: FoundStudy, folder: Path) -> Iterator[int]:
+    def take(self, study: ArchivedStudy, folder: Path) -> Iterator[int]:
         """Take a study into a folder; yields how many images are there after each."""
 
 
-def study_of_answer(answer: Dataset) -> FoundStudy:
+def study_of_answer(answer: Dataset) -> ArchivedStudy:
     """Read one answer to a question for studies."""
     modalities = answer.get("ModalitiesInStudy") or ()
     modalities = (modalities,) if isinstance(modalities, str) else tuple(str(one) for one in modalities)
     count = answer.get("NumberOfStudyRelatedInstances")
     date = str(answer.get("StudyDate") or "")
-    return FoundStudy(
+    return ArchivedStudy(
         str(answer.get("StudyInstanceUID") or ""),
         f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) == 8 else "",
         "".join(c for c in str(answer.get("StudyDescription") or "") if c.isprintable())[:64],
@@ -142,7 +142,7 @@ def save(dataset: Any, folder: Path) -> None:
     part.rename(folder / f"{name}.dcm")
 
 
-def choose(studies: list[FoundStudy], wanted: int | None) -> FoundStudy:
+def choose(studies: list[ArchivedStudy], wanted: int | None) -> ArchivedStudy:
     """Choose a study of a list.
 
     Parameters
@@ -170,7 +170,7 @@ def choose(studies: list[FoundStudy], wanted: int | None) -> FoundStudy:
     return studies[wanted - 1]
 
 
-def fetch(client: ArchiveClient, study: FoundStudy, folder: str | os.PathLike[str]) -> int:
+def fetch(client: ArchiveClient, study: ArchivedStudy, folder: str | os.PathLike[str]) -> int:
     """Take a study into a new folder; it is there as a whole, or not at all.
 
     Parameters
@@ -202,8 +202,8 @@ def fetch(client: ArchiveClient, study: FoundStudy, folder: str | os.PathLike[st
         count = sum(1 for _ in temporary.glob("*.dcm"))
         if count == 0:
             raise InputError(
-                "The images of the study were expected, but the archive sent none. Check whether it knows our title, "
-                "and whether it may send these kinds of objects."
+                "The images of the study were expected, but the archive sent none. Check whether it knows CovidCT's "
+                "title, and whether it may send these kinds of objects."
             )
         if study.images is not None and count < study.images:
             raise InputError(

@@ -43,7 +43,7 @@ class SendOutcome:
 def send(
     files: Iterable[Path],
     archive: Node,
-    own_title: str,
+    title: str,
     done: Callable[[SendOutcome], None],
 ) -> None:
     """Send objects over one association, one after the other.
@@ -54,7 +54,7 @@ def send(
         DICOM files, in the order of sending.
     archive
         Where to.
-    own_title
+    title
         Our title.
     done
         Told of each object as soon as the archive answered.
@@ -71,7 +71,7 @@ def send(
     if not waiting:
         return
     kinds = {file: _kind_of(file) for file in waiting}
-    entity = AE(ae_title=own_title)
+    entity = AE(ae_title=title)
     for wanted in dict.fromkeys(kind for kind in kinds.values() if kind is not None):
         entity.add_requested_context(*wanted)
     if not entity.requested_contexts:
@@ -134,7 +134,7 @@ def associate(entity: Any, archive: Node, roles: Sequence[Any] = (), handlers: S
     address = f"{archive.host}:{archive.port}"
     if association.is_rejected:
         raise ArchiveAwayError(
-            f"The archive at {address} rejected the association. Check its title, and whether it knows ours."
+            f"The archive at {address} rejected the association. Check its title, and whether it knows CovidCT's."
         )
     if connected:
         raise ArchiveAwayError(

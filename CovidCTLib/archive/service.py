@@ -37,7 +37,7 @@ class ServiceSettings:
     ----------
     archive
         Where results go.
-    own_title
+    title
         Our title towards the archive.
     rest_s
         Seconds without images after which a study has come to rest.
@@ -50,7 +50,7 @@ class ServiceSettings:
     """
 
     archive: Node
-    own_title: str = "COVIDCT"
+    title: str = "COVIDCT"
     rest_s: float = 30.0
     keep: bool = False
     failure_report: bool = False
@@ -195,7 +195,7 @@ class Service:
                 send(
                     self._spool.waiting(job),
                     self._settings.archive,
-                    self._settings.own_title,
+                    self._settings.title,
                     partial(self._note_sent, job),
                 )
             except ArchiveAwayError as error:

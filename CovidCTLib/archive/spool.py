@@ -134,7 +134,7 @@ class Spool:
             if path.name.endswith(_GONE):
                 shutil.rmtree(path, ignore_errors=True)
             elif path.name.endswith(_PART):
-                # Its images had been moved here already, or nothing had.
+                # The images come by one renaming, so they are all here or none is.
                 if (path / IMAGES).is_dir():
                     path.rename(path.with_name(path.name.removesuffix(_PART)))
                 else:
@@ -245,7 +245,7 @@ class Spool:
         jobs = []
         for _, key in sorted(rested):
             home = self.folder / INCOMING / key
-            earlier_instances = self._known_instances(key)
+            earlier_instances = self._earlier_instances(key)
             for path in list(home.iterdir()):
                 if path.stem in earlier_instances:
                     path.unlink()
@@ -289,7 +289,7 @@ class Spool:
         names = [path.name for home in (WORK, DONE) for path in (self.folder / home).iterdir()]
         return 1 + max((int(name.partition("-")[0]) for name in names if name[:6].isdigit()), default=0)
 
-    def _known_instances(self, key: str) -> frozenset[str]:
+    def _earlier_instances(self, key: str) -> frozenset[str]:
         """Instances of earlier jobs of a study."""
         instances: set[str] = set()
         for path in (self.folder / DONE).glob(f"*-{key}.json"):

@@ -11,7 +11,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from CovidCTLib.archive.credentials import Credentials
-from CovidCTLib.archive.fetching import MOST_LISTED, FoundStudy, Question, save, study_of_answer
+from CovidCTLib.archive.fetching import MOST_LISTED, ArchivedStudy, Question, save, study_of_answer
 from CovidCTLib.archive.sending import ArchiveAwayError
 from CovidCTLib.errors import CovidCTError, InputError, OptionsError
 
@@ -55,7 +55,7 @@ class WebClient:
                 "Credentials are only sent over https://, but --web is http://. Use the encrypted address."
             )
 
-    def find(self, question: Question) -> list[FoundStudy]:
+    def find(self, question: Question) -> list[ArchivedStudy]:
         """List the studies that fit (QIDO-RS).
 
         Raises
@@ -82,7 +82,7 @@ class WebClient:
         studies = [study_of_answer(Dataset.from_json(answer)) for answer in answers]
         return sorted(studies, key=lambda study: (study.date, study.uid))
 
-    def take(self, study: FoundStudy, folder: Path) -> Iterator[int]:
+    def take(self, study: ArchivedStudy, folder: Path) -> Iterator[int]:
         """Take a study into a folder (WADO-RS), in the encoding that the server keeps.
 
         Yields

@@ -32,7 +32,7 @@ ENDED_BEFORE = (
 )
 """Reason given for a case in which the process ended."""
 
-OWN_MATTERS = ("device", "threads")
+LOCAL_OPTIONS = ("device", "threads")
 """Options that change how long an analysis takes, and not what comes out."""
 
 READING_END = 0.05
@@ -127,7 +127,7 @@ def analyze_folder(
     cases = cases_beside(source, out)
     if os.path.lexists(out) and not out.is_dir():
         raise OutputError("The output must be a folder, but a file of that name is there. Choose another folder.")
-    # What no case could be analyzed with is told before any is begun.
+    # A device or models with which no case could be analyzed are refused before the first case.
     models.device  # noqa: B018
     models.load_own()
     if grid is not None and grid["spacing_zyx_mm"] is not None:
@@ -213,7 +213,7 @@ class _Batch:
         try:
             self._analyze(case, report)
         except OutputError:
-            # No other case would fare better.
+            # The next cases could not be written either.
             self._put("waiting")
             raise
         except (CancelledError, KeyboardInterrupt) as stop:
@@ -283,12 +283,12 @@ class _Batch:
 
     def _resolved_options(self) -> Options:
         """Give the options as a record holds them, with the classifier's thresholds in place of those left open."""
-        own = self._models.card("slices").thresholds
+        thresholds = self._models.card("slices").thresholds
         slice_threshold, case_threshold = self._options.slice_threshold, self._options.case_threshold
         return replace(
             self._options,
-            slice_threshold=own.get("slice") if slice_threshold is None else slice_threshold,
-            case_threshold=own.get("case") if case_threshold is None else case_threshold,
+            slice_threshold=thresholds.get("slice") if slice_threshold is None else slice_threshold,
+            case_threshold=thresholds.get("case") if case_threshold is None else case_threshold,
         )
 
     def _put(self, state: Literal["waiting", "running", "done", "failed"], reason: str = "") -> None:
@@ -323,4 +323,4 @@ def _in_words(grid: GridWishes) -> str:
 
 def _comparable(options: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the options that change no result."""
-    return {name: value for name, value in options.items() if name not in OWN_MATTERS}
+    return {name: value for name, value in options.items() if name not in LOCAL_OPTIONS}

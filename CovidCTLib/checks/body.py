@@ -132,13 +132,13 @@ def _doubts(width: float, depth: float) -> list[Notice]:
 
 def _pixels(grid: CanonicalGrid) -> list[Notice]:
     """Warn of axial slices whose pixels are not square, where the slices of the file are the axial ones."""
-    x, y, _ = grid.own.spacing_xyz_mm
+    x, y, _ = grid.scan_geometry.spacing_xyz_mm
     ratio = max(x, y) / min(x, y)
     if grid.index_axis_of(2) != 2 or ratio <= MAX_PIXEL_RATIO:
         return []
     text = (
-        f"The pixels of the slices are {x:.3g} x {y:.3g} mm, and those of a CT are square: the spacing may "
-        "be in another order. If it is, volumes stay and shapes do not: give the true one."
+        f"The pixels of the slices are {x:.3g} x {y:.3g} mm, but pixels of a CT are square: the spacing may be in "
+        "another order. Then volumes are right, but shapes are not: give the true spacing."
     )
     return [Notice("pixels-not-square", text, "warn", round(ratio, 3), MAX_PIXEL_RATIO, "times")]
 

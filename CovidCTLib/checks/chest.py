@@ -165,8 +165,8 @@ def _check_size(volume_ml: float) -> list[Notice]:
         return [Notice("small-lungs", text, "warn", round(volume_ml), SMALL_LUNGS_ML, "ml")]
     if volume_ml > LARGE_LUNGS_ML:
         text = (
-            f"{volume_ml:.0f} ml of lung were found, more than anybody has. The voxel size may be wrong; "
-            "volumes are in doubt, percentages are not."
+            f"{volume_ml:.0f} ml of lung were found, more than any person has. The voxel size may be wrong; volumes "
+            "are in doubt, percentages are not."
         )
         return [Notice("large-lungs", text, "warn", round(volume_ml), LARGE_LUNGS_ML, "ml")]
     return []

@@ -353,6 +353,6 @@ def check_noise(
         return ()
     text = (
         f"The scan is very noisy: soft tissue of the body varies by {noise:.0f} HU. Small opacities may be missed, "
-        "and noise may be taken for some."
+        "and noise may be taken for opacities."
     )
     return (Notice("noisy", text, "warn", round(noise, 1), MAX_NOISE_HU, "HU"),)

@@ -59,7 +59,7 @@ def check_lung_shape(
     Parameters
     ----------
     lungs
-        Canonical axial, not empty: 0 background, 1 right, 2 left.
+        Canonical axial, shape ``(z, y, x)``, not empty: 0 background, 1 right, 2 left.
     spacing_zyx_mm
         Spacing in mm, the true one by the header.
     volume_ml
@@ -162,8 +162,8 @@ def check_heart_side(
         return ()
     text = (
         f"Heart, aorta and the gas of the belly lie {-leftward:.0f} mm to the right: heart on the right side (situs "
-        "inversus, or drawn over by a disease), or the file exchanges left and right. Then all that is said of a side "
-        "is of the other one; check the orientation."
+        "inversus, or drawn to that side by a disease), or left and right are exchanged in the file. In that case, "
+        "whatever is said of one side belongs to the other; check the orientation."
     )
     return (Notice("heart-on-the-right", text, "warn", round(leftward), MIN_LEFTWARD_MM, "mm"),)
 

@@ -99,7 +99,7 @@ def _free_air_ml(
     sample = tuple(slice(n // 2, None, n) for n in step)
     block_ml = float(np.prod(spacing)) * float(np.prod(step)) / MM3_PER_ML
     thin = np.count_nonzero((hu[sample] <= FREE_AIR_HU) & (lungs[sample] > 0)) * block_ml
-    # Without noise half a block's voxels and more are that thin, with noise half of them.
+    # In a block of free air at least half of the voxels are that thin, whatever the noise.
     if thin < smallest_ml / 4:
         return free_ml
     mean, side = _blocks(hu, lungs, step)
@@ -147,7 +147,7 @@ def _free_air(side: int, ml: float, whole: dict[int, float], spacing_known: bool
     """Warn of free air on one side; None where there is none."""
     if ml == 0:
         return None
-    percent, own = 100 * ml / sum(whole.values()), whole[side]
+    percent, side_ml = 100 * ml / sum(whole.values()), whole[side]
     amount, value, limit, unit = f"{ml:.0f} ml of air", float(round(ml)), MIN_FREE_AIR_ML, "ml"
     if not spacing_known:
         amount, value, limit, unit = (
@@ -158,9 +158,9 @@ def _free_air(side: int, ml: float, whole: dict[int, float], spacing_known: bool
         )
     name = NAMES[side]
     text = (
-        f"On the {name} side there is {amount} without lung in it ({100 * ml / own:.0f} % of what was taken for the "
-        f"{name} lung): free air beside the lung (pneumothorax), the space of a lung that was removed, or a very large "
-        "bulla. It is counted as lung and as emphysema, so volumes and percentages of that side are wrong."
+        f"On the {name} side there is {amount} without lung in it ({100 * ml / side_ml:.0f} % of what was taken for "
+        f"the {name} lung): free air beside the lung (pneumothorax), the space of a lung that was removed, or a very "
+        "large bulla. It is counted as lung and as emphysema, so volumes and percentages of that side are wrong."
     )
     return Notice("free-air", text, "warn", value, limit, unit)
 
@@ -215,12 +215,12 @@ def what_fills(hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing_zyx_mm: 
         A sentence. The place is that of the other lung, mirrored where the middle of the chest is: half a mediastinum
         beside the inner edge of the lung, as the picture may cut off the other half of the body.
     """
-    found_left = bool((lungs == LEFT).any())
+    has_left = bool((lungs == LEFT).any())
     slices = lungs[lungs.any(axis=(1, 2))] > 0
     columns = np.asarray(slices.any(axis=1))
-    inner = columns.argmax(axis=1) if found_left else columns.shape[1] - 1 - columns[:, ::-1].argmax(axis=1)
+    inner = columns.argmax(axis=1) if has_left else columns.shape[1] - 1 - columns[:, ::-1].argmax(axis=1)
     between = MEDIASTINUM_MM / 2 / spacing_zyx_mm[2]
-    middle = float(np.median(inner)) + (-between if found_left else between)
+    middle = float(np.median(inner)) + (-between if has_left else between)
     step = [max(1, round(_BLOCK_MM / size)) for size in spacing_zyx_mm]
     z, y, x = np.nonzero(lungs[:: step[0], :: step[1], :: step[2]])
     mirrored = np.rint(2 * middle - x * step[2]).astype(int)

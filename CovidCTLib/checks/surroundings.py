@@ -174,7 +174,16 @@ def _blur(
 def blood_hu(
     hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing_zyx_mm: tuple[float, float, float], extent: _LungExtent
 ) -> float | None:
-    """Measure the brightest soft tissue between the lungs: heart and great vessels; None where there is too little.
+    """Measure the brightest soft tissue between the lungs in HU: heart and great vessels; None where it is too little.
+
+    Parameters
+    ----------
+    hu, lungs
+        Canonical axial, shape ``(z, y, x)``.
+    spacing_zyx_mm
+        Spacing in mm.
+    extent
+        Where the lungs lie.
 
     Notes
     -----

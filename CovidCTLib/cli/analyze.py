@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from CovidCTLib.cli.arguments import (
     NEW_FOLDER,
     add_command,
+    add_ct_argument,
     add_display_arguments,
     add_engine_arguments,
     add_limit_arguments,
@@ -19,9 +20,9 @@ from CovidCTLib.cli.arguments import (
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
-    grid_options,
     models_from,
     options_from,
+    reading_options,
     require_ct,
 )
 from CovidCTLib.cli.interruption import Interruption
@@ -65,15 +66,13 @@ examples:
   covidct analyze my_ct_folder -o results
   covidct analyze ct.nii.gz -o results --device cpu --threads 4
   covidct analyze my_ct_folder -o results --series 2      (numbers as 'covidct series my_ct_folder' lists them)
-  covidct analyze ct.nii.gz -o results --models my_models (own networks; docs/models.md says how)"""
+  covidct analyze ct.nii.gz -o results --models my_models (your own networks; see docs/models.md)"""
 
 
 def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "analyze", "analyze one chest CT", _DESCRIPTION, _EPILOG)
-    parser.add_argument(
-        "input", metavar="INPUT", help="DICOM folder, DICOMDIR or ZIP archive of it; or NIfTI, NRRD or MetaImage file"
-    )
+    add_ct_argument(parser)
     add_reading_arguments(parser)
     add_result_arguments(parser)
     add_engine_arguments(parser)
@@ -114,6 +113,25 @@ def dicom_kind(args: argparse.Namespace) -> SegmentKind | None:
     return "binary" if args.dicom else None
 
 
+def read_input(args: argparse.Namespace) -> Scan:
+    """Read the CT, with all that the results are to hold of its header.
+
+    Raises
+    ------
+    CovidCTError
+        If it cannot be read.
+    """
+    from CovidCTLib.reading import read_scan
+
+    return read_scan(
+        args.input,
+        with_study_date=args.study_date,
+        identified=args.with_identifiers,
+        with_source=dicom_kind(args) is not None,
+        **reading_options(args),
+    )
+
+
 def check_results_asked(args: argparse.Namespace) -> None:
     """Find out before the long work whether all that is asked for can be written.
 
@@ -137,16 +155,6 @@ def check_results_asked(args: argparse.Namespace) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read, analyze, write, and say what came out.
 
-    Parameters
-    ----------
-    args
-        As parsed.
-
-    Returns
-    -------
-    int
-        Exit code 0.
-
     Raises
     ------
     CovidCTError
@@ -159,17 +167,7 @@ def run(args: argparse.Namespace) -> int:
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", READING[0])
         started = time.perf_counter()
-        from CovidCTLib.reading import read_scan
-
-        scan = read_scan(
-            args.input,
-            series=args.series,
-            acquisition=args.acquisition,
-            with_study_date=args.study_date,
-            identified=args.with_identifiers,
-            with_source=dicom_kind(args) is not None,
-            **grid_options(args),
-        )
+        scan = read_input(args)
         seconds = time.perf_counter() - started
         reporter.show("reading", READING[1])
         analysis = analyze_and_write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from CovidCTLib.cli.progress import PROGRESS_KINDS
 from CovidCTLib.errors import InputError
@@ -14,13 +14,27 @@ from CovidCTLib.options import LUNG_ENGINES, Options
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import ModelStore
-    from CovidCTLib.reading.source import GridWishes
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 NEW_FOLDER = "folder for the results; it must be empty or not exist yet"
 """Says what an output folder must be."""
+
+
+class GridOptions(TypedDict):
+    """What stands for a header that is wrong about the grid, as `CovidCTLib.reading.read_scan` takes it."""
+
+    assume_axial: bool
+    geometry: Literal["sform", "qform"] | None
+    spacing_zyx_mm: tuple[float, float, float] | None
+
+
+class ReadingOptions(GridOptions):
+    """Which slices of a DICOM folder are read, as `CovidCTLib.reading.read_scan` takes it, and their grid."""
+
+    series: str | None
+    acquisition: int | None
 
 
 def finite_number(text: str) -> float:
@@ -54,15 +68,22 @@ def add_command(commands: Commands, name: str, summary: str, description: str, e
     return parser
 
 
+def add_ct_argument(parser: argparse.ArgumentParser, metavar: str = "INPUT") -> None:
+    """Add the CT that is read."""
+    parser.add_argument(
+        "input", metavar=metavar, help="DICOM folder, DICOMDIR or ZIP archive of it; or NIfTI, NRRD or MetaImage file"
+    )
+
+
 def add_output_argument(parser: argparse._ActionsContainer, words: str, *, required: bool = True) -> None:
     """Add ``-o``, which says where a command writes."""
     parser.add_argument("-o", "--output", metavar="OUT", required=required, help=words)
 
 
-def add_tls_arguments(parser: argparse._ActionsContainer, of_own: str) -> None:
-    """Add the files of TLS; ``of_own`` says what the own certificate does."""
+def add_tls_arguments(parser: argparse._ActionsContainer, certificate_help: str) -> None:
+    """Add the files of TLS."""
     for name, words in (
-        ("--tls-cert", of_own),
+        ("--tls-cert", certificate_help),
         ("--tls-key", "key of the certificate"),
         ("--tls-trust", "certificates of those that are trusted"),
     ):
@@ -100,14 +121,14 @@ def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--threads", type=int, metavar="N", help="processor cores to use (default: all)")
     add_models_argument(
         group,
-        "own networks in place of CovidCT's: a MONAI bundle, a folder of bundles, or the output of covidct train; may "
-        "be given again (default: those that come with CovidCT)",
+        "your own networks in place of CovidCT's: a MONAI bundle, a folder of bundles, or the output of covidct train; "
+        "may be given again (default: those that come with CovidCT)",
     )
 
 
 def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
     """Add every limit that decides what is counted."""
-    own = Options()
+    defaults = Options()
     group = parser.add_argument_group("limits")
     for name, metavar, words in (
         (
@@ -123,25 +144,25 @@ def add_limit_arguments(parser: argparse.ArgumentParser) -> None:
         (
             "--localization-threshold",
             "V",
-            "localization, 0 to 1, under which it becomes 0 before it is smoothed, and from which lung counts as "
-            f"localized (default: {own.localization_threshold:g})",
+            "localization, 0 to 1: values below this become 0 before smoothing, and lung at or above it counts as "
+            f"localized (default: {defaults.localization_threshold:g})",
         ),
         (
             "--localization-sigma",
             "MM",
             "standard deviation in mm of the Gaussian that smooths the localization; 0 does not smooth (default: "
-            f"{own.localization_sigma_mm:g})",
+            f"{defaults.localization_sigma_mm:g})",
         ),
         (
             "--high-opacity",
             "HU",
-            f"HU from which an opacity counts as high opacity (default: {own.high_opacity_hu})",
+            f"HU from which an opacity counts as high opacity (default: {defaults.high_opacity_hu})",
         ),
-        ("--vessel", "HU", f"HU from which lung counts as vessel (default: {own.vessel_hu})"),
+        ("--vessel", "HU", f"HU from which lung counts as vessel (default: {defaults.vessel_hu})"),
     ):
         group.add_argument(name, type=finite_number, metavar=metavar, help=words)
-    names = [band.name for band in own.aeration_bands]
-    ends = " ".join(f"{band.high_hu:g}" for band in own.aeration_bands[:-1])
+    names = [band.name for band in defaults.aeration_bands]
+    ends = " ".join(f"{band.high_hu:g}" for band in defaults.aeration_bands[:-1])
     group.add_argument(
         "--aeration-limits",
         type=finite_number,
@@ -188,11 +209,7 @@ def add_reading_arguments(parser: argparse._ActionsContainer) -> None:
 
 def add_grid_arguments(parser: argparse._ActionsContainer) -> None:
     """Add what stands for a header that is wrong about the grid."""
-    parser.add_argument(
-        "--assume-axial",
-        action="store_true",
-        help="take the slices for axial ones where a converter lost or broke their orientation",
-    )
+    add_assume_axial_argument(parser)
     parser.add_argument(
         "--geometry",
         choices=("sform", "qform"),
@@ -207,7 +224,21 @@ def add_grid_arguments(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def grid_options(args: argparse.Namespace) -> GridWishes:
+def add_assume_axial_argument(parser: argparse._ActionsContainer) -> None:
+    """Add ``--assume-axial``."""
+    parser.add_argument(
+        "--assume-axial",
+        action="store_true",
+        help="take the slices for axial ones where a converter lost or broke their orientation",
+    )
+
+
+def reading_options(args: argparse.Namespace) -> ReadingOptions:
+    """Make the arguments of `read_scan` from those of `add_reading_arguments`."""
+    return {"series": args.series, "acquisition": args.acquisition, **grid_options(args)}
+
+
+def grid_options(args: argparse.Namespace) -> GridOptions:
     """Make the arguments of `read_scan` from those of `add_grid_arguments`."""
     spacing = None if args.spacing is None else (args.spacing[0], args.spacing[1], args.spacing[2])
     return {"assume_axial": args.assume_axial, "geometry": args.geometry, "spacing_zyx_mm": spacing}

@@ -72,11 +72,6 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Analyze the folder, and say what became of each CT.
 
-    Parameters
-    ----------
-    args
-        As parsed.
-
     Returns
     -------
     int
@@ -88,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         If the input, an option or the output folder cannot be used.
     """
     options = options_from(args)
-    own = models_from(args)
+    models = models_from(args)
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", 0.0)
         from CovidCTLib.batch.run import analyze_folder
@@ -98,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
             args.input,
             args.output,
             options,
-            own if own is not None else ModelStore(device=args.device),
+            models if models is not None else ModelStore(device=args.device),
             report=not args.no_report,
             grid=grid_options(args),
             skip=args.skip,

@@ -159,11 +159,6 @@ def _add_cluster_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure a cohort, or make its summary or classifier.
 
-    Parameters
-    ----------
-    args
-        As parsed.
-
     Returns
     -------
     int

@@ -75,16 +75,6 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read both scans, choose and match their slices, write, and say what matched.
 
-    Parameters
-    ----------
-    args
-        As parsed.
-
-    Returns
-    -------
-    int
-        Exit code 0.
-
     Raises
     ------
     CovidCTError

@@ -60,16 +60,6 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Make the phantom, analyze it, write the results, and compare.
 
-    Parameters
-    ----------
-    args
-        As parsed.
-
-    Returns
-    -------
-    int
-        Exit code 0.
-
     Raises
     ------
     CovidCTError

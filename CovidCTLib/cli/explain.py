@@ -10,15 +10,16 @@ from CovidCTLib.cli.analyze import CANCELLED
 from CovidCTLib.cli.arguments import (
     NEW_FOLDER,
     add_command,
+    add_ct_argument,
     add_display_arguments,
     add_engine_arguments,
     add_output_argument,
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
-    grid_options,
     models_from,
     options_from,
+    reading_options,
     require_ct,
 )
 from CovidCTLib.cli.interruption import Interruption
@@ -55,9 +56,7 @@ examples:
 def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "explain", "explain why slices are called like COVID-19", _DESCRIPTION, _EPILOG)
-    parser.add_argument(
-        "input", metavar="CT", help="DICOM folder, DICOMDIR or ZIP archive of it; or NIfTI, NRRD or MetaImage file"
-    )
+    add_ct_argument(parser, "CT")
     add_output_argument(parser, NEW_FOLDER)
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
@@ -92,16 +91,6 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read, analyze, explain, write, and say what came out.
 
-    Parameters
-    ----------
-    args
-        As parsed.
-
-    Returns
-    -------
-    int
-        Exit code 0.
-
     Raises
     ------
     CovidCTError
@@ -116,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     require_ct(args.input)
     check_output_folder(args.output)
     if args.results is not None:
-        # What is no result folder is refused before a CT is read, which takes longer.
+        # A folder without results is refused before the CT is read, which takes longer.
         read_stored_record(args.results)
     models = models_from(args)
 
@@ -133,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
     models = models if models is not None else ModelStore(device=options.device)
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", READING[0])
-        scan = read_scan(args.input, series=args.series, acquisition=args.acquisition, **grid_options(args))
+        scan = read_scan(args.input, **reading_options(args))
         # Before the networks work for a minute.
         check_slice_numbers(args.slices or (), CanonicalGrid(scan.geometry).geometry.shape_zyx[0])
         try:

@@ -11,7 +11,7 @@ from CovidCTLib.cli.progress import say
 from CovidCTLib.errors import OptionsError
 
 if TYPE_CHECKING:
-    from CovidCTLib.archive.fetching import ArchiveClient, FoundStudy
+    from CovidCTLib.archive.fetching import ArchiveClient, ArchivedStudy
     from CovidCTLib.cli.arguments import Commands
 
 _DESCRIPTION = """\
@@ -45,30 +45,22 @@ def add_parser(commands: Commands) -> None:
     )
     add_output_argument(parser, "new folder for the study (default: only list)", required=False)
     way = parser.add_argument_group("how the archive is spoken with")
-    way.add_argument("--title", default="COVIDCT", metavar="T", help="own title (default: COVIDCT)")
+    way.add_argument("--title", default="COVIDCT", metavar="T", help="title of this program (default: COVIDCT)")
     way.add_argument(
         "--way", choices=("get", "move"), default="get", help="C-GET, or C-MOVE to --host and --port (get)"
     )
-    way.add_argument("--host", default="127.0.0.1", metavar="A", help="own address for C-MOVE (default: 127.0.0.1)")
-    way.add_argument("--port", type=int, default=11112, metavar="N", help="own port for C-MOVE (default: 11112)")
+    way.add_argument(
+        "--host", default="127.0.0.1", metavar="A", help="address for C-MOVE to send to (default: 127.0.0.1)"
+    )
+    way.add_argument("--port", type=int, default=11112, metavar="N", help="port for C-MOVE to send to (default: 11112)")
     way.add_argument("--archive-tls", action="store_true", help="speak TLS with the archive")
-    add_tls_arguments(way, "own certificate")
+    add_tls_arguments(way, "certificate of this program")
     way.add_argument("--credentials", metavar="FILE", help="file with user, password or token, of mode 600")
     parser.set_defaults(run=run, cancelled="Cancelled; nothing was kept.")
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask, list, and take.
-
-    Parameters
-    ----------
-    args
-        As parsed.
-
-    Returns
-    -------
-    int
-        Exit code 0.
 
     Raises
     ------
@@ -127,7 +119,7 @@ def _client(args: argparse.Namespace) -> ArchiveClient:
     return DimseClient(archive, Node(check_title(args.title), args.host, check_port(args.port), tls), args.way)
 
 
-def _list(studies: list[FoundStudy]) -> None:
+def _list(studies: list[ArchivedStudy]) -> None:
     """Show what was found: date, kinds, number of images and description, which may name the patient's disease."""
     if not studies:
         say("No study fits.")

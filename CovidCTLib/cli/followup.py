@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from CovidCTLib.reading.source import GridWishes
     from CovidCTLib.scan import Scan
 
-OWN_DATE = "-"
+STATED_DATE = "-"
 """Stands in --dates for: the date that the study itself states."""
 
 STUDIES_SHARE = 0.6
@@ -87,16 +87,6 @@ def add_parser(commands: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read or analyze the studies, compare them, write, and say what changed.
-
-    Parameters
-    ----------
-    args
-        As parsed.
-
-    Returns
-    -------
-    int
-        Exit code 0.
 
     Raises
     ------
@@ -154,12 +144,12 @@ def _dates(args: argparse.Namespace) -> list[date | None]:
     if len(args.dates) != len(args.studies):
         raise OptionsError(
             f"--dates must give one date for each of the {len(args.studies)} studies, but gives {len(args.dates)}. "
-            f"Give '{OWN_DATE}' for a study that states its own."
+            f"Give '{STATED_DATE}' for a study that states its own."
         )
     dates = []
     for number, text in enumerate(args.dates, start=1):
         try:
-            dates.append(None if text == OWN_DATE else parse_date(text))
+            dates.append(None if text == STATED_DATE else parse_date(text))
         except OptionsError as error:
             raise OptionsError(
                 f"A date must be a day of the calendar as YYYY-MM-DD, but that of study {number} is not. Correct "

@@ -46,7 +46,7 @@ def add_parser(commands: Commands) -> None:
         metavar="T",
         help="title that may call; may be given again (default: all)",
     )
-    add_tls_arguments(group, "own certificate; the listener then speaks TLS only")
+    add_tls_arguments(group, "certificate of the listener, which then speaks TLS only")
     group.add_argument("--archive-tls", action="store_true", help="speak TLS with the archive, too")
     work = parser.add_argument_group("how it works")
     work.add_argument(
@@ -81,11 +81,6 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Listen until stopped.
 
-    Parameters
-    ----------
-    args
-        As parsed.
-
     Returns
     -------
     int
@@ -117,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     files = TlsFiles(args.tls_cert, args.tls_key, args.tls_trust)
     encrypted = args.tls_cert is not None or args.tls_key is not None
     archive = parse_node(args.archive, tls_context(files, server=False) if args.archive_tls else None)
-    own = Node(
+    here = Node(
         check_title(args.title),
         args.host,
         check_port(args.port),
@@ -125,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
     )
     analyzer = StudyAnalyzer(options_from(args), models_from(args), args.dicom_labelmap, args.max_slices)
     settings = ListenerSettings(
-        own,
+        here,
         tuple(check_title(title) for title in args.caller),
         args.max_images,
         int(args.min_free * (1 << 30)),
@@ -134,12 +129,12 @@ def run(args: argparse.Namespace) -> int:
     listener = Listener(spool, settings, _log)
     try:
         listener.start()
-        _log(f"Listening as {own.title} on {own.host}:{own.port}{', TLS' if encrypted else ''}.")
+        _log(f"Listening as {here.title} on {here.host}:{here.port}{', TLS' if encrypted else ''}.")
         service = Service(
             spool,
             listener,
             analyzer,
-            ServiceSettings(archive, own.title, args.rest, args.keep, args.failure_report, args.retry),
+            ServiceSettings(archive, here.title, args.rest, args.keep, args.failure_report, args.retry),
             _log,
         )
         complete = service.run(once=args.once)

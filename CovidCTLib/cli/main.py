@@ -205,7 +205,7 @@ def _fail(args: argparse.Namespace, error: CovidCTError) -> int:
     if getattr(args, "debug", False):
         traceback.print_exception(error, file=sys.stderr)
     if getattr(args, "progress", None) == "json":
-        # Whoever reads this knows no options of the terminal.
+        # Programs that read this do not know the options of the terminal, so the hint is left out.
         write_json_line({"error": message})
     hint = f" {error.hint}" if error.hint else hint_of(error.notice)
     say(f"covidct: {message}{hint}", sys.stderr)

@@ -15,6 +15,7 @@ from CovidCTLib.cli.analyze import (
     check_results_asked,
     compute_and_write,
     dicom_kind,
+    read_input,
     tell_results,
 )
 from CovidCTLib.cli.arguments import (
@@ -23,7 +24,6 @@ from CovidCTLib.cli.arguments import (
     add_engine_arguments,
     add_limit_arguments,
     add_reading_arguments,
-    grid_options,
     models_from,
     options_from,
     require_ct,
@@ -47,7 +47,7 @@ for 'covidct analyze'. SEGMENTATION is one of
   a folder of one mask a structure, as TotalSegmentator writes it
   results of CovidCT: a folder of 'covidct analyze', or a study that holds its SR and SEG
 
-Segments are known by their codes, then by their names; what is not known is listed and left out. Lungs that are not
+Segments are recognized by their codes, then by their names; others are listed and left out. Lungs that are not
 given are found by the networks, opacities that are not given by the network inside the given lungs. The results have
 the form of 'covidct analyze', and say what was given."""
 
@@ -58,7 +58,7 @@ examples:
   covidct measure ct.nii.gz labels.nii.gz -o measured --labels right_lung=1 left_lung=2 ggo=3
   covidct measure my_study my_study -o measured                     (CT, SEG and SR in one study)
 
-names and codes that are known stand in docs/measure.md"""
+docs/measure.md lists the names and codes that are recognized"""
 
 
 def add_parser(commands: Commands) -> None:
@@ -130,16 +130,6 @@ def mapping_from(args: argparse.Namespace) -> Mapping[str, int] | None:
 def run(args: argparse.Namespace) -> int:
     """Read, measure, write, and say what came out.
 
-    Parameters
-    ----------
-    args
-        As parsed.
-
-    Returns
-    -------
-    int
-        Exit code 0.
-
     Raises
     ------
     CovidCTError
@@ -155,17 +145,7 @@ def run(args: argparse.Namespace) -> int:
     with make_reporter(args.progress, args.quiet) as reporter:
         reporter.show("reading", READING[0])
         started = time.perf_counter()
-        from CovidCTLib.reading import read_scan
-
-        scan = read_scan(
-            args.input,
-            series=args.series,
-            acquisition=args.acquisition,
-            with_study_date=args.study_date,
-            identified=args.with_identifiers,
-            with_source=dicom_kind(args) is not None,
-            **grid_options(args),
-        )
+        scan = read_input(args)
         given = _given(args, scan, mapping)
         seconds = time.perf_counter() - started
         reporter.show("reading", READING[1])

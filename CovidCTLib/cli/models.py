@@ -46,30 +46,20 @@ _BYTES_PER_MB = 1e6
 def add_parser(commands: Commands) -> None:
     """Add the command to the program."""
     parser = add_command(commands, "models", "list the networks and show their cards", _DESCRIPTION, _EPILOG)
-    parser.add_argument("name", metavar="NAME", nargs="?", help="lungs, opacities, slices, or the name of an own model")
-    add_models_argument(parser, "list own networks in place of CovidCT's; may be given again")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="lungs, opacities, slices, or a model of your own")
+    add_models_argument(parser, "list your own networks in place of CovidCT's; may be given again")
     parser.add_argument("--json", action="store_true", help="write JSON, for programs")
     parser.add_argument(
         "--add-validation",
         type=Path,
         metavar="FILE",
-        help="put the figures of 'covidct evaluate' (its JSON) into the card of the own model NAME",
+        help="put the figures of 'covidct evaluate' (its JSON) into the card of your own model NAME",
     )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """List the networks, show a card, or add figures to one.
-
-    Parameters
-    ----------
-    args
-        As parsed.
-
-    Returns
-    -------
-    int
-        Exit code 0.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from CovidCTLib.cli.arguments import (
     add_pdf_argument,
     add_reading_arguments,
     check_pdf,
-    grid_options,
+    reading_options,
 )
 from CovidCTLib.cli.progress import say
 from CovidCTLib.errors import OptionsError
@@ -55,16 +55,6 @@ def add_parser(commands: Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the results back and write their report.
 
-    Parameters
-    ----------
-    args
-        As parsed.
-
-    Returns
-    -------
-    int
-        Exit code 0.
-
     Raises
     ------
     CovidCTError
@@ -83,11 +73,11 @@ def run(args: argparse.Namespace) -> int:
             "-o names the folder for the report of DICOM results, but FOLDER holds none of CovidCT's: its report is "
             "made in FOLDER itself. Leave -o out, or give the study that holds SR and SEG."
         )
-    # What is no result folder is refused before a CT is read, which takes longer.
+    # A folder without results is refused before the CT is read, which takes longer.
     read_stored_record(args.folder)
     scan = None
     if args.ct is not None:
-        scan = read_scan(args.ct, series=args.series, acquisition=args.acquisition, **grid_options(args))
+        scan = read_scan(args.ct, **reading_options(args))
     analysis = read_analysis(args.folder, scan)
 
     from CovidCTLib.report import write_report
@@ -117,7 +107,7 @@ def _from_dicom(args: argparse.Namespace) -> int:
     check_output_folder(args.output)
     scan = None
     if args.ct is not None:
-        scan = read_scan(args.ct, series=args.series, acquisition=args.acquisition, **grid_options(args))
+        scan = read_scan(args.ct, **reading_options(args))
     analysis = read_dicom_results(args.folder, scan)
     write_results(analysis, args.output, pdf=args.pdf)
     if not args.quiet:

@@ -230,17 +230,17 @@ def _take(
     first, step = chosen.start, chosen.step or 1
     corner = geometry.ijk_to_lps @ np.array([0.0, 0.0, first, 1.0])
     x, y, z = geometry.spacing_xyz_mm
-    own = Geometry(
+    geometry = Geometry(
         (part.shape[0], part.shape[1], part.shape[2]),
         (x, y, z * step),
         (float(corner[0]), float(corner[1]), float(corner[2])),
         geometry.direction_lps,
     )
-    mask, notices = segment_lungs_by_contours(part, own.spacing_zyx_mm, cancelled=cancelled)
-    lungs = split_sides(mask, own.spacing_zyx_mm, body_midline_x=midline)
+    mask, notices = segment_lungs_by_contours(part, geometry.spacing_zyx_mm, cancelled=cancelled)
+    lungs = split_sides(mask, geometry.spacing_zyx_mm, body_midline_x=midline)
     # The measures of slices also want what is not looked for here; a zero that is spread out takes no memory.
     nothing = np.broadcast_to(np.uint8(0), part.shape), np.broadcast_to(np.float32(0), part.shape)
-    return AxialArrays(part, lungs, *nothing, own, scan.facts.spacing_known), notices
+    return AxialArrays(part, lungs, *nothing, geometry, scan.facts.spacing_known), notices
 
 
 def _measure(axial: AxialArrays, options: Options, without_contour: bool) -> tuple[SliceMeasures, ...]:

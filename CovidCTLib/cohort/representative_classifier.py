@@ -10,7 +10,6 @@ on tuning.
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from CovidCTLib import __version__
 from CovidCTLib.cohort.representative import RepresentativeSlice, read_representative
 from CovidCTLib.cohort.representative_training import (
     EPOCHS,
@@ -40,6 +38,7 @@ from CovidCTLib.cohort.summary_table import safe_cell
 from CovidCTLib.errors import InputError
 from CovidCTLib.writing.files import new_output_files
 from CovidCTLib.writing.folder import explained
+from CovidCTLib.writing.records import record_head, write_record_file
 
 if TYPE_CHECKING:
     from CovidCTLib.models.store import LoadedNetwork
@@ -170,8 +169,7 @@ def train_representative_classifier(
         _write_predictions(
             lent[files[2]], [r for r, h in zip(rows, held_out, strict=True) if h], classes, probabilities
         )
-        record = _record(result, network, model, seed)
-        lent[files[3]].write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", encoding="utf-8", newline="\n")
+        write_record_file(lent[files[3]], _record(result, network, model, seed))
     return result
 
 
@@ -278,11 +276,11 @@ def _judged(
     """Judge classifier and threshold on the held-out scans."""
     ratio = np.array([row.vessel_ratio_percent for row in rows], dtype=np.float64)
     rule = fit_thresholds(ratio[~held_out], labels[~held_out])
-    truth, own, plain = labels[held_out], probabilities.argmax(axis=1), rule.predict(ratio[held_out])
+    truth, called, plain = labels[held_out], probabilities.argmax(axis=1), rule.predict(ratio[held_out])
     owner = np.array(patients)
     count = len(set(owner[held_out]))
     confusion = np.zeros((len(classes), len(classes)), dtype=int)
-    np.add.at(confusion, (truth, own), 1)
+    np.add.at(confusion, (truth, called), 1)
     most_frequent = int(np.bincount(labels[~held_out]).argmax())
     return ClassifierResult(
         classes=classes,
@@ -290,14 +288,14 @@ def _judged(
         training_patients=len(set(owner[~held_out])),
         held_out_scans=int(held_out.sum()),
         held_out_patients=count,
-        classifier=_verdict(own, truth, count),
+        classifier=_verdict(called, truth, count),
         threshold=_verdict(plain, truth, count),
         majority_accuracy=float((truth == most_frequent).mean()),
         limits_percent=rule.limits,
         limits_order=tuple(classes[label] for label in rule.order),
         confusion=tuple(tuple(int(v) for v in line) for line in confusion),
-        only_classifier_right=int(((own == truth) & (plain != truth)).sum()),
-        only_threshold_right=int(((own != truth) & (plain == truth)).sum()),
+        only_classifier_right=int(((called == truth) & (plain != truth)).sum()),
+        only_threshold_right=int(((called != truth) & (plain == truth)).sum()),
         left_out=left_out,
         files=files,
     )
@@ -329,8 +327,7 @@ def _record(result: ClassifierResult, network: LoadedNetwork, model: LinearClass
     record["files"] = [file.name for file in result.files]
     record["limits_percent"] = [limit if np.isfinite(limit) else None for limit in result.limits_percent]
     return {
-        "made_by": f"CovidCT {__version__}",
-        "intended_use": "Research software, not a medical device.",
+        **record_head(),
         "method": METHOD,
         "slice_classifier": {"name": network.card.name, "version": network.card.version, "sha256": network.card.sha256},
         "settings": {"held_out": HELD_OUT_FRACTION, "epochs": EPOCHS, "l2_penalty": L2_PENALTY, "seed": seed},

@@ -61,12 +61,14 @@ def split_patients(classes: Sequence[str], patients: Sequence[str], seed: int = 
     InputError
         If there are fewer than two classes, or a class has fewer than `MIN_PATIENTS` patients.
     """
-    own: dict[str, Counter[str]] = {}
+    classes_of: dict[str, Counter[str]] = {}
     for name, patient in zip(classes, patients, strict=True):
-        own.setdefault(patient, Counter())[name] += 1
+        classes_of.setdefault(patient, Counter())[name] += 1
     members: dict[str, list[str]] = {}
-    for patient in sorted(own):
-        members.setdefault(min(own[patient].items(), key=lambda entry: (-entry[1], entry[0]))[0], []).append(patient)
+    for patient in sorted(classes_of):
+        members.setdefault(min(classes_of[patient].items(), key=lambda entry: (-entry[1], entry[0]))[0], []).append(
+            patient
+        )
     fewest = min((len(listed) for listed in members.values()), default=0)
     if len(members) < 2 or fewest < MIN_PATIENTS:
         raise InputError(

@@ -156,7 +156,7 @@ def run_record(settings: CohortSettings) -> dict[str, Any]:
         "report": settings.report,
         "analyzer": settings.analyzer_name,
     }
-    # Left out where nobody asks for it, so that earlier runs can be continued.
+    # Left out where it was not asked for, so that earlier runs can be continued.
     grid = {
         "assume_axial": settings.assume_axial or None,
         "geometry": settings.geometry,

@@ -69,7 +69,7 @@ def measure_on_spark(
     OutputError, ModelError, OptionsError
         If no scan can be measured: the disk is full, a network is damaged, ...
     """
-    with _own_interpreter(master, settings or {}), _session(master, settings or {}) as context:
+    with _interpreter_of_driver(master, settings or {}), _session(master, settings or {}) as context:
         _await_workers(context)
         _require_library(context)
         before = 0
@@ -152,7 +152,7 @@ def _tell(counted: Callable[[int], None] | None, before: int, count: int) -> Non
 
 
 @contextmanager
-def _own_interpreter(master: str | None, settings: Mapping[str, str]) -> Iterator[None]:
+def _interpreter_of_driver(master: str | None, settings: Mapping[str, str]) -> Iterator[None]:
     """Let the workers of a local master run this very Python, unless the user names another; undone afterwards.
 
     PySpark starts the first ``python3`` of the PATH otherwise, which is another one where no environment is activated.
@@ -223,8 +223,8 @@ def _session(master: str | None, settings: Mapping[str, str]) -> Iterator[Any]:
             )
         _require_answer(conf.get("spark.master") or "")
         conf.setAppName(APPLICATION)
-        own = {"spark.task.maxFailures": str(TASK_FAILURES), "spark.ui.showConsoleProgress": "false"}
-        for name, value in {**own, **settings}.items():
+        defaults = {"spark.task.maxFailures": str(TASK_FAILURES), "spark.ui.showConsoleProgress": "false"}
+        for name, value in {**defaults, **settings}.items():
             conf.set(name, value)
         context = SparkContext.getOrCreate(conf)
     except (Py4JError, PySparkException, OSError, RuntimeError) as error:

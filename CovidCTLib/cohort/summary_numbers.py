@@ -135,10 +135,10 @@ def count_classes(rows: Sequence[CohortRow]) -> tuple[ClassCount, ...]:
     names = sorted({class_of(row) for row in rows}, key=lambda name: (name == NO_CLASS, name))
     counts = []
     for name in names:
-        own = [row for row in rows if class_of(row) == name]
-        statuses = Counter(row.status for row in own)
-        patients = len({row.patient for row in own if row.patient})
-        counts.append(ClassCount(name, len(own), patients, {status: statuses[status] for status in STATUSES}))
+        members = [row for row in rows if class_of(row) == name]
+        statuses = Counter(row.status for row in members)
+        patients = len({row.patient for row in members if row.patient})
+        counts.append(ClassCount(name, len(members), patients, {status: statuses[status] for status in STATUSES}))
     return tuple(counts)
 
 
@@ -211,9 +211,11 @@ def find_outliers(rows: Sequence[CohortRow]) -> tuple[Outlier, ...]:
         groups: dict[str, list[CohortRow]] = {}
         for row in having:
             groups.setdefault(class_of(row), []).append(row)
-        for name, own in groups.items():
-            alone = len(own) >= MIN_REFERENCE
-            outliers += _outliers_in(measure, own, own if alone else having, f"class {name}" if alone else "the cohort")
+        for name, members in groups.items():
+            alone = len(members) >= MIN_REFERENCE
+            outliers += _outliers_in(
+                measure, members, members if alone else having, f"class {name}" if alone else "the cohort"
+            )
     return tuple(sorted(outliers, key=_strangeness))
 
 
@@ -221,13 +223,13 @@ def _strangeness(outlier: Outlier) -> tuple[int, float, str]:
     return -len(outlier.rules), -abs(outlier.robust_z or 0.0), outlier.row.id
 
 
-def _outliers_in(measure: str, own: list[CohortRow], reference: list[CohortRow], words: str) -> list[Outlier]:
+def _outliers_in(measure: str, members: list[CohortRow], reference: list[CohortRow], words: str) -> list[Outlier]:
     """Outliers among rows, held against reference rows that hold them."""
     values = values_of(reference, measure)
     if values.size < MIN_REFERENCE:
         return []
     scores, outside = robust_z(values), outside_quartiles(values)
-    names = {row.id for row in own}
+    names = {row.id for row in members}
     listed = (
         Outlier(
             row, measure, float(value), None if np.isnan(z) else float(z), bool(out), words, float(np.median(values))
@@ -251,7 +253,7 @@ def gather_failures(rows: Sequence[CohortRow]) -> tuple[Failure, ...]:
         if row.status != "ok":
             groups.setdefault((row.status, re.sub(r"\d+(\.\d+)?", "#", row.reason)), []).append(row)
     failures = (
-        Failure(status, own[0].reason, len(own), tuple(row.id for row in own[:EXAMPLES]))
-        for (status, _), own in groups.items()
+        Failure(status, members[0].reason, len(members), tuple(row.id for row in members[:EXAMPLES]))
+        for (status, _), members in groups.items()
     )
     return tuple(sorted(failures, key=lambda failure: (-failure.count, failure.status, failure.reason)))

@@ -81,10 +81,10 @@ class Group:
 def group_rows(rows: Sequence[CohortRow]) -> tuple[Group, ...]:
     """Group rows by class, in the order of `count_classes`; beyond the `MOST_CLASSES` largest they are put together."""
     counts = count_classes(rows)
-    own = {entry.class_name for entry in sorted(counts, key=lambda entry: -entry.scans)[:MOST_CLASSES]}
-    names = [entry.class_name for entry in counts if entry.class_name in own]
+    largest = {entry.class_name for entry in sorted(counts, key=lambda entry: -entry.scans)[:MOST_CLASSES]}
+    names = [entry.class_name for entry in counts if entry.class_name in largest]
     groups = [(name, tuple(row for row in rows if class_of(row) == name)) for name in names]
-    rest = tuple(row for row in rows if class_of(row) not in own)
+    rest = tuple(row for row in rows if class_of(row) not in largest)
     if rest:
         groups.append((OTHER_CLASSES, rest))
     return tuple(Group(name, _COLOURS[n % len(_COLOURS)], members) for n, (name, members) in enumerate(groups))

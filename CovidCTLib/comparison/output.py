@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from CovidCTLib import __version__
 from CovidCTLib.comparison.keypoints import MOST_MATCHES
 from CovidCTLib.comparison.pictures import STRIP_WINDOWS, keypoint_picture, match_picture, window_strip
 from CovidCTLib.comparison.slices import ScanSlice, SlicePair
@@ -17,6 +15,7 @@ from CovidCTLib.hu import READING_WINDOW
 from CovidCTLib.report.embedded import embed_image
 from CovidCTLib.report.page import render_page, write_page
 from CovidCTLib.writing.folder import new_output_folder
+from CovidCTLib.writing.records import record_head, write_record_file
 
 PAGE_FILE = "comparison.html"
 RECORD_FILE = "comparison.json"
@@ -61,8 +60,7 @@ def write_comparison(pair: SlicePair, folder: str | os.PathLike[str], *, pdf: bo
     with new_output_folder(folder) as temporary:
         for name, picture in pictures.items():
             picture.save(temporary / f"{name}.png", "PNG", optimize=True)
-        text = json.dumps(comparison_record(pair), indent=1, allow_nan=False) + "\n"
-        (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
+        write_record_file(temporary / RECORD_FILE, comparison_record(pair))
         write_page(_page(pair, pictures), temporary / PAGE_FILE, pdf=pdf)
         names = sorted(file.name for file in temporary.iterdir())
     return tuple(Path(folder) / name for name in names)
@@ -73,8 +71,7 @@ def comparison_record(pair: SlicePair) -> dict[str, Any]:
     matches = pair.matches
     return {
         "schema_version": SCHEMA_VERSION,
-        "made_by": f"CovidCT {__version__}",
-        "intended_use": "Research software, not a medical device.",
+        **record_head(),
         "slices": {name: _slice(entry) for name, entry in (("a", pair.first), ("b", pair.second))},
         "keypoints": {"a": len(matches.first), "b": len(matches.second)},
         "matched": matches.matched,

@@ -79,7 +79,7 @@ def take_slice(scan: Scan, *, lungs: NDArray[np.uint8] | None = None, index: int
     scan
         The CT on its own grid.
     lungs
-        uint8 in the canonical orientation, over 0 in the lungs; for the representative slice.
+        uint8, shape ``(z, y, x)`` in the canonical orientation, over 0 in the lungs; for the representative slice.
     index
         Number of the slice from the feet, from 0; None takes the representative one.
 
@@ -149,9 +149,9 @@ def find_lung_mask(scan: Scan, options: Options, models: ModelStore | None = Non
 
         mask, _ = segment_lungs_by_contours(hu, spacing)
     else:
-        from CovidCTLib.lungs.network import segment_lungs_by_network
+        from CovidCTLib.lungs.network import segment_chest_by_network
 
-        mask = segment_lungs_by_network(hu, spacing, (models or _shipped(options)).lungs())
+        mask = segment_chest_by_network(hu, spacing, (models or _shipped(options)).lungs()).lungs
     return (np.asarray(mask) > 0).astype(np.uint8)
 
 

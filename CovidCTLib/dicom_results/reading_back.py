@@ -171,7 +171,13 @@ def patient_number(folder: str | os.PathLike[str]) -> str | None:
 
 
 def read_stored(stored: StoredResults, scan: Scan | None = None, with_study_date: bool = False) -> Analysis:
-    """Read an analysis of ours that was found; parameters, result and errors are those of `read_dicom_results`."""
+    """Read an analysis of CovidCT that was found; scan, result and errors are those of `read_dicom_results`.
+
+    Raises
+    ------
+    InputError
+        If an object is missing or damaged, or the numbers of the SR are not those of its record.
+    """
     report = read_object(stored.report)
     record = _record_of(report)
     if record is None:

@@ -77,7 +77,7 @@ def segments_of(study: Study, lobes: NDArray[np.uint8] | None = None) -> tuple[t
         The analysis. Pleural effusion is listed only where it is present, or a network for it took part; the other
         labels always.
     lobes
-        uint8 on the scan's own grid, 1 to 5 in the order of `LOBES`; None where there are none.
+        uint8, shape ``(z, y, x)`` on the scan's own grid, 1 to 5 in the order of `LOBES`; None where there are none.
 
     Raises
     ------

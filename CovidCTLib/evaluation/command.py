@@ -144,18 +144,18 @@ def terminal_tables(evaluation: Evaluation) -> tuple[Table, Table]:
     from CovidCTLib.evaluation.page import INTERVAL_HEADING, TITLES, figure_row
     from CovidCTLib.evaluation.published import compare
 
-    own = Table(title=TITLES[evaluation.task], title_justify="left")
+    measured = Table(title=TITLES[evaluation.task], title_justify="left")
     for heading in ("figure", "of", "value", INTERVAL_HEADING, "over"):
-        own.add_column(heading)
+        measured.add_column(heading)
     for figure in evaluation.figures:
         row = figure_row(figure)
         # Names of cases may look like rich's markup.
-        own.add_row(*(Text(cell) for cell in (row.label, row.group, row.value, row.interval, row.of)))
+        measured.add_row(*(Text(cell) for cell in (row.label, row.group, row.value, row.interval, row.of)))
     published = Table(title="Published, on the cases named", title_justify="left")
     for heading in ("what", "system", "published", "here", "published for"):
         published.add_column(heading)
     for entry in compare(evaluation.task, evaluation.figures):
-        here = "\n".join(f"{row.group}: {row.value}" for row in map(figure_row, entry.own)) or "–"
+        here = "\n".join(f"{row.group}: {row.value}" for row in map(figure_row, entry.measured)) or "–"
         cells = (entry.published.what, entry.published.system, f"{entry.published.value:.3f}", here)
         published.add_row(*(Text(cell) for cell in (*cells, entry.published.cases)))
-    return own, published
+    return measured, published

@@ -162,7 +162,7 @@ def case_figures(rows: Sequence[Row]) -> tuple[list[Figure], Curves]:
     def figure(name: str, estimate: Estimate, members: NDArray[np.bool_]) -> Figure:
         owners = {p for p, is_member in zip(patients, members, strict=True) if is_member}
         count = int(members.sum())
-        # What needs both kinds of cases is as good as the rarer kind allows.
+        # A figure that needs both kinds of cases is only as sure as the rarer kind allows.
         remark = few_remark(min(count, fewest or count) if members is everything else count)
         return Figure(VOLUMES, "volume", name, _explained(estimate, patients, why), count, "cases", len(owners), remark)
 

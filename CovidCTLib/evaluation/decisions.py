@@ -131,7 +131,7 @@ def call_slices(image: LabelledImage, case: TrainingCase, store: ModelStore) -> 
     if len(index) == 0:
         return Decided(values, undefined, calls, (), "failed", "no slice with lung is known to be abnormal or normal")
     if says_other_pneumonia(case.name):
-        # Its abnormal slices are not like COVID-19, or should not be: neither kind would be a fair demand.
+        # Its abnormal slices are abnormal, but should not be called like COVID-19: it fits neither class.
         return Decided(values, undefined, calls, (), "listed apart", "pneumonia that is not COVID-19")
     return Decided(values, undefined, calls, examples)
 

@@ -10,7 +10,6 @@ from CovidCTLib.evaluation.statistics import Estimate
 from CovidCTLib.models.card import count_of
 
 TaskName = Literal["lungs", "effusion", "opacities", "slices", "cases"]
-TASK_NAMES: tuple[TaskName, ...] = ("lungs", "effusion", "opacities", "slices", "cases")
 
 Status = Literal["judged", "seen in training", "listed apart", "failed"]
 Value = float | int | bool | str | None

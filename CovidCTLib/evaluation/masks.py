@@ -29,7 +29,6 @@ OTHER_DISEASE = "other disease"
 NO_EFFUSION = "without effusion"
 """Groups of volumes; single slices are a group a case."""
 
-NO_SPACING = "the spacing of single slices is not known"
 EMPTY_TRUTH = "the truth is empty"
 NOTHING_FOUND = "nothing was found"
 

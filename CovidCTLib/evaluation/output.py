@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from CovidCTLib import __version__
 from CovidCTLib.evaluation.definitions import INTERVALS, label_of, quantity_of
 from CovidCTLib.evaluation.evaluate import Evaluation
 from CovidCTLib.evaluation.figures import Figure, Row, TaskName, Value, value_columns
@@ -20,6 +18,7 @@ from CovidCTLib.evaluation.judges import Judge
 from CovidCTLib.evaluation.published import NOT_THE_SAME_CASES, compare
 from CovidCTLib.evaluation.statistics import CONFIDENCE_PERCENT, DRAWS, SEED
 from CovidCTLib.writing.folder import new_output_folder
+from CovidCTLib.writing.records import record_head, write_record_file
 
 RECORD_FILE = "evaluation.json"
 TABLE_FILE = "cases.csv"
@@ -56,8 +55,7 @@ def write_evaluation(evaluation: Evaluation, folder: Path, *, pdf: bool = False)
     from CovidCTLib.report.page import write_page
 
     with new_output_folder(folder) as temporary:
-        text = json.dumps(evaluation_record(evaluation), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
+        write_record_file(temporary / RECORD_FILE, evaluation_record(evaluation))
         _write_table(temporary / TABLE_FILE, evaluation)
         write_page(render_page(evaluation), temporary / PAGE_FILE, pdf=pdf)
 
@@ -72,8 +70,7 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
     """
     return {
         "schema_version": SCHEMA_VERSION,
-        "made_by": f"CovidCT {__version__}",
-        "intended_use": "Research software, not a medical device.",
+        **record_head(),
         "task": evaluation.task,
         "models": [_model(judge, evaluation.task) for judge in evaluation.judges],
         "interval": {
@@ -88,7 +85,7 @@ def evaluation_record(evaluation: Evaluation) -> dict[str, Any]:
         "published": [
             {
                 **{name: value for name, value in asdict(entry.published).items() if name != "beside"},
-                "beside": [{"group": figure.group, "name": figure.name} for figure in entry.own],
+                "beside": [{"group": figure.group, "name": figure.name} for figure in entry.measured],
             }
             for entry in compare(evaluation.task, evaluation.figures)
         ],

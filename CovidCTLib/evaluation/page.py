@@ -92,7 +92,7 @@ def render_page(evaluation: Evaluation) -> str:
         interval_heading=INTERVAL_HEADING,
         intervals=INTERVALS,
         comparisons=[
-            (entry.published, [figure_row(figure) for figure in entry.own])
+            (entry.published, [figure_row(figure) for figure in entry.measured])
             for entry in compare(evaluation.task, evaluation.figures)
         ],
         about_published=NOT_THE_SAME_CASES,

@@ -110,7 +110,7 @@ class Comparison:
     """A published figure with the figures of this evaluation that come nearest to it."""
 
     published: Published
-    own: tuple[Figure, ...]
+    measured: tuple[Figure, ...]
 
 
 def compare(task: TaskName, figures: Sequence[Figure]) -> tuple[Comparison, ...]:

@@ -46,11 +46,11 @@ def called_by_others(
     whose = np.asarray(patients, dtype=str)
     called = np.zeros(len(probability), dtype=bool)
     for patient in np.unique(whose):
-        own = whose == patient
-        normal = ~own & ~abnormal
+        of_patient = whose == patient
+        normal = ~of_patient & ~abnormal
         enough = normal.sum() >= LEAST_NORMAL_SLICES and len(np.unique(whose[normal])) >= LEAST_PATIENTS
-        if not enough or not abnormal[~own].any():
+        if not enough or not abnormal[~of_patient].any():
             return None
-        point = specific_point(probability[~own], abnormal[~own])
-        called[own] = probability[own] >= point["specific_threshold"]
+        point = specific_point(probability[~of_patient], abnormal[~of_patient])
+        called[of_patient] = probability[of_patient] >= point["specific_threshold"]
     return called if len(called) else None

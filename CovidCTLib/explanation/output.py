@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from CovidCTLib import __version__
 from CovidCTLib.explanation import hiding, superpixels
 from CovidCTLib.explanation.sentences import hiding_sentence, slice_sentence
 from CovidCTLib.explanation.slice_explanation import METHODS, Explanation, SliceExplanation
 from CovidCTLib.report.page import write_page
 from CovidCTLib.writing.folder import new_output_folder
+from CovidCTLib.writing.records import record_head, write_record_file
 
 RECORD_FILE = "explanation.json"
 PAGE_FILE = "explanation.html"
@@ -63,8 +62,7 @@ def write_explanation(
         for explained in explanation.slices:
             draw_row(panels[explained.index]).save(temporary / picture_file(explained.index), "PNG", optimize=True)
         write_page(explanation_page(explanation, panels), temporary / PAGE_FILE, pdf=pdf)
-        text = json.dumps(explanation_record(explanation), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-        (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
+        write_record_file(temporary / RECORD_FILE, explanation_record(explanation))
         names = sorted(file.name for file in temporary.iterdir())
     return tuple(Path(folder) / name for name in names)
 
@@ -80,8 +78,7 @@ def explanation_record(explanation: Explanation) -> dict[str, Any]:
     analysis = explanation.analysis
     return {
         "schema_version": SCHEMA_VERSION,
-        "made_by": f"CovidCT {__version__}",
-        "intended_use": "Research software, not a medical device.",
+        **record_head(),
         "seed": explanation.seed,
         "lime_samples": explanation.samples,
         "slice_threshold": analysis.case.slice_threshold,

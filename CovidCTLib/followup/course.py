@@ -193,7 +193,7 @@ def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Noti
         )
     notices += _same_dates(points)
     notices += _same_scans(studies, points)
-    notices += _not_found_alone(studies, points)
+    notices += _given_or_corrected(studies, points)
     analyses = [study.analysis for study in studies]
     if len({_made_by(analysis) for analysis in analyses}) > 1:
         notices.append(
@@ -222,8 +222,8 @@ def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Noti
             Notice(
                 "different-lung-volume",
                 f"The volume of the lungs differs between the studies ({min(stated_volumes):.0f} to "
-                f"{max(stated_volumes):.0f} ml): by the breath, the spacing that the files state, or a part "
-                "out of view. Changes in ml come from it, too; look at percentages and maps.",
+                f"{max(stated_volumes):.0f} ml): the patient breathed in more or less, a file states a wrong spacing, "
+                "or a part is out of view. Changes in ml come from this, too; look at percentages and maps.",
                 "warn",
                 max(stated_volumes) / min(stated_volumes),
                 LUNG_VOLUME_RATIO,
@@ -241,7 +241,7 @@ def _notices(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Noti
     return notices
 
 
-def _not_found_alone(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Notice]:
+def _given_or_corrected(studies: Sequence[Study], points: Sequence[TimePoint]) -> list[Notice]:
     """Name the studies whose labels were given or corrected by hand: a change may come from that."""
     lines = [
         f"study {point.number}: {study.analysis.provenance.words}"

@@ -36,10 +36,10 @@ def find_difference(first: AxialArrays, later: AxialArrays, registration: Regist
     of the later study's own space. Edges are as exact as the registration and the voxels, so that around opacities
     that persist a rim of about a voxel counts as new or resolved.
     """
-    own, grid, mapping = later.geometry, first.geometry, registration.transform
-    lungs = moved_labels(later.lungs, own, grid, mapping)
-    opacities = moved_labels(later.opacities, own, grid, mapping)
-    hu = moved_hu(later.hu, own, grid, mapping) if registration.by_hu else _no_hu(first)
+    later_grid, grid, mapping = later.geometry, first.geometry, registration.transform
+    lungs = moved_labels(later.lungs, later_grid, grid, mapping)
+    opacities = moved_labels(later.opacities, later_grid, grid, mapping)
+    hu = moved_hu(later.hu, later_grid, grid, mapping) if registration.by_hu else _no_hu(first)
     before, after = _opaque(first.lungs, first.opacities), _opaque(lungs, opacities)
     labels = np.zeros(grid.shape_zyx, np.uint8)
     for value, mask in ((1, after & ~before), (2, before & ~after), (3, before & after)):

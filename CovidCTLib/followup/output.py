@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from CovidCTLib import __version__
 from CovidCTLib.followup.page import render_follow_up
 from CovidCTLib.followup.result import CHANGES, Comparison, FollowUp, TableRow
 from CovidCTLib.report.page import write_page
 from CovidCTLib.results.nifti_file import write_nifti
 from CovidCTLib.results.tables import SIGNIFICANT_DIGITS
 from CovidCTLib.writing.folder import new_output_folder
+from CovidCTLib.writing.records import record_head, write_record_file
 
 PAGE_FILE = "followup.html"
 TABLE_FILE = "followup.csv"
@@ -62,8 +61,7 @@ def write_follow_up(result: FollowUp, folder: str | os.PathLike[str], *, pdf: bo
                 geometry = comparison.difference.later.geometry
                 write_nifti(temporary / name, comparison.difference.labels, geometry, "CovidCT change of opacity")
         _write_table(temporary / TABLE_FILE, result)
-        text = json.dumps(follow_up_record(result), indent=1, allow_nan=False) + "\n"
-        (temporary / RECORD_FILE).write_text(text, encoding="utf-8", newline="\n")
+        write_record_file(temporary / RECORD_FILE, follow_up_record(result))
         write_page(render_follow_up(result), temporary / PAGE_FILE, pdf=pdf)
         names = sorted(file.name for file in temporary.iterdir())
     return tuple(Path(folder) / name for name in names)
@@ -79,8 +77,7 @@ def follow_up_record(result: FollowUp) -> dict[str, Any]:
     """
     return {
         "schema_version": SCHEMA_VERSION,
-        "made_by": f"CovidCT {__version__}",
-        "intended_use": "Research software, not a medical device.",
+        **record_head(),
         "studies": [
             {"study": point.number, "date": point.date.isoformat(), "days": point.days} for point in result.points
         ],

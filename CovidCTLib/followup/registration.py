@@ -138,15 +138,15 @@ def register_lungs(
 
 
 def moved_labels(
-    labels: NDArray[np.uint8], own: Geometry, target: Geometry, mapping: sitk.Transform
+    labels: NDArray[np.uint8], source: Geometry, target: Geometry, mapping: sitk.Transform
 ) -> NDArray[np.uint8]:
     """Bring labels of a later study onto the grid of the first, by nearest neighbour.
 
     Parameters
     ----------
     labels
-        uint8, shape ``own.shape_zyx``.
-    own, target
+        uint8, shape ``source.shape_zyx``.
+    source, target
         Grids of the later and of the first study.
     mapping
         As `Registration.transform`.
@@ -156,13 +156,13 @@ def moved_labels(
     ndarray
         uint8, shape ``target.shape_zyx``; 0 where the later study does not reach.
     """
-    image = sitk.Resample(own.to_image(labels), _reference(target), mapping, sitk.sitkNearestNeighbor, 0.0)
+    image = sitk.Resample(source.to_image(labels), _reference(target), mapping, sitk.sitkNearestNeighbor, 0.0)
     return np.asarray(sitk.GetArrayFromImage(image))
 
 
-def moved_hu(hu: NDArray[np.int16], own: Geometry, target: Geometry, mapping: sitk.Transform) -> NDArray[np.int16]:
+def moved_hu(hu: NDArray[np.int16], source: Geometry, target: Geometry, mapping: sitk.Transform) -> NDArray[np.int16]:
     """Bring HU of a later study onto the grid of the first, linearly; as `moved_labels`, but -1024 outside."""
-    image = sitk.Resample(own.to_image(hu), _reference(target), mapping, sitk.sitkLinear, -1024.0)
+    image = sitk.Resample(source.to_image(hu), _reference(target), mapping, sitk.sitkLinear, -1024.0)
     return np.asarray(sitk.GetArrayFromImage(image))
 
 

@@ -197,16 +197,16 @@ def _check_complete(case: TrainingCase, abnormal: NDArray[np.int8]) -> None:
 
 def _by_index(case: TrainingCase, grid: CanonicalGrid) -> NDArray[np.int8]:
     """Read a table that names slices by their number in the file."""
-    own = np.full(grid.own.shape_zyx[0], -1, np.int8)
+    states = np.full(grid.scan_geometry.shape_zyx[0], -1, np.int8)
     for row in _rows(case, "slice_index"):
         k = row.whole("slice_index")
-        if not 0 <= k < len(own):
+        if not 0 <= k < len(states):
             raise TrainingDataError(
-                f"{row.location} names slice {k}, but the scan has slices 0 to {len(own) - 1}. Correct the table."
+                f"{row.location} names slice {k}, but the scan has slices 0 to {len(states) - 1}. Correct the table."
             )
-        _mark(own, k, row)
+        _mark(states, k, row)
     # The table counts slices of the file; the canonical order may run the other way.
-    marks = np.broadcast_to(own[:, None, None], grid.own.shape_zyx)
+    marks = np.broadcast_to(states[:, None, None], grid.scan_geometry.shape_zyx)
     return np.array(grid.take(marks, -1)[:, 0, 0])
 
 

@@ -96,28 +96,6 @@ def segment_chest_by_network(
 
     Parameters
     ----------
-    hu, spacing_zyx_mm, network, progress, cleanup
-        As `segment_lungs_by_network` takes them.
-    """
-    body = find_body(hu, spacing_zyx_mm)
-    masks = find_chest(hu, body, spacing_zyx_mm, network, progress, flip=cleanup.flip)
-    clean_lungs(masks.lungs, hu, body, spacing_zyx_mm, cleanup)
-    if masks.effusion is not None:
-        clean_effusion(masks.effusion, masks.lungs, spacing_zyx_mm)
-    return masks
-
-
-def segment_lungs_by_network(
-    hu: NDArray[np.int16],
-    spacing_zyx_mm: tuple[float, float, float],
-    network: LoadedNetwork,
-    progress: Callable[[float], None] = lambda _: None,
-    cleanup: LungCleanup = CLEANUP,
-) -> NDArray[np.bool_]:
-    """Find both lungs in a CT.
-
-    Parameters
-    ----------
     hu
         Canonical axial HU, shape ``(z, y, x)``.
     spacing_zyx_mm
@@ -131,33 +109,15 @@ def segment_lungs_by_network(
 
     Returns
     -------
-    ndarray
-        bool, same shape: lungs with diseased parts, without trachea and main bronchi. Empty where there is no lung.
+    ChestMasks
+        Lungs with diseased parts, without trachea and main bronchi. Empty where there is no lung.
     """
-    return segment_chest_by_network(hu, spacing_zyx_mm, network, progress, cleanup).lungs
-
-
-def find_lungs(
-    hu: NDArray[np.int16],
-    body: Body,
-    spacing_zyx_mm: tuple[float, float, float],
-    network: LoadedNetwork,
-    progress: Callable[[float], None] = lambda _: None,
-    *,
-    flip: bool = False,
-) -> NDArray[np.bool_]:
-    """Run the lung network, without any clean-up.
-
-    Parameters
-    ----------
-    hu, spacing_zyx_mm, network, progress
-        As `segment_lungs_by_network` takes them.
-    body
-        The body on the same scan.
-    flip
-        Whether the mean with the mirrored slices is taken; a network of volumes is never mirrored.
-    """
-    return find_chest(hu, body, spacing_zyx_mm, network, progress, flip=flip).lungs
+    body = find_body(hu, spacing_zyx_mm)
+    masks = find_chest(hu, body, spacing_zyx_mm, network, progress, flip=cleanup.flip)
+    clean_lungs(masks.lungs, hu, body, spacing_zyx_mm, cleanup)
+    if masks.effusion is not None:
+        clean_effusion(masks.effusion, masks.lungs, hu, spacing_zyx_mm)
+    return masks
 
 
 def find_chest(
@@ -173,8 +133,12 @@ def find_chest(
 
     Parameters
     ----------
-    hu, body, spacing_zyx_mm, network, progress, flip
-        As `find_lungs` takes them.
+    hu, spacing_zyx_mm, network, progress
+        As `segment_chest_by_network` takes them.
+    body
+        The body on the same scan.
+    flip
+        Whether the mean with the mirrored slices is taken; a network of volumes is never mirrored.
     """
     if network.card.patch is not None:
         from CovidCTLib.models.volume_network import run_volume
@@ -220,7 +184,7 @@ def clean_lungs(
     hu
         Same shape, HU.
     body, spacing_zyx_mm, cleanup
-        As `find_lungs` and `segment_lungs_by_network` take them.
+        As `segment_chest_by_network` takes them.
     """
     if cleanup.large_parts:
         keep_large_parts(mask, body, hu if cleanup.no_gas else None)

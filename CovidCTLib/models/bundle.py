@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from CovidCTLib.errors import ModelError
-from CovidCTLib.models.card import OWN_TARGET, ModelCard
-from CovidCTLib.models.card_check import check_figures, check_own_card, check_ranges, infinite_in, typed_fields
+from CovidCTLib.models.card import COVIDCT_TARGET, ModelCard
+from CovidCTLib.models.card_check import check_figures, check_ranges, check_shipped_card, infinite_in, typed_fields
 from CovidCTLib.models.foreign_card import check_foreign_card, check_network_def
 from CovidCTLib.models.metadata import (
     SECTION,
@@ -83,7 +83,7 @@ def read_card(folder: Path) -> ModelCard:
             f"The bundle {folder.name} has no section {SECTION!r} in {METADATA}, so nobody knows what it is for. "
             "Add it as docs/models.md shows."
         )
-    foreign = definition["_target_"] != OWN_TARGET
+    foreign = definition["_target_"] != COVIDCT_TARGET
     try:
         fields = _foreign_fields(section, metadata) if foreign else {name: section[name] for name in SECTION_FIELDS}
         architecture = definition if foreign else definition["architecture"]
@@ -98,13 +98,13 @@ def read_card(folder: Path) -> ModelCard:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
             f"The model card of the bundle {folder.name} is incomplete or wrong ({error}). Compare {METADATA} with "
-            "docs/models.md, or install CovidCT again if it is one of its own."
+            "docs/models.md, or install CovidCT again if it is one of CovidCT's."
         ) from error
     check_ranges(card)
     if foreign:
         check_foreign_card(card)
     else:
-        check_own_card(card)
+        check_shipped_card(card)
     return card
 
 
@@ -115,12 +115,12 @@ def _read_json(path: Path, bundle: str) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise ModelError(
             f"There is no {path.parent.name}/{path.name} in the bundle {bundle}. A bundle needs {METADATA}, "
-            f"{INFERENCE} and {WEIGHTS}; install CovidCT again if it is one of its own."
+            f"{INFERENCE} and {WEIGHTS}; install CovidCT again if it is one of CovidCT's."
         ) from error
     except (OSError, ValueError) as error:
         raise ModelError(
             f"{path.parent.name}/{path.name} of the bundle {bundle} cannot be read as JSON ({type(error).__name__}). "
-            "Compare it with docs/models.md, or install CovidCT again if it is one of its own."
+            "Compare it with docs/models.md, or install CovidCT again if it is one of CovidCT's."
         ) from error
     if not isinstance(content, dict):
         raise ModelError(

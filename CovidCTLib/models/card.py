@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from CovidCTLib.hu import NETWORK_HIGH_HU, NETWORK_LOW_HU
@@ -12,7 +12,7 @@ from CovidCTLib.hu import NETWORK_HIGH_HU, NETWORK_LOW_HU
 ModelName = Literal["lungs", "opacities", "slices"]
 MODEL_NAMES: tuple[ModelName, ...] = ("lungs", "opacities", "slices")
 
-OWN_TARGET = "CovidCTLib.models.networks.build_network"
+COVIDCT_TARGET = "CovidCTLib.models.networks.build_network"
 """What builds the networks that ``covidct train`` makes; it stands as ``_target_`` in their bundles."""
 
 CANONICAL_2D = "PL"
@@ -116,10 +116,6 @@ class ModelCard:
         """Whether an opacity network tells ground-glass opacity from consolidation."""
         return "opacity" not in self.channels
 
-    def to_json(self) -> str:
-        """Text of all fields as JSON."""
-        return json.dumps(asdict(self), indent=2, allow_nan=False) + "\n"
-
     def to_markdown(self) -> str:
         """Text of the card for people."""
         lines = [f"# {self.name} {self.version}", "", f"**Expects** {self.expects}", "", f"**Gives** {self.gives}", ""]
@@ -146,19 +142,19 @@ class ModelCard:
     def _validation_lines(self) -> list[str]:
         """Figures of these very weights, then those of other runs of the same training."""
         crossed = {key: value for key, value in self.validation.items() if is_cross_validation(key)}
-        own = {key: value for key, value in self.validation.items() if key not in crossed}
+        held_out = {key: value for key, value in self.validation.items() if key not in crossed}
         lines = []
-        if own:
-            lines += _section("Validation on patients that it never saw", own, 2, self._grid_words(own))
+        if held_out:
+            lines += _section("Validation on patients that it never saw", held_out, 2, self._grid_words(held_out))
         for key, value in crossed.items():
             which = key.removeprefix(CROSS_VALIDATION).replace("_", " ")
             entries = value if isinstance(value, Mapping) else {key: value}
             lines += _section(f"{CROSS_VALIDATION_WORDS}{which and ','}{which}", entries, 2, _OTHER_WEIGHTS)
         return lines
 
-    def _grid_words(self, own: Mapping[str, Any]) -> str:
+    def _grid_words(self, held_out: Mapping[str, Any]) -> str:
         """Where the figures that a training notes itself were measured; they are plain numbers."""
-        noted = any(isinstance(value, float) for value in own.values())
+        noted = any(isinstance(value, float) for value in held_out.values())
         if not noted or self.is_foreign or self.role == "slices":
             return ""
         return (

@@ -128,7 +128,7 @@ def check_ranges(card: ModelCard) -> None:
         )
 
 
-def check_own_card(card: ModelCard) -> None:
+def check_shipped_card(card: ModelCard) -> None:
     """Check what only the networks of ``covidct train`` have in common.
 
     Raises

@@ -61,10 +61,10 @@ class DepthwiseConv(torch.nn.Conv2d):
     def like(cls, conv: torch.nn.Conv2d) -> DepthwiseConv:
         """Make one with the weights of a convolution without bias."""
         kernel, stride = (conv.kernel_size[0], conv.kernel_size[1]), (conv.stride[0], conv.stride[1])
-        own = cls(conv.in_channels, conv.out_channels, kernel, stride, groups=conv.groups, bias=False)
-        own.padding = conv.padding
-        own.weight = conv.weight
-        return own
+        same = cls(conv.in_channels, conv.out_channels, kernel, stride, groups=conv.groups, bias=False)
+        same.padding = conv.padding
+        same.weight = conv.weight
+        return same
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Activations ``(n, c, y, x)`` to activations of the same type."""
@@ -130,8 +130,8 @@ class EfficientEncoder(torch.nn.Module):
         One slice alone stands for its neighbours, too.
         """
         sizes = []
-        own = images.shape[1] // 2
-        x = self.stem(as_colours(images[:, own : own + 1]))
+        middle = images.shape[1] // 2
+        x = self.stem(as_colours(images[:, middle : middle + 1]))
         for number, stage in enumerate(self.stages):
             x = stage(x)
             if self.slices > 1 and number == _LAST_OF_SIZE[1]:

@@ -82,11 +82,11 @@ def plain_state(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """
     plain: dict[str, torch.Tensor] = {}
     for name, value in state.items():
-        layer, _, own = name.rpartition(".")
+        layer, _, tensor = name.rpartition(".")
         scale = state.get(f"{layer}.{SCALE}")
-        if own == _WHOLE and scale is not None:
+        if tensor == _WHOLE and scale is not None:
             plain[f"{layer}.weight"] = value.float() * scale
-        elif not (own == SCALE and f"{layer}.{_WHOLE}" in state):
+        elif not (tensor == SCALE and f"{layer}.{_WHOLE}" in state):
             plain[name] = value
     return plain
 

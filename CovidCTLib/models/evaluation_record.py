@@ -78,7 +78,7 @@ def read_evaluation(path: Path, card: ModelCard) -> tuple[str, dict[str, Any]]:
         for entry, figure in zip(figures, shown, strict=True):
             if task == "cases" or entry["name"] in _AT_THRESHOLD:
                 _add_remark(figure, ELSEWHERE)
-        shown += _at_own_threshold(content, card) if task == "slices" else []
+        shown += _at_card_threshold(content, card) if task == "slices" else []
     facts["figures"] = shown
     notices = content.get("notices")
     if isinstance(notices, list) and notices and all(isinstance(notice, str) for notice in notices):
@@ -158,7 +158,7 @@ def _called_elsewhere(content: Mapping[str, Any], card: ModelCard) -> bool:
     return False
 
 
-def _at_own_threshold(content: Mapping[str, Any], card: ModelCard) -> list[dict[str, Any]]:
+def _at_card_threshold(content: Mapping[str, Any], card: ModelCard) -> list[dict[str, Any]]:
     """Sensitivity and specificity of all slices together at the card's threshold, read off the ROC curve."""
     curves = content.get("curves")
     roc = curves.get("roc") if isinstance(curves, Mapping) else None

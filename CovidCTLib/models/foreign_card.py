@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from CovidCTLib.errors import ModelError
-from CovidCTLib.models.card import OWN_TARGET, ModelCard
+from CovidCTLib.models.card import COVIDCT_TARGET, ModelCard
 
 MONAI_NETWORK = re.compile(r"monai\.networks\.nets\.([A-Za-z]\w*)")
 """Classes that a bundle may build its network from."""
@@ -45,7 +45,7 @@ def check_network_def(definition: Any, bundle: str) -> Mapping[str, Any]:
     Returns
     -------
     Mapping
-        The definition, whose ``_target_`` is `OWN_TARGET` or a name under ``monai.networks.nets``.
+        The definition, whose ``_target_`` is `COVIDCT_TARGET` or a name under ``monai.networks.nets``.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def check_network_def(definition: Any, bundle: str) -> Mapping[str, Any]:
             f"The bundle {bundle} has no network_def with a _target_ in configs/inference.json. Expected for example "
             '{"_target_": "monai.networks.nets.UNet", ...}.'
         )
-    if target != OWN_TARGET and not MONAI_NETWORK.fullmatch(target):
+    if target != COVIDCT_TARGET and not MONAI_NETWORK.fullmatch(target):
         raise ModelError(
             f"The bundle {bundle} builds its network by {target!r}, which could run any code. Use a network of "
             "monai.networks.nets, such as monai.networks.nets.UNet."
@@ -66,7 +66,7 @@ def check_network_def(definition: Any, bundle: str) -> Mapping[str, Any]:
     for key, value in definition.items():
         if key != "_target_":
             _check_plain(key, value, bundle)
-            if target != OWN_TARGET and _FETCHING.search(key) and value:
+            if target != COVIDCT_TARGET and _FETCHING.search(key) and value:
                 raise ModelError(
                     f"The network_def of the bundle {bundle} asks for other weights by {key!r}. Leave it out: the "
                     "weights come from models/model.pt alone."

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import CovidCTLib
-from CovidCTLib.models.card import OWN_TARGET, ModelCard
+from CovidCTLib.models.card import COVIDCT_TARGET, ModelCard
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 """Where MONAI's ``verify_metadata`` finds the rules; CovidCT itself never downloads it."""
@@ -99,7 +99,7 @@ def licence_text(licence: str) -> str:
 
 def inference_of(card: ModelCard) -> dict[str, Any]:
     """Content of ``configs/inference.json``; MONAI's ``ConfigParser`` builds the network from it."""
-    definition: dict[str, Any] = {"_target_": OWN_TARGET, "architecture": dict(card.architecture)}
+    definition: dict[str, Any] = {"_target_": COVIDCT_TARGET, "architecture": dict(card.architecture)}
     if card.role == "slices":
         definition["channel_axis"] = True
     return {
@@ -154,8 +154,8 @@ def rewritten(metadata: Mapping[str, Any], card: ModelCard) -> dict[str, Any]:
 
     The versions stay those that it was made with.
     """
-    own: dict[str, Any] = {} if card.is_foreign else metadata_of(card)
-    fresh: dict[str, Any] = {key: own[key] for key in _FROM_CARD if key in own}
+    described: dict[str, Any] = {} if card.is_foreign else metadata_of(card)
+    fresh: dict[str, Any] = {key: described[key] for key in _FROM_CARD if key in described}
     section = {**metadata[SECTION], "validation": dict(card.validation)}
     return {**metadata, **fresh, "eval_metrics": eval_metrics(card.validation), SECTION: section}
 

@@ -104,15 +104,16 @@ def fit_state(network: torch.nn.Module, state: Mapping[str, torch.Tensor], name:
     ModelError
         If names or shapes differ, or a weight is NaN or infinite.
     """
-    own = network.state_dict()
-    wrong = [key for key in own if key not in state or state[key].shape != own[key].shape]
-    extra = [key for key in state if key not in own]
+    expected = network.state_dict()
+    wrong = [key for key in expected if key not in state or state[key].shape != expected[key].shape]
+    extra = [key for key in state if key not in expected]
     if wrong or extra:
         raise ModelError(
-            f"The weights of {name} belong to another architecture: {len(wrong)} of {len(own)} tensors are missing or "
-            f"of another shape, {len(extra)} are unknown (first: {(wrong + extra)[0]}). Use weights with their card."
+            f"The weights of {name} belong to another architecture: {len(wrong)} of {len(expected)} tensors are "
+            f"missing or of another shape, {len(extra)} are unknown (first: {(wrong + extra)[0]}). Use weights with "
+            "their card."
         )
-    fitting = {key: value.to(own[key].dtype) for key, value in state.items()}
+    fitting = {key: value.to(expected[key].dtype) for key, value in state.items()}
     if key := not_finite(fitting):
         raise ModelError(
             f"The weights of {name} must be finite numbers, but {key} holds NaN or infinity: the training failed, or "
@@ -157,7 +158,7 @@ def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
         raise ModelError(
             f"The weights of {card.name} do not have the checksum of their card (expected {card.sha256[:12]}..., found "
             f"{checksum[:12]}...). The file is damaged or another version: install CovidCT again, or correct sha256 in "
-            "the card of an own model."
+            "the card of your own model."
         )
     network = build_foreign(card.architecture, card.name) if card.is_foreign else build_network(card.architecture)
     fit_state(network, load_state(path), card.name)

@@ -191,9 +191,9 @@ def smooth_through_slices(logits: Logits, positions_mm: NDArray[np.floating], si
     smoothed, reach = np.empty_like(logits), 3 * sigma_mm
     flat, out = logits.reshape(len(logits), -1), smoothed.reshape(len(logits), -1)
     for start in range(0, len(logits), _BLOCK):
-        own = positions_mm[start : start + _BLOCK]
-        low, high = np.searchsorted(positions_mm, (own[0] - reach, own[-1] + reach))
-        distance = own[:, None] - positions_mm[None, low:high]
+        block_mm = positions_mm[start : start + _BLOCK]
+        low, high = np.searchsorted(positions_mm, (block_mm[0] - reach, block_mm[-1] + reach))
+        distance = block_mm[:, None] - positions_mm[None, low:high]
         weights = np.exp(-0.5 * (distance / sigma_mm) ** 2) * (np.abs(distance) < reach)
         weights /= weights.sum(axis=1, keepdims=True)
         out[start : start + _BLOCK] = weights.astype(np.float32) @ flat[low:high].astype(np.float32)
@@ -232,9 +232,9 @@ def demand_support(
         if not others or not len(rows):
             continue
         # Only positive logits can become labels, and they are few.
-        own = logits[n, rows, columns].astype(np.float32)
+        logit = logits[n, rows, columns].astype(np.float32)
         best = np.max([logits[k, rows, columns] for k in others], axis=0)
-        supported[n, rows, columns] = own - np.clip(own - best - allowance, 0, most_taken)
+        supported[n, rows, columns] = logit - np.clip(logit - best - allowance, 0, most_taken)
     return supported
 
 

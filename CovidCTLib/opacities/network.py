@@ -117,8 +117,8 @@ def find_opacity_logits(
     maps = np.empty((2, len(with_lung), network.card.size, network.card.size), np.float16)
     done = 0
     for indices, logits in run_slices(network, hu, frame, with_lung, spacing_zyx_mm[0], flip=flip):
-        for own, values in zip(maps, _maps(logits, 1), strict=True):
-            own[done : done + len(indices)] = values.numpy()
+        for whole, values in zip(maps, _maps(logits, 1), strict=True):
+            whole[done : done + len(indices)] = values.numpy()
         done += len(indices)
         progress(done / len(with_lung))
     return OpacityLogits(frame, with_lung, maps[0], maps[1])
@@ -192,8 +192,8 @@ def _on_grid(lungs: NDArray[np.uint8], logits: OpacityLogits) -> NDArray[np.bool
     in_view = in_rows[:, None] & in_columns
     crop = np.ix_(np.clip(rows, 0, lungs.shape[1] - 1), np.clip(columns, 0, lungs.shape[2] - 1))
     inside = np.empty(logits.infection.shape, bool)
-    for own, k in zip(inside, logits.slices, strict=True):
-        np.logical_and(lungs[k][crop], in_view, out=own)
+    for mask, k in zip(inside, logits.slices, strict=True):
+        np.logical_and(lungs[k][crop], in_view, out=mask)
     return inside
 
 

@@ -42,11 +42,11 @@ UNSURE_SD_HU = 22.0
 MIN_POOLED = 4
 """Slices that must agree before others take something over from them."""
 
-OWN_LUNG_SD_HU, LEAST_OWN_LUNG_SD_HU = 14.0, 8.0
+MEASURED_LUNG_SD_HU, LEAST_MEASURED_LUNG_SD_HU = 14.0, 8.0
 """A patient's own HU of lung are used where slices with visible air agree on them within the first, and they count with
 no less than the second."""
 
-FURTHEST_OWN_LUNG_HU = 45.0
+FURTHEST_MEASURED_LUNG_HU = 45.0
 """Own HU of lung that are further than this from the usual ones are not believed."""
 
 SAME_AIR_HU, SAME_FAT_HU, SAME_SHARE = 30.0, 12.0, 0.75
@@ -176,7 +176,7 @@ def references_from(evidence: Sequence[Evidence]) -> list[References | str]:
     list
         As `find_references`.
     """
-    fits = _with_own_lung([_fit(one) for one in evidence])
+    fits = _with_measured_lung([_fit(one) for one in evidence])
     common = _common_values(fits)
     return [_references(fit, common) for fit in fits]
 
@@ -200,21 +200,21 @@ def _fit(evidence: Evidence) -> _Fit:
     return _Fit(evidence, line, tuple(used), tuple(dropped))
 
 
-def _with_own_lung(fits: list[_Fit]) -> list[_Fit]:
+def _with_measured_lung(fits: list[_Fit]) -> list[_Fit]:
     """Replace the usual HU of lung by the patient's own, where slices with visible air agree on them."""
-    own = []
+    lungs_hu = []
     for fit in fits:
         lung = next((anchor for anchor in fit.used if anchor.name == LUNG), None)
         air = any(anchor.name in (OUTSIDE, AIRWAY) for anchor in fit.used)
         line = fit_line([anchor for anchor in fit.used if anchor.name != LUNG])
         if lung is not None and air and line is not None:
-            own.append(line.slope * lung.value + line.intercept)
-    if len(own) < MIN_POOLED:
+            lungs_hu.append(line.slope * lung.value + line.intercept)
+    if len(lungs_hu) < MIN_POOLED:
         return fits
-    middle, spread = _median_and_sd(np.array(own))
-    if spread > OWN_LUNG_SD_HU or abs(middle - LUNG_HU) > FURTHEST_OWN_LUNG_HU:
+    middle, spread = _median_and_sd(np.array(lungs_hu))
+    if spread > MEASURED_LUNG_SD_HU or abs(middle - LUNG_HU) > FURTHEST_MEASURED_LUNG_HU:
         return fits
-    sd_hu = max(spread, LEAST_OWN_LUNG_SD_HU)
+    sd_hu = max(spread, LEAST_MEASURED_LUNG_SD_HU)
 
     def corrected(anchor: Anchor) -> Anchor:
         return replace(anchor, hu=middle, sd_hu=max(sd_hu, anchor.sd_hu / 2)) if anchor.name == LUNG else anchor
@@ -257,8 +257,8 @@ def _references(fit: _Fit, common: tuple[float | None, float | None]) -> Referen
     evidence, line = fit.evidence, fit.line
     if evidence.clipped_lung:
         return "its window clips the lungs to black, so their HU are lost"
-    own = (None, None) if line is None else (line.value_at(AIR_HU), line.value_at(FAT_HU))
-    air, fat = (own[end] if common[end] is None else common[end] for end in range(2))
+    by_line = (None, None) if line is None else (line.value_at(AIR_HU), line.value_at(FAT_HU))
+    air, fat = (by_line[end] if common[end] is None else common[end] for end in range(2))
     if air is None or fat is None:
         return "no pair of dark and bright tissue was recognized in it"
     reason = why_unusable(air, fat)
@@ -269,9 +269,9 @@ def _references(fit: _Fit, common: tuple[float | None, float | None]) -> Referen
         doubts.append("air is clipped to black, so its value is estimated from the other tissues")
     if evidence.clipped_soft:
         doubts.append("soft tissue is clipped to white")
-    if own[0] is None or own[1] is None:
+    if by_line[0] is None or by_line[1] is None:
         doubts.append("its own tissues were not recognized, so it takes the values of the other slices")
-    elif max(abs(own[0] - air), abs(own[1] - fat)) * (FAT_HU - AIR_HU) / (fat - air) > CONTRADICTION_HU:
+    elif max(abs(by_line[0] - air), abs(by_line[1] - fat)) * (FAT_HU - AIR_HU) / (fat - air) > CONTRADICTION_HU:
         doubts.append("its own tissues contradict the values of the other slices, which it takes")
     if None in common:
         doubts += _doubts_of_one(fit)

@@ -199,8 +199,8 @@ def _remove_abandoned() -> None:
         with suppress(OSError, HeldError):
             status = home.lstat()
             old = time.time() - status.st_mtime > _ABANDONED_SECONDS
-            own = not hasattr(os, "getuid") or status.st_uid == os.getuid()
-            if not (old and own and stat.S_ISDIR(status.st_mode)):
+            by_this_user = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+            if not (old and by_this_user and stat.S_ISDIR(status.st_mode)):
                 continue
             with locked(home / _LOCK):
                 shutil.rmtree(home / _CONTENT, ignore_errors=True)

@@ -123,7 +123,7 @@ def _heights(frames: Sequence[Frame], normal: NDArray[np.float64]) -> NDArray[np
     return np.array([frame.position_lps_mm for frame in frames], dtype=float) @ normal
 
 
-def acquisition_at_each_place(
+def acquisition_at_each_position(
     frames: Sequence[Frame], normal: NDArray[np.float64]
 ) -> tuple[tuple[Frame, ...], tuple[Notice, ...]] | None:
     """Keep one acquisition where several show the same region.
@@ -151,7 +151,7 @@ def acquisition_at_each_place(
     studies = _studies(frames)
     if len(studies) > 1:
         # Slices of several patients may also lie one above the other.
-        chosen = acquisition_at_each_place(_largest(studies), normal)
+        chosen = acquisition_at_each_position(_largest(studies), normal)
         several = _several(len(studies), max(map(len, studies)), "of several studies, perhaps of several patients")
         return None if chosen is None else (chosen[0], (several, *chosen[1]))
     by_number = _by_number(frames)
@@ -161,22 +161,22 @@ def acquisition_at_each_place(
             return _largest(by_number), (_several(len(by_number), max(map(len, by_number)), "of the same region"),)
         return tuple(frames), ()
     if doubled <= MAX_SHARED_STEPS and len(by_number) > 1 and not _share_a_region(by_number, normal):
-        return _once_at_each_place(frames, normal, lambda _, __: True, "where two acquisitions meet")
-    groups = _told_apart(frames, normal)
+        return _once_at_each_position(frames, normal, lambda _, __: True, "where two acquisitions meet")
+    groups = _split(frames, normal)
     if groups:
         return _largest(groups), (_several(len(groups), max(map(len, groups)), "of the same places"),)
-    alike = _once_at_each_place(frames, normal, _same_pixels, "with the same pixels")
+    alike = _once_at_each_position(frames, normal, _same_pixels, "with the same pixels")
     left = count_doubled(alike[0], normal)
     if not left:
         return alike
     if left > max(MAX_ODD_IMAGES, MAX_ODD_SHARE * len(alike[0])):
         return None
-    kept, (dropped,) = _once_at_each_place(alike[0], normal, lambda _, __: True, "with other pixels")
+    kept, (dropped,) = _once_at_each_position(alike[0], normal, lambda _, __: True, "with other pixels")
     text = f"{dropped.text} Which of the two is right is not known; look at the pictures."
     return kept, (Notice("doubled-slices-differ", text, value=dropped.value, unit=dropped.unit),)
 
 
-def _told_apart(frames: Sequence[Frame], normal: NDArray[np.float64]) -> list[list[Frame]]:
+def _split(frames: Sequence[Frame], normal: NDArray[np.float64]) -> list[list[Frame]]:
     """Split a series of which images lie at one place, so that none of one part do; empty if nothing splits it."""
     by_kernel = _grouped(frames, lambda frame: frame.kernel)
     for groups in (_by_number(frames), by_kernel, _runs(frames, normal), *_by_phases(frames)):
@@ -206,7 +206,7 @@ def list_acquisitions(frames: Sequence[Frame]) -> tuple[Acquisition, ...]:
     -------
     tuple of Acquisition
         By number, which is AcquisitionNumber wherever it tells the images apart. Images that lie at one place and are
-        told apart by something else (`acquisition_at_each_place`) are counted from 1. Empty where the images have no
+        told apart by something else (`acquisition_at_each_position`) are counted from 1. Empty where the images have no
         number and nothing tells them apart.
     """
     alike = without_odd_images(without_copies(frames)[0])[0]
@@ -215,7 +215,7 @@ def list_acquisitions(frames: Sequence[Frame]) -> tuple[Acquisition, ...]:
         orientation = np.asarray(alike[0].orientation_lps, dtype=float)
         normal = np.cross(orientation[:3], orientation[3:])
         if count_doubled(alike, normal):
-            groups = _told_apart(alike, normal)
+            groups = _split(alike, normal)
     studies = _studies(alike)
     if len(studies) > 1:
         groups = studies
@@ -271,7 +271,7 @@ def _named(numbers: Sequence[int]) -> str:
     return " and ".join(filter(None, (", ".join(map(str, numbers[:-1])), str(numbers[-1]))))
 
 
-def _once_at_each_place(
+def _once_at_each_position(
     frames: Sequence[Frame], normal: NDArray[np.float64], doubles: Callable[[Frame, Frame], bool], what: str
 ) -> tuple[tuple[Frame, ...], tuple[Notice, ...]]:
     """Drop slices that lie where the one before lies and are its doubles."""

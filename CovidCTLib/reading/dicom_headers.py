@@ -23,26 +23,13 @@ from CovidCTLib.reading.dicom_encoding import (
     has_float_pixels,
     syntax_of,
 )
+from CovidCTLib.reading.dicom_kinds import Kind, kind_of
 from CovidCTLib.reading.dicom_values import HeaderValues
 from CovidCTLib.reading.quiet import quiet_pydicom
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT_CLASSES = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 """Enhanced CT and Legacy Converted Enhanced CT (DICOM PS3.4, table B.5-1)."""
-
-LOCALIZER_WORDS = frozenset({"LOCALIZER", "SCOUT", "TOPOGRAM"})
-PICTURE_WORDS = frozenset(
-    {"MIP", "MINIP", "MAX_IP", "MIN_IP", "MAXIMUM", "MINIMUM", "PROJECTION", "RENDERING", "RENDERED", "VRT", "SSD",
-     "SCREEN", "DOSE", "DOSE_INFO", "PERFUSION", "MONITORING", "FILTERED_MAP", "PARAMETRIC_MAP"}
-)  # fmt: skip
-"""Words in ImageType (0008,0008) and FrameType (0008,9007) of images that do not show HU of slices; makers write some
-into longer values (``CT_SOM5 MIP``, ``SCREEN SAVE``, ``VOLUME RENDERING``)."""
-
-MATERIAL_WORDS = frozenset(
-    {"MAT_SPECIFIC", "MAT_FRACTIONAL", "MAT_REMOVED", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY", "MAT_MODIFIED",
-     "MAT_VALUE_BASED", "IODINE", "IODINE_MAP", "Z_EFF", "RHO_Z"}
-)  # fmt: skip
-"""Words in ImageType of images of a material (DICOM PS3.3, C.8.15.3.9, and makers' own), whose values are no HU."""
 
 MAX_TEXT = 64
 """Characters of a kernel or maker that are kept, the most that DICOM allows."""
@@ -65,22 +52,11 @@ _TAGS = [*(Tag(keyword) for keyword in _KEYWORDS), _PHILIPS_PIXELS]
 _PHASES = ("TemporalPositionIdentifier", "NominalPercentageOfCardiacPhase", "TriggerTime", "AcquisitionTime")
 """What tells phases of one series apart, in this order."""
 
-MAP_TYPES = frozenset({"OD", "MGML", "Z_EFF", "ED", "EDW", "PCT"})
-MAP_TYPE_PARTS = ("MG", "IOD", "WATER", "FAT", "CALCIUM", "DENS", "EFF", "RHO", "PERCENT", "%", "1/CM")
-"""RescaleType of values that are no HU: DICOM's terms (PS3.3, C.11.1.1.2), and what makers' own hold: maps of density,
-iodine, water, ... What is none of them may be anything that somebody typed, and the values may be HU."""
-
-HU_TYPES = frozenset({"", "HU", "US"})
-"""RescaleType of CT slices: HU, or unspecified (PS3.3, C.8.2.1 and C.11.1.1.2), or none. Slices of an unknown type come
-after those of these and after derived ones, and are read with a warning."""
-
 SECONDARY_CAPTURE_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.7{ending}" for ending in ("", ".1", ".2", ".3", ".4"))
 """Secondary Capture, single and multi-frame: what converters write that know no other class."""
 
 Elsewhere = Literal["float", "Philips", "nowhere"]
 """Where pixels are that are not in PixelData."""
-
-Kind = Literal["original", "derived", "unknown unit", "localizer", "picture", "map", "colour", "not CT"]
 
 
 @dataclass(frozen=True)
@@ -268,7 +244,7 @@ def _plain_frames(path: Path, dataset: HeaderValues, sop_class: str, encoding: E
     groups = _Groups(dataset, 0)
     placed = _frame(path, dataset, groups, 0, "not CT", encoding)
     if sop_class == CT_CLASS or (sop_class in SECONDARY_CAPTURE_CLASSES and _may_be_ct(dataset, placed)):
-        placed = replace(placed, kind=_kind(dataset, dataset.get("ImageType")))
+        placed = replace(placed, kind=kind_of(dataset, dataset.get("ImageType")))
     if placed.kind == "not CT" or encoding.frames == 1:
         return (placed,)
     # Frames of a class that knows one image have no places of their own.
@@ -312,7 +288,7 @@ def _enhanced_frames(path: Path, dataset: HeaderValues, encoding: Encoding) -> t
     for index in range(encoding.frames):
         groups = _Groups(dataset, index)
         frame_type = groups.find("CTImageFrameTypeSequence", "FrameType") or dataset.get("ImageType")
-        frames.append(_frame(path, dataset, groups, index, _kind(dataset, frame_type), encoding))
+        frames.append(_frame(path, dataset, groups, index, kind_of(dataset, frame_type), encoding))
     return tuple(frames)
 
 
@@ -349,23 +325,6 @@ def _frame(path: Path, dataset: HeaderValues, groups: _Groups, index: int, kind:
             _text(dataset.get("ImageType")),
         ),
     )
-
-
-def _kind(dataset: HeaderValues, image_type: Any) -> Kind:
-    values = [image_type] if isinstance(image_type, str) else list(image_type or ())
-    words = {word for value in values for word in str(value).upper().split()}
-    if int(dataset.get("SamplesPerPixel", 1)) != 1:
-        return "colour"
-    if words & LOCALIZER_WORDS:
-        return "localizer"
-    if words & PICTURE_WORDS:
-        return "picture"
-    rescaled = str(dataset.get("RescaleType") or "").strip().upper()
-    if rescaled in MAP_TYPES or any(part in rescaled for part in MAP_TYPE_PARTS) or words & MATERIAL_WORDS:
-        return "map"
-    if rescaled not in HU_TYPES:
-        return "unknown unit"
-    return "derived" if "DERIVED" in words else "original"
 
 
 def _padding(dataset: HeaderValues) -> tuple[int, int] | None:

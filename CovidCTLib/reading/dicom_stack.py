@@ -18,7 +18,7 @@ from CovidCTLib.geometry import Geometry
 from CovidCTLib.reading.dicom_acquisitions import (
     PARALLEL_TOLERANCE,
     SPACING_TOLERANCE,
-    acquisition_at_each_place,
+    acquisition_at_each_position,
     acquisitions_by_themselves,
     count_doubled,
     without_copies,
@@ -146,7 +146,7 @@ def _plan(frames: Sequence[Frame], notices: list[Notice]) -> Stack:
     across, down, spacing_yx = _common_plane(frames)
     normal = np.cross(across, down)
     _check_apart(frames, normal)
-    chosen = acquisition_at_each_place(frames, normal)
+    chosen = acquisition_at_each_position(frames, normal)
     if chosen is None:
         raise InputError(
             f"Each slice must lie at its own place, but {count_doubled(frames, normal)} of {len(frames)} lie where "
@@ -197,8 +197,8 @@ def stack_with_spacing(stack: Stack, spacing_zyx_mm: tuple[float, float, float])
     spacing_zyx_mm
         Distance of slices, rows and columns in mm.
     """
-    own, (z, y, x) = stack.geometry, spacing_zyx_mm
-    return replace(stack, geometry=Geometry(own.shape_zyx, (x, y, z), own.origin_lps_mm, own.direction_lps))
+    z, y, x = spacing_zyx_mm
+    return replace(stack, geometry=replace(stack.geometry, spacing_xyz_mm=(x, y, z)))
 
 
 def spacing_notice(stack: Stack, spacing_zyx_mm: tuple[float, float, float]) -> Notice:

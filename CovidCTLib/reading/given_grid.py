@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 
 from CovidCTLib.errors import Notice, OptionsError
-from CovidCTLib.geometry import Geometry
 from CovidCTLib.reading.plausibility import MAX_SPACING_MM, MIN_SPACING_MM
 from CovidCTLib.reading.stated_grid import in_mm
 from CovidCTLib.scan import Scan
@@ -55,16 +54,14 @@ def with_spacing(scan: Scan, spacing_zyx_mm: tuple[float, float, float]) -> Scan
     """
     check_given_spacing(spacing_zyx_mm)
     z, y, x = (float(size) for size in spacing_zyx_mm)
-    own = scan.geometry
-    geometry = Geometry(own.shape_zyx, (x, y, z), own.origin_lps_mm, own.direction_lps)
     text = (
         f"The spacing {in_mm((z, y, x))} (slices, rows, columns) was taken, as was asked for; the header gives "
-        f"{in_mm(own.spacing_zyx_mm)}."
+        f"{in_mm(scan.geometry.spacing_zyx_mm)}."
     )
     kept = tuple(notice for notice in scan.notices if notice.code not in _ANSWERED)
     return replace(
         scan,
-        geometry=geometry,
+        geometry=replace(scan.geometry, spacing_xyz_mm=(x, y, z)),
         facts=replace(scan.facts, spacing_known=True, grid_from="given"),
         notices=(*kept, Notice("given-spacing", text, "note")),
     )

@@ -16,7 +16,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a NIfTI file by what it holds, whatever its name says: compressed with gzip, even twice, or not."""
     with path.open("rb") as plain:
         layers: list[IO[bytes]] = [plain]
-        # A third layer is nobody's mistake any more.
+        # Two layers come from a careless export; nobody adds a third by mistake.
         while len(layers) < 3 and _is_gzip(layers[-1]):
             layers.append(gzip.GzipFile(fileobj=layers[-1], mode="rb"))  # type: ignore[arg-type]
         yield layers[-1]

@@ -78,7 +78,7 @@ def _in_range_of(dtype: np.dtype[Any], padding: tuple[int, int]) -> tuple[int, i
 
 
 def pieces_at_the_side(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the pieces that touch the side of the slice and are large."""
+    """Keep the pieces of a slice's mask ``(y, x)`` that touch its side and are large (`MIN_PIECE_SHARE`)."""
     labels, count = ndimage.label(mask)
     if count == 0:
         return mask

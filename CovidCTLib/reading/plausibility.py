@@ -161,7 +161,7 @@ def check_range(low: float, high: float, values: NDArray[np.int16] | None = None
     low, high
         Lowest and highest value of the scan, padding left out.
     values
-        The scan; tells which offset was added.
+        The scan, of any shape; tells which offset was added.
 
     Raises
     ------

@@ -14,7 +14,7 @@ from CovidCTLib.reading.archive import is_archive, unpacked
 from CovidCTLib.reading.dicom_axial import scan_as_axial
 from CovidCTLib.reading.dicom_files import DIRECTORY_NAME, count_links_out, find_dicom_files, is_dicom_file
 from CovidCTLib.reading.dicom_headers import read_header
-from CovidCTLib.reading.dicom_reading import read_series
+from CovidCTLib.reading.dicom_scan import read_series
 from CovidCTLib.reading.dicom_series import DicomFolder, SeriesSummary, gather_series
 from CovidCTLib.reading.fill import without_fill
 from CovidCTLib.reading.given_grid import check_given_spacing

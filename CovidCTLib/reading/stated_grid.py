@@ -48,7 +48,7 @@ class StatedGrid:
 
     @classmethod
     def of(cls, steps: NDArray[np.float64], origin: NDArray[np.float64]) -> StatedGrid:
-        """Make it of arrays, 3 x 3 and 3."""
+        """Make it of steps, shape ``(3, 3)``, and an origin, shape ``(3,)``."""
         x, y, z = (float(v) for v in origin)
         return cls(tuple(float(v) for v in steps.ravel()), (x, y, z))
 

@@ -248,8 +248,8 @@ def model_words(models: tuple[ModelUsed, ...]) -> tuple[str, ...]:
 
 def network_rows(models: tuple[ModelUsed, ...]) -> tuple[tuple[str, str], ...]:
     """List the networks that took part, a user's own as such, with the SHA-256 of their weights."""
-    own = [f" (own model for the {model.role})" if model.own else "" for model in models]
-    words = zip(model_words(models), own, models, strict=True)
+    remarks = [f" (the user's own model for the {model.role})" if model.own else "" for model in models]
+    words = zip(model_words(models), remarks, models, strict=True)
     return tuple((name + remark, model.sha256) for name, remark, model in words)
 
 

@@ -153,10 +153,10 @@ def restored_analysis(
     if hu is None:
         hu = np.broadcast_to(np.int16(LOWEST_HU), geometry.shape_zyx)
         notices = (*notices, CT_NOT_STORED)
-    own = Scan(hu, geometry, facts, scan.notices if scan else (), scan.identifiers if scan else identifiers)
-    axial = _axial(own, lungs, opacities, localization, _tells_effusion(measures))
+    scan_read = Scan(hu, geometry, facts, scan.notices if scan else (), scan.identifiers if scan else identifiers)
+    axial = _axial(scan_read, lungs, opacities, localization, _tells_effusion(measures))
     return Analysis(
-        scan=own,
+        scan=scan_read,
         lungs=lungs,
         opacities=opacities,
         localization=localization,

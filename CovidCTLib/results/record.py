@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -11,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from CovidCTLib import __version__
 from CovidCTLib.analysis import Analysis, Measurement
 from CovidCTLib.geometry import Geometry
 from CovidCTLib.labels import LABELS
 from CovidCTLib.measures.definitions import MeasureDefinition, absent_columns
 from CovidCTLib.measures.described import definitions_of, slice_definitions_of
 from CovidCTLib.measures.regions import REGIONS, region_words
+from CovidCTLib.writing.records import record_head, record_text
 
 SCHEMA_VERSION = 1
 """Raised when a field changes its meaning or goes; new fields do not raise it."""
@@ -44,8 +43,7 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
     absent = dict.fromkeys(absent_columns(analysis.scan.facts.spacing_known))
     record = {
         "schema_version": SCHEMA_VERSION,
-        "made_by": f"CovidCT {__version__}",
-        "intended_use": "Research software, not a medical device.",
+        **record_head(),
         "identifiers": None if analysis.scan.identifiers is None else asdict(analysis.scan.identifiers),
         "scan": asdict(analysis.scan.facts),
         "geometry": _geometry(analysis.scan.geometry),
@@ -69,7 +67,7 @@ def analysis_record(analysis: Analysis) -> dict[str, Any]:
 
 def analysis_json(analysis: Analysis) -> str:
     """Give `analysis_record` as indented JSON (RFC 8259), with a line end at the end."""
-    return json.dumps(analysis_record(analysis), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return record_text(analysis_record(analysis))
 
 
 def write_record(path: Path, analysis: Analysis) -> None:

@@ -126,8 +126,8 @@ def _no_record(folder: Path) -> InputError:
     if not folder.is_dir():
         return InputError("A folder of results was expected, but there is no folder of that name. Check the path.")
     names = {entry.name for entry in folder.iterdir()}
-    own = {SEGMENTATION_FILE, LABELMAP_FILE, LOCALIZATION_FILE} & names
-    if folder.name.startswith(TEMPORARY_PREFIX) or own or any(name.startswith(TEMPORARY_PREFIX) for name in names):
+    written = {SEGMENTATION_FILE, LABELMAP_FILE, LOCALIZATION_FILE} & names
+    if folder.name.startswith(TEMPORARY_PREFIX) or written or any(name.startswith(TEMPORARY_PREFIX) for name in names):
         return InputError(
             f"A finished result folder was expected, but this one has no {RECORD_FILE}: its writing was cut short, or "
             "files were removed. Analyze the CT again."

@@ -22,7 +22,7 @@ from CovidCTLib.results.record import NOT_FINITE
 MEASURE_COLUMNS = ("region", "measure", "value", "unit", "reason", "label", "definition", "source", "labels_from")
 SLICE_COLUMNS = tuple(field.name for field in fields(SliceMeasures))
 
-OWN_LABELS = "found by CovidCT"
+LABELS_BY_COVIDCT = "found by CovidCT"
 """What the column ``labels_from`` says where nothing was given or corrected by hand."""
 
 SIGNIFICANT_DIGITS = 9
@@ -38,7 +38,7 @@ def write_measures(path: Path, analysis: Analysis) -> None:
         If the file cannot be written.
     """
     definitions = definitions_of(analysis)
-    origin = analysis.provenance.words or OWN_LABELS
+    origin = analysis.provenance.words or LABELS_BY_COVIDCT
     rows = ([*_measure_row(entry, definitions.get(entry.name)), origin] for entry in analysis.measures)
     _write(path, MEASURE_COLUMNS, rows)
 

@@ -187,7 +187,7 @@ def _step(heights: NDArray[np.float64], measures: Dataset) -> float:
     if stated is not None and float(stated) > 0:
         whole = np.rint(apart / float(stated)) * float(stated)
         if smallest is None or np.allclose(apart, whole, atol=PLACE_TOLERANCE * float(stated)):
-            # What was found is finer than what headers round.
+            # The positions are more exact than the rounded distance in the header.
             total = np.rint((heights.max() - heights.min()) / float(stated))
             return float((heights.max() - heights.min()) / total) if total else float(stated)
     if smallest is None:

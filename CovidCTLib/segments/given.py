@@ -71,7 +71,7 @@ class GivenLabels:
         uint8, values of `CovidCTLib.labels.LOBE_LABELS`; None where none was given.
     areas
         Regions of interest by name, bool.
-    kinds_told
+    kinds_parted
         Whether ground glass and consolidation are told apart.
     left_out
         Names of segments that are not known.
@@ -86,7 +86,7 @@ class GivenLabels:
     effusion: NDArray[np.bool_] | None = None
     lobes: NDArray[np.uint8] | None = None
     areas: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
-    kinds_told: bool = True
+    kinds_parted: bool = True
     left_out: tuple[str, ...] = ()
     given_as: str = ""
     notices: tuple[Notice, ...] = ()

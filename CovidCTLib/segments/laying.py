@@ -37,7 +37,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class _Known:
+class _Recognized:
     """A recognized segment on the grid of the CT."""
 
     structure: Structure
@@ -82,26 +82,26 @@ def lay_on(given: Segmentation, scan: Scan, areas: Collection[str] = ()) -> Give
             f"A segment of the name {sorted(absent)[0]!r} was expected as an area, but the segmentation has "
             f"{_listed([segment.name for segment in given.segments]) or 'none'}. Correct the name."
         )
-    recognized: list[_Known] = []
-    found_areas: dict[str, Mask] = {}
+    recognized: list[_Recognized] = []
+    area_masks: dict[str, Mask] = {}
     unknown: list[str] = []
     teller = _Teller(scan.geometry)
     for segment in given.segments:
         name = shown_name(segment.name)
         structure = None if is_area(segment.name) or name in wanted else structure_of(segment.name, segment.code)
         if is_area(segment.name) or name in wanted:
-            found_areas[_unused(name, found_areas)] = teller.laid(segment)
+            area_masks[_unused(name, area_masks)] = teller.laid(segment)
         elif structure is not None:
-            recognized.append(_Known(structure, teller.laid(segment)))
+            recognized.append(_Recognized(structure, teller.laid(segment)))
         else:
             unknown.append(name)
-    _check_something(given, recognized, found_areas, unknown, teller)
+    _check_something(given, recognized, area_masks, unknown, teller)
     labels = _merged(recognized)
     notices = (
         *given.notices, *teller.notices(), *_check_air(labels.lungs, scan), *labels.notices, *_unknown_notice(unknown),
     )  # fmt: skip
     return GivenLabels(
-        labels.lungs, labels.opacities, labels.effusion, labels.lobes, found_areas, labels.kinds_told, tuple(unknown),
+        labels.lungs, labels.opacities, labels.effusion, labels.lobes, area_masks, labels.kinds_parted, tuple(unknown),
         given.given_as, notices,
     )  # fmt: skip
 
@@ -117,14 +117,14 @@ class _Teller:
 
     def laid(self, segment: GivenSegment) -> Mask:
         """Give the mask of a segment on the grid of the CT."""
-        mask, own = segment.voxels()
-        self.before += float(np.count_nonzero(mask)) * own.voxel_volume_mm3
-        if own.shape_zyx == self._grid.shape_zyx and own.lies_on(self._grid.ijk_to_lps):
+        mask, geometry = segment.voxels()
+        self.before += float(np.count_nonzero(mask)) * geometry.voxel_volume_mm3
+        if geometry.shape_zyx == self._grid.shape_zyx and geometry.lies_on(self._grid.ijk_to_lps):
             return mask
-        if not _voxel_on_voxel(own, self._grid):
-            self._resampled.add(own.shape_zyx)
-        self.outside += float(_count_outside(mask, own, self._grid)) * own.voxel_volume_mm3
-        return _nearest(mask, own, self._grid)
+        if not _voxel_on_voxel(geometry, self._grid):
+            self._resampled.add(geometry.shape_zyx)
+        self.outside += float(_count_outside(mask, geometry, self._grid)) * geometry.voxel_volume_mm3
+        return _nearest(mask, geometry, self._grid)
 
     def notices(self) -> list[Notice]:
         """What a reader must know."""
@@ -146,29 +146,29 @@ class _Teller:
         return notices
 
 
-def _voxel_on_voxel(own: Geometry, grid: Geometry) -> bool:
+def _voxel_on_voxel(geometry: Geometry, grid: Geometry) -> bool:
     """Whether a grid is a part of another, perhaps with its axes turned round: each voxel lies on one of the other."""
-    between = np.linalg.inv(grid.ijk_to_lps) @ own.ijk_to_lps
+    between = np.linalg.inv(grid.ijk_to_lps) @ geometry.ijk_to_lps
     whole = np.rint(between)
-    ends = np.append(np.array(own.shape_zyx[::-1], float), 1.0)
+    ends = np.append(np.array(geometry.shape_zyx[::-1], float), 1.0)
     return bool(np.all(np.abs(between - whole)[:3] @ ends <= GRID_TOLERANCE_VOXELS))
 
 
-def _nearest(mask: Mask, own: Geometry, grid: Geometry) -> Mask:
+def _nearest(mask: Mask, geometry: Geometry, grid: Geometry) -> Mask:
     import SimpleITK as sitk
 
     target = sitk.Image([int(size) for size in grid.shape_zyx[::-1]], sitk.sitkUInt8)
     target.SetSpacing(grid.spacing_xyz_mm)
     target.SetOrigin(grid.origin_lps_mm)
     target.SetDirection(grid.direction_lps)
-    image = own.to_image(mask.astype(np.uint8))
+    image = geometry.to_image(mask.astype(np.uint8))
     moved = sitk.Resample(image, target, sitk.Transform(), sitk.sitkNearestNeighbor, 0.0)
     return np.asarray(sitk.GetArrayViewFromImage(moved)) > 0
 
 
-def _count_outside(mask: Mask, own: Geometry, grid: Geometry) -> int:
+def _count_outside(mask: Mask, geometry: Geometry, grid: Geometry) -> int:
     """Count the voxels of a mask whose centre lies in no voxel of the grid."""
-    to_grid = np.linalg.inv(grid.ijk_to_lps) @ own.ijk_to_lps
+    to_grid = np.linalg.inv(grid.ijk_to_lps) @ geometry.ijk_to_lps
     limits = np.array(grid.shape_zyx[::-1]) - 0.5
     outside = 0
     for k in np.flatnonzero(mask.any(axis=(1, 2))):
@@ -181,8 +181,8 @@ def _count_outside(mask: Mask, own: Geometry, grid: Geometry) -> int:
 
 def _check_frame(given: Segmentation, scan: Scan) -> None:
     """Refuse a segmentation that says itself that it is of another examination."""
-    own = scan.frame_of_reference
-    if given.frame_of_reference and own and given.frame_of_reference != own:
+    frame = scan.frame_of_reference
+    if given.frame_of_reference and frame and given.frame_of_reference != frame:
         raise InputError(
             "A segmentation in the frame of reference of the CT was expected, but its DICOM header names another: it "
             "belongs to another scan. Give the segmentation of this CT."
@@ -191,7 +191,7 @@ def _check_frame(given: Segmentation, scan: Scan) -> None:
 
 def _check_something(
     given: Segmentation,
-    recognized: Sequence[_Known],
+    recognized: Sequence[_Recognized],
     areas: Mapping[str, Mask],
     unknown: Sequence[str],
     teller: _Teller,
@@ -250,11 +250,11 @@ class _Merged:
     opacities: NDArray[np.uint8] | None
     effusion: Mask | None
     lobes: NDArray[np.uint8] | None
-    kinds_told: bool
+    kinds_parted: bool
     notices: tuple[Notice, ...]
 
 
-def _merged(recognized: Sequence[_Known]) -> _Merged:
+def _merged(recognized: Sequence[_Recognized]) -> _Merged:
     """Settle overlaps: effusion, consolidation, ground glass, lung."""
     order = {structure.key: number for number, structure in enumerate(STRUCTURES)}
     ordered = sorted(recognized, key=lambda entry: order[entry.structure.key])
@@ -276,8 +276,8 @@ def _merged(recognized: Sequence[_Known]) -> _Merged:
         lungs = np.zeros_like(lobes)
         for label in LOBE_LABELS:
             lungs[lobes == label.value] = LEFT if label.value in LEFT_LOBES else RIGHT
-    kinds_told = all(entry.structure.sure for entry in ordered if entry.structure.kind == "opacity")
-    return _Merged(lungs, opacities, effusion, lobes, kinds_told, tuple(_clash_notices(clashes)))
+    kinds_parted = all(entry.structure.sure for entry in ordered if entry.structure.kind == "opacity")
+    return _Merged(lungs, opacities, effusion, lobes, kinds_parted, tuple(_clash_notices(clashes)))
 
 
 def _union(masks: Sequence[Mask]) -> Mask | None:
@@ -290,7 +290,7 @@ def _union(masks: Sequence[Mask]) -> Mask | None:
 
 
 def _of_kind(
-    ordered: Sequence[_Known], kind: str, values: tuple[int, ...] | None, clashes: dict[tuple[str, str], int]
+    ordered: Sequence[_Recognized], kind: str, values: tuple[int, ...] | None, clashes: dict[tuple[str, str], int]
 ) -> NDArray[np.uint8] | None:
     """Put the segments of a kind into one array; a voxel goes to the first that claims it, and the others are counted.
 

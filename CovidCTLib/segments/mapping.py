@@ -11,7 +11,7 @@ from CovidCTLib.errors import InputError, OptionsError
 from CovidCTLib.labels import LABELS
 from CovidCTLib.segments.structures import STRUCTURES, is_area, structure_of
 
-OWN_LABELS: Mapping[str, int] = {label.segment_id: label.value for label in LABELS}
+COVIDCT_LABELS: Mapping[str, int] = {label.segment_id: label.value for label in LABELS}
 """The labels that CovidCT writes itself."""
 
 LARGEST_TABLE_BYTES = 1 << 20

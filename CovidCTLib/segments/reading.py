@@ -13,9 +13,9 @@ from CovidCTLib.reading.integrity import check_complete
 from CovidCTLib.reading.volume_files import FORMATS, format_of
 from CovidCTLib.segments.dicom_seg import find_segmentations, is_dicom_segmentation, read_dicom_segmentations
 from CovidCTLib.segments.given import Segmentation
-from CovidCTLib.segments.mapping import OWN_LABELS
+from CovidCTLib.segments.mapping import COVIDCT_LABELS
 from CovidCTLib.segments.volume_labels import (
-    is_own_labelmap,
+    is_covidct_labelmap,
     is_slicer_segmentation,
     read_labelmap,
     read_mask_folder,
@@ -85,8 +85,8 @@ def _from_volume(path: Path, labels: Mapping[str, int] | None) -> Segmentation:
         return read_labelmap(path, labels)
     if is_slicer_segmentation(path):
         return read_slicer_segmentation(path)
-    if is_own_labelmap(path):
-        return read_labelmap(path, OWN_LABELS)
+    if is_covidct_labelmap(path):
+        return read_labelmap(path, COVIDCT_LABELS)
     raise InputError(
         "A labelmap holds numbers only, and nothing says what they are. Say which label is which structure, or give "
         "the segmentation with names (.seg.nrrd).",

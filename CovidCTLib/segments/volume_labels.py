@@ -23,7 +23,7 @@ from CovidCTLib.segments.structures import SegmentCode, structure_of
 SLICER, LABELMAP, MASKS = "Slicer segmentation", "labelmap", "folder of masks"
 """Kinds of segmentations, for people."""
 
-OWN_LABELMAP = "CovidCT labelmap"
+COVIDCT_LABELMAP = "CovidCT labelmap"
 """Description in the header of a labelmap that CovidCT wrote itself."""
 
 _FRACTIONAL = "Fractional labelmap"
@@ -35,9 +35,9 @@ def is_slicer_segmentation(path: Path) -> bool:
     return format_of(path) == "NRRD" and "Segment0_ID" in _keys(path)
 
 
-def is_own_labelmap(path: Path) -> bool:
+def is_covidct_labelmap(path: Path) -> bool:
     """Tell whether CovidCT wrote a labelmap, whose labels are known then."""
-    return _keys(path).get("descrip", "").strip() == OWN_LABELMAP
+    return _keys(path).get("descrip", "").strip() == COVIDCT_LABELMAP
 
 
 def read_slicer_segmentation(path: Path) -> Segmentation:
@@ -167,13 +167,13 @@ def _mask(path: Path, name: str) -> tuple[NDArray[np.bool_], Geometry]:
     inside = voxels[mask]
     if inside.size and inside.min() != inside.max():
         raise InputError(
-            f"A mask of one structure with one value was expected, but that of {_known_name(name)} holds values from "
-            f"{int(inside.min())} to {int(inside.max())}. Give a labelmap with its mapping, or masks of 0 and 1."
+            f"A mask of one structure with one value was expected, but that of {_structure_name(name)} holds values "
+            f"from {int(inside.min())} to {int(inside.max())}. Give a labelmap with its mapping, or masks of 0 and 1."
         )
     return np.asarray(mask), Geometry.from_image(image)
 
 
-def _known_name(name: str) -> str:
+def _structure_name(name: str) -> str:
     """The name of the structure; a file's own name may be a patient's."""
     structure = structure_of(name, None)
     return structure.name if structure is not None else "an area"

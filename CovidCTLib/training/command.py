@@ -288,7 +288,7 @@ def _lung_finder(models: Path | None) -> tuple[LungFinder, str]:
     from CovidCTLib.errors import ModelError
     from CovidCTLib.geometry import CanonicalGrid
     from CovidCTLib.hu import LOWEST_HU
-    from CovidCTLib.lungs.network import segment_lungs_by_network
+    from CovidCTLib.lungs.network import segment_chest_by_network
     from CovidCTLib.models.store import ModelStore
 
     network = ModelStore(models).lungs()
@@ -300,6 +300,6 @@ def _lung_finder(models: Path | None) -> tuple[LungFinder, str]:
 
     def find(scan: CovidCTLib.Scan) -> Any:
         grid = CanonicalGrid(scan.geometry)
-        return segment_lungs_by_network(grid.take(scan.hu, LOWEST_HU), grid.geometry.spacing_zyx_mm, network)
+        return segment_chest_by_network(grid.take(scan.hu, LOWEST_HU), grid.geometry.spacing_zyx_mm, network).lungs
 
     return find, network.card.sha256

@@ -158,14 +158,14 @@ def _freeze(network: torch.nn.Module, encoder: Any, stages: int, filled: set[str
 
 def _fill(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> tuple[str, set[str]]:
     """Take the tensors that fit; give the sentence on them, and the names of those that were filled."""
-    own = network.state_dict()
-    fitting, strange, misshapen = _fitting(own, state)
+    expected = network.state_dict()
+    fitting, strange, misshapen = _fitting(expected, state)
     if not fitting:
         raise ModelError(
             f"None of the {len(state)} given tensors fits this network by name and shape (first given: "
-            f"{next(iter(state), 'none')}; first expected: {next(iter(own))}). {_GIVE}"
+            f"{next(iter(state), 'none')}; first expected: {next(iter(expected))}). {_GIVE}"
         )
-    taken, all_numbers = _in_convolutions(fitting), _in_convolutions(own)
+    taken, all_numbers = _in_convolutions(fitting), _in_convolutions(expected)
     if taken < LEAST_SHARE * all_numbers:
         raise ModelError(
             f"Of the convolutions at least {LEAST_SHARE:.0%} must fit, but the {len(fitting)} of {len(state)} given "
@@ -173,29 +173,29 @@ def _fill(network: torch.nn.Module, state: Mapping[str, torch.Tensor]) -> tuple[
             f"{_some(list(fitting))}; of another shape: {_some(misshapen)}). {_GIVE}"
         )
     network.load_state_dict(fitting, strict=False)
-    missing = [name for name in own if name not in fitting]
+    missing = [name for name in expected if name not in fitting]
     said = (
-        f"{len(fitting)} of {len(own)} tensors taken from the given weights; {_some(missing)} start at random; "
+        f"{len(fitting)} of {len(expected)} tensors taken from the given weights; {_some(missing)} start at random; "
         f"of the given ones {_some(misshapen)} have another shape and {_some(strange)} have no place here."
     )
     return said, set(fitting)
 
 
 def _fitting(
-    own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
+    expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
 ) -> tuple[dict[str, torch.Tensor], list[str], list[str]]:
     """Find the given tensors that fit, by the names of this network; and those of no place, and of another shape."""
-    by_core = {_core(name): name for name in own}
+    by_core = {_core(name): name for name in expected}
     fitting: dict[str, torch.Tensor] = {}
     strange, misshapen = [], []
     for name, tensor in state.items():
-        home = name if name in own else by_core.get(_core(name))
+        home = name if name in expected else by_core.get(_core(name))
         if home is None:
             strange.append(name)
             continue
-        value = _as_grey(tensor, own[home])
-        if value.shape == own[home].shape:
-            fitting[home] = value.to(own[home].dtype)
+        value = _as_grey(tensor, expected[home])
+        if value.shape == expected[home].shape:
+            fitting[home] = value.to(expected[home].dtype)
         else:
             misshapen.append(name)
     return fitting, strange, misshapen
@@ -229,7 +229,7 @@ def _core(name: str) -> str:
     return name.replace(".conv.conv.", ".conv.")
 
 
-def _as_grey(tensor: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+def _as_grey(tensor: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:
     """Sum a first layer for colour over its channels, where this network takes grey: the same for a grey picture."""
-    colour = tensor.ndim == own.ndim == 4 and own.shape[1] == 1 and tensor.shape[1] == 3
-    return tensor.sum(dim=1, keepdim=True) if colour and tensor.shape[0] == own.shape[0] else tensor
+    colour = tensor.ndim == expected.ndim == 4 and expected.shape[1] == 1 and tensor.shape[1] == 3
+    return tensor.sum(dim=1, keepdim=True) if colour and tensor.shape[0] == expected.shape[0] else tensor

@@ -109,7 +109,7 @@ def lung_loss(logits: torch.Tensor, lungs: torch.Tensor, effusion: torch.Tensor)
         dim=1,
     )
     either_labelled = torch.maximum(lung_labelled, fluid_labelled)
-    # Where nothing is told every class is possible, and the sum is 1: no loss.
+    # Where nothing is labelled every class is possible, and the sum is 1: no loss.
     entropy = -torch.logsumexp(logs.masked_fill(possible == 0, float("-inf")), dim=1)
     weight = either_labelled * (1 + (EFFUSION_WEIGHT - 1) * fluid)
     loss = (entropy * weight).sum() / weight.sum().clamp(min=1)

@@ -110,13 +110,13 @@ def to_grid(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 
 def dice(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Dice of two masks; 1 where both are empty."""
+    """Dice of two masks of one shape; 1 where both are empty."""
     total = int(predicted.sum()) + int(truth.sum())
     return 1.0 if total == 0 else 2 * int((predicted & truth).sum()) / total
 
 
 def area_under_curve(values: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Area under the receiver operating characteristic curve, ties counted half; NaN with one class only."""
+    """Area under the ROC curve of values and classes, shape ``(n,)``; ties count half; NaN with one class only."""
     ranks = rankdata(values)
     count, others = int(positive.sum()), int((~positive).sum())
     if count == 0 or others == 0:

@@ -15,7 +15,7 @@ BUILD = "COVIDCT_SLICER_DIR"
 """Environment variable with the folder of a Slicer's SlicerConfig.cmake; without it the extension is not built."""
 
 LONGEST_STANDSTILL_S = 0.1
-"""While an analysis runs the application answers within this time."""
+"""While an analysis runs the extension keeps the application from answering for no longer."""
 
 
 def check(found, code):
@@ -37,6 +37,10 @@ def test_segments_are_corrected_in_the_segment_editor_and_measured_again(take_wa
 
 def test_an_analysis_can_be_cancelled_at_any_moment(take_walk):
     check(*take_walk("walk_cancelling"))
+
+
+def test_results_that_are_wanted_no_more_while_they_come_leave_nothing(take_walk):
+    check(*take_walk("walk_adding"))
 
 
 def test_three_studies_are_compared_saved_and_loaded(take_walk):
@@ -98,9 +102,11 @@ def test_the_interface_answers_while_an_analysis_runs(take_walk, monkeypatch, re
         monkeypatch.setenv("COVIDCT_WALK_CT", str(request.getfixturevalue("a_ct_of_300_slices")))
     found, code = take_walk("walk_standstill")
     check(found, code)
-    # Other programs and rendering by the processor count in the first number of each, not in the second.
-    computed = [found["measured"][f"standstill_{name}_s"][1] for name in ("first", "second")]
-    assert max(computed) <= LONGEST_STANDSTILL_S, found["measured"]
+    # By the clock other programs count, too, so the bound is for what the main thread computed. The longest drawing of
+    # one view within a standstill is Slicer's own; all else is the extension's, such as a second view drawn with it.
+    for when in ("first", "second", "surfaces_after_second"):
+        _by_clock, computed = found["measured"][f"standstill_{when}_s"]["without_drawing"]
+        assert computed <= LONGEST_STANDSTILL_S, found["measured"]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from pynetdicom.sop_class import CTImageStorage
 from CovidCTLib.archive.analyzing import StudyAnalyzer, StudyLeftError
 from CovidCTLib.archive.credentials import Credentials
 from CovidCTLib.archive.dimse import DimseClient, _follow
-from CovidCTLib.archive.fetching import MOST_LISTED, FoundStudy, Question
+from CovidCTLib.archive.fetching import MOST_LISTED, ArchivedStudy, Question
 from CovidCTLib.archive.nodes import Node
 from CovidCTLib.archive.sending import ArchiveAwayError, _send_one
 from CovidCTLib.archive.web import WebClient
@@ -24,7 +24,7 @@ from CovidCTLib.errors import InputError, OutputError
 from CovidCTLib.options import Options
 
 QUESTION = Question("12", None, None, None, None)
-STUDY = FoundStudy("1.2.3", "2020-03-17", "", ("CT",), 3)
+STUDY = ArchivedStudy("1.2.3", "2020-03-17", "", ("CT",), 3)
 
 
 def status(code=None, **elements):
@@ -41,7 +41,7 @@ def status(code=None, **elements):
     ("answer", "error", "said"),
     [
         (status(0xB000, NumberOfFailedSuboperations=3), InputError, "could not send 3 images of the study"),
-        (status(0xA801), InputError, "does not know our title as a place to send to"),
+        (status(0xA801), InputError, "does not know CovidCT's title as a place to send to"),
         (status(0xC001), InputError, r"refused to send the study \(status C001h\)"),
         (status(), ArchiveAwayError, "ended the association or did not answer in time"),
         (None, ArchiveAwayError, "ended the association or did not answer in time"),

@@ -18,7 +18,7 @@ from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Ver
 from test_with_orthanc import make_study, send
 
 from CovidCTLib.archive.credentials import credentials_from
-from CovidCTLib.archive.fetching import MOST_LISTED, FoundStudy, Question, choose, fetch
+from CovidCTLib.archive.fetching import MOST_LISTED, ArchivedStudy, Question, choose, fetch
 from CovidCTLib.archive.web import WebClient
 from CovidCTLib.cli.main import main
 from CovidCTLib.errors import InputError, OptionsError
@@ -168,7 +168,7 @@ def test_credentials_never_go_out_unencrypted():
 def test_an_empty_list_and_wrong_numbers_are_refused():
     with pytest.raises(InputError, match="none that fits"):
         choose([], None)
-    one = FoundStudy("1.2", "", "", (), None)
+    one = ArchivedStudy("1.2", "", "", (), None)
     assert choose([one], None) == one
     with pytest.raises(InputError, match="from 1 to 1"):
         choose([one], 2)
@@ -191,7 +191,7 @@ class Client:
 @pytest.mark.parametrize(("count", "said"), [(0, "the archive sent none"), (2, "3 images were expected")])
 def test_a_study_that_does_not_come_whole_is_not_kept(tmp_path, count, said):
     with pytest.raises(InputError, match=said):
-        fetch(Client(count), FoundStudy("1.2", "", "", (), 3), tmp_path / "taken")
+        fetch(Client(count), ArchivedStudy("1.2", "", "", (), 3), tmp_path / "taken")
     assert not (tmp_path / "taken").exists()
 
 

@@ -49,28 +49,24 @@ class Watch:
     def __init__(self, application: Application, doing: Callable[[], str]) -> None:
         self._application = application
         self._doing = doing
-        self.imported = 0.0
 
     def press(self, what: str, button: Any, ended: Callable[[], bool]) -> None:
         """Press a button, let events happen until the work has ended, and print the longest turn."""
         longest, slowest = [0.0, 0.0, 0.0], ""
-        self.imported = 0.0
         start = time.perf_counter()
         turn: Callable[[], object] = button.click
         while time.perf_counter() - start < LONGEST_S:
-            before, imported = clocks(), self.imported
+            before = clocks()
             turn()
-            if self.imported == imported:
-                passed = [end - begin for begin, end in zip(before, clocks(), strict=True)]
-                slowest = self._doing() if passed[2] > longest[2] else slowest
-                longest = [max(most, new) for most, new in zip(longest, passed, strict=True)]
+            passed = [end - begin for begin, end in zip(before, clocks(), strict=True)]
+            slowest = self._doing() if passed[2] > longest[2] else slowest
+            longest = [max(most, new) for most, new in zip(longest, passed, strict=True)]
             turn = self._application.turn
             if ended():
                 break
-        note = f", then the import {self.imported:.2f} s" if self.imported else ""
         sys.stdout.write(
             f"{what:<16} wall {1000 * longest[0]:6.0f} ms, main {1000 * longest[1]:6.0f} ms, "
-            f"all {1000 * longest[2]:6.0f} ms, whole {time.perf_counter() - start:6.2f} s{note}  {slowest}\n"
+            f"all {1000 * longest[2]:6.0f} ms, whole {time.perf_counter() - start:6.2f} s  {slowest}\n"
         )
         sys.stdout.flush()
 
@@ -110,15 +106,6 @@ def measure(application: Application, analysis: Analysis, patch: pytest.MonkeyPa
         return " ".join(label.text for label in labels if label.visible)
 
     watch = Watch(application, doing)
-    add = controller._actions.add
-
-    def timed_add(*given: Any) -> str:
-        start = time.perf_counter()
-        message: str = add(*given)
-        watch.imported = time.perf_counter() - start
-        return message
-
-    patch.setattr(controller._actions, "add", timed_add)
     files = application.panels.result_files
     patch.setattr(files, "chooseFolder", lambda *_: str(folder / "exported"))
     patch.setattr(files, "chooseFile", lambda *_: str(folder / "report.pdf"))

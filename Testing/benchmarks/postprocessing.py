@@ -22,7 +22,7 @@ from benchmark_cases import Case, add_arguments, dice, open_store, percent, read
 from numpy.typing import NDArray
 
 from CovidCTLib.framing import Body, Frame, find_body
-from CovidCTLib.lungs.network import LungCleanup, clean_lungs, find_lungs
+from CovidCTLib.lungs.network import LungCleanup, clean_lungs, find_chest
 from CovidCTLib.lungs.sides import find_body_midline, split_sides
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.opacities.cleanup import OpacityCleanup
@@ -93,7 +93,7 @@ class Answers:
                 "lungs",
                 flip,
                 lambda flip=flip: {
-                    "mask": np.packbits(find_lungs(hu, self.body, spacing, self.store.lungs(), flip=flip))
+                    "mask": np.packbits(find_chest(hu, self.body, spacing, self.store.lungs(), flip=flip).lungs)
                 },
             )
         mask = np.unpackbits(raw[cleanup.flip]["mask"], count=hu.size).reshape(hu.shape).astype(bool)

@@ -1,4 +1,4 @@
-"""A chest phantom and ways to spoil a CT, each a function of HU, lungs and spacing that gives the same, spoiled."""
+"""Samples, a chest phantom, and ways to spoil a CT: each takes HU, lungs and spacing and gives them back, spoiled."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidCTLib.checks import check_lungs, check_scan
+from CovidCTLib.checks.sample import Sample
 from CovidCTLib.errors import Notice, QualityError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 
@@ -118,3 +119,9 @@ SPOILED: dict[str, tuple[Change, str]] = {
     ),
 }
 """What was done, how, and the code that must tell it."""
+
+
+def sample_of(counts: dict[int, int], voxels: float = 1.0) -> Sample:
+    """A sample of values, each so many times; from -1024 HU on."""
+    values = np.repeat(np.array(list(counts), np.int16), list(counts.values()))
+    return Sample(values[None, None], np.bincount(values.astype(np.int32) + 1024, minlength=2048), voxels, (1, 1, 1))

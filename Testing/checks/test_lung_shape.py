@@ -144,7 +144,7 @@ def test_a_mirrored_chest_is_told_with_how_far_the_heart_lies_to_the_right(chest
         "mm",
     )
     assert "situs inversus" in notice.text
-    assert "the file exchanges left and right" in notice.text
+    assert "left and right are exchanged in the file" in notice.text
     assert "heart-on-the-right" in all_codes(mirrored(chest))
 
 

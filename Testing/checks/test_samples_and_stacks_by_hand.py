@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_limits_of_checks import sample_of
+from check_phantoms import sample_of
 
 from CovidCTLib.checks.intensities import METAL_HU, check_metal
 from CovidCTLib.checks.sample import take_sample

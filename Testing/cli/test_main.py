@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -82,20 +81,15 @@ def test_the_version_is_the_librarys(capsys):
 
 def test_help_is_there_at_once_and_loads_no_network_code():
     code = (
-        "import sys; from CovidCTLib.cli.main import main; main(['--help']);"
+        "import sys, time; from CovidCTLib.cli.main import main; main(['--help']);"
         "heavy = [n for n in ('torch', 'monai', 'SimpleITK', 'pydicom', 'matplotlib', 'rich') if n in sys.modules];"
-        "sys.stderr.write(','.join(heavy))"
+        "sys.stderr.write(','.join(heavy) + f' {time.process_time()}')"
     )
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        result = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
-        )
-        seconds.append(time.perf_counter() - started)
-    assert result.stderr == ""
-    # 0.5 s on a quiet machine; tests share theirs with others.
-    assert min(seconds) < 2
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    heavy, seconds = result.stderr.split(" ")
+    assert heavy == ""
+    # Time of the processor, which other programs do not lengthen; 0.2 s here.
+    assert float(seconds) < 1
 
 
 @pytest.mark.parametrize(

@@ -47,16 +47,16 @@ def test_a_local_master_uses_the_interpreter_of_the_driver(tmp_path):
 @pytest.mark.parametrize("master", [None, "spark://host:7077"])
 def test_a_cluster_keeps_its_own_interpreter(monkeypatch, master):
     monkeypatch.delenv("PYSPARK_PYTHON", raising=False)
-    with spark._own_interpreter(master, {}):
+    with spark._interpreter_of_driver(master, {}):
         assert "PYSPARK_PYTHON" not in os.environ
 
 
 def test_an_interpreter_that_the_user_names_stays(monkeypatch):
     monkeypatch.setenv("PYSPARK_PYTHON", "/opt/python")
-    with spark._own_interpreter("local[2]", {}):
+    with spark._interpreter_of_driver("local[2]", {}):
         assert os.environ["PYSPARK_PYTHON"] == "/opt/python"
     monkeypatch.delenv("PYSPARK_PYTHON")
-    with spark._own_interpreter("local", {}):
+    with spark._interpreter_of_driver("local", {}):
         assert os.environ["PYSPARK_PYTHON"] == sys.executable
     assert "PYSPARK_PYTHON" not in os.environ
 

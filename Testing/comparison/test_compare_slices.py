@@ -72,7 +72,8 @@ def test_lungs_are_found_by_the_engine_of_the_options(phantom, monkeypatch):
     seen = []
     # Stand-ins, since the real ones load torch.
     network, contour = (types.ModuleType(f"CovidCTLib.lungs.{name}") for name in ("network", "contour"))
-    network.segment_lungs_by_network = lambda *given: seen.append(given) or np.ones(2, dtype=np.bool_)
+    masks = types.SimpleNamespace(lungs=np.ones(2, dtype=np.bool_))
+    network.segment_chest_by_network = lambda *given: seen.append(given) or masks
     contour.segment_lungs_by_contours = lambda *given: (np.ones(3, dtype=np.bool_), ())
     for module in (network, contour):
         monkeypatch.setitem(sys.modules, module.__name__, module)

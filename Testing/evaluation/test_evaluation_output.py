@@ -179,7 +179,7 @@ def test_published_figures_stand_beside_the_nearest_own_ones(opacities: Evaluati
     auc = next(entry for entry in PUBLISHED if entry.task == "cases")
     assert auc.what == "COVID against non-COVID, AUC"
     semi = next(e for e in entries if e.published.system == "Semi-Inf-Net" and e.published.what == "infection, Dice")
-    assert [(f.group, f.name) for f in semi.own] == [("photos", "infection_dice")]
+    assert [(f.group, f.name) for f in semi.measured] == [("photos", "infection_dice")]
     assert semi.published.value == 0.739
 
 

@@ -14,7 +14,6 @@ from explained_slices import (
     MIDDLE,
     SLICE,
     LooksAtTheWhole,
-    analysis_with_opacity,
     models_of,
     models_that_look_at_the_left_lung,
     models_that_look_at_the_opacity,
@@ -25,7 +24,6 @@ from PIL import Image
 from report_maker import make_analysis, make_arrays
 
 from CovidCTLib.analysis import ModelUsed
-from CovidCTLib.cli.main import main
 from CovidCTLib.errors import CancelledError, InputError, OptionsError, OutputError, QualityError
 from CovidCTLib.explanation import explain_slices, write_explanation
 from CovidCTLib.explanation.explain import check_numbers, choose_slices
@@ -35,19 +33,7 @@ from CovidCTLib.explanation.picture import make_panels
 from CovidCTLib.explanation.sentences import hiding_sentence, probability_words, slice_sentence
 from CovidCTLib.explanation.slice_explanation import METHODS
 from CovidCTLib.hu import scale_for_network
-from CovidCTLib.results import write_results
 from CovidCTLib.results.reading import CT_NOT_STORED
-
-
-@pytest.fixture(scope="module")
-def an_analysis():
-    return analysis_with_opacity()
-
-
-@pytest.fixture(scope="module")
-def an_explanation(an_analysis):
-    models = models_that_look_at_the_opacity(an_analysis)
-    return explain_slices(an_analysis, [SLICE], samples=60, models=models)
 
 
 @pytest.fixture(scope="module")
@@ -334,72 +320,3 @@ def test_the_record_says_what_was_hidden_and_what_followed(a_folder, an_explanat
 def test_a_full_folder_is_refused(an_explanation, a_folder) -> None:
     with pytest.raises(OutputError, match="must be empty or not exist yet"):
         write_explanation(an_explanation, a_folder)
-
-
-@pytest.fixture
-def stand_ins(monkeypatch, an_analysis):
-    """Put stand-ins in place of reading, pipeline and networks."""
-    import CovidCTLib.models.store as store
-    import CovidCTLib.pipeline as pipeline
-    import CovidCTLib.reading as reading
-
-    models = models_that_look_at_the_opacity(an_analysis)
-    monkeypatch.setattr(reading, "read_scan", lambda *_, **__: an_analysis.scan)
-    monkeypatch.setattr(pipeline, "analyze", lambda *_, **__: an_analysis)
-    monkeypatch.setattr(store, "ModelStore", lambda *_, **__: models)
-
-
-def test_the_command_writes_and_says_what_it_found(stand_ins, tmp_path, capsys) -> None:
-    out = tmp_path / "why"
-    assert main(["explain", "ct", "-o", str(out), "--slices", "16", "--samples", "60"]) == 0
-    assert {path.name for path in out.iterdir()} == {"explanation.html", "explanation.json", "slice_0016.png"}
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("Slice 16 (chosen by number): The classifier calls this slice like COVID-19")
-    assert lines[-1] == f"Page: {out / 'explanation.html'}"
-
-
-def test_the_command_takes_finished_results(stand_ins, monkeypatch, an_analysis, tmp_path, capsys) -> None:
-    import CovidCTLib.pipeline as pipeline
-
-    def never(*_given, **_named):
-        raise AssertionError("the networks of lungs and opacities ran again")
-
-    first, second = tmp_path / "first", tmp_path / "second"
-    assert main(["explain", "ct", "-o", str(first), "--slices", "16", "--samples", "60"]) == 0
-    write_results(an_analysis, tmp_path / "done", report=False)
-    monkeypatch.setattr(pipeline, "analyze", never)
-    words = ["--slices", "16", "--samples", "60", "--results", str(tmp_path / "done")]
-    assert main(["explain", "ct", "-o", str(second), *words]) == 0
-    told = [
-        json.loads((folder / "explanation.json").read_text(encoding="utf-8"))["slices"] for folder in (first, second)
-    ]
-    assert told[0] == told[1]
-    capsys.readouterr()
-    assert main(["explain", "ct", "-o", str(tmp_path / "third"), "--results", str(tmp_path / "none")]) == 1
-    assert "A folder of results was expected" in capsys.readouterr().err
-
-
-def test_the_command_puts_the_page_on_paper_too(stand_ins, tmp_path, capsys) -> None:
-    pytest.importorskip("plutoprint", reason="PlutoPrint is not installed (pip install -e '.[pdf]')")
-    out = tmp_path / "why"
-    assert main(["explain", "ct", "-o", str(out), "--slices", "16", "--samples", "60", "--pdf"]) == 0
-    assert (out / "explanation.pdf").read_bytes().startswith(b"%PDF-")
-    assert capsys.readouterr().out.splitlines()[-1] == f"PDF: {out / 'explanation.pdf'}"
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        (["--slices", "99"], 2, "99 is outside the scan"),
-        (["--seed", "-3"], 2, "not -3. Correct it"),
-        (["--slices", "0"], 2, "Slices with lung were expected"),
-        (["--slices", "1", "--worst", "2"], 2, "not allowed with"),
-    ],
-)
-def test_the_command_refuses_in_one_line(stand_ins, tmp_path, capsys, words, code, message) -> None:
-    out = tmp_path / "why"
-    assert main(["explain", "ct", "-o", str(out), *words]) == code
-    said = capsys.readouterr().err
-    assert message in said
-    assert said.count("\n") == 1
-    assert not out.exists()

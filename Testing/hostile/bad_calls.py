@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import broken_files as broken
 import numpy as np
 import SimpleITK as sitk
 from bad_inputs import BadInput
@@ -102,11 +103,6 @@ def _write(out: str, prepare: Callable[[Path], object] = lambda folder: None) ->
     return given
 
 
-def _filled(folder: Path) -> None:
-    (folder / "out").mkdir()
-    (folder / "out" / "precious.txt").write_text("mine")
-
-
 def _source_of(spoil: Callable[[list[Path]], None], slices: int = 12) -> Callable[[Path], object]:
     """Ask for the DICOM study of a CT of 12 slices whose voxels another program has read."""
 
@@ -125,7 +121,7 @@ def _source_of(spoil: Callable[[list[Path]], None], slices: int = 12) -> Callabl
 
 WRITE = "write_results()"
 FILES = (
-    BadInput("write-into-content", WRITE, "a folder with content", _write("out", _filled)),
+    BadInput("write-into-content", WRITE, "a folder with content", _write("out", broken.filled_output)),
     BadInput("write-onto-a-file", WRITE, "a file", _write("out", lambda f: (f / "out").write_text("mine"))),
     BadInput("write-under-a-file", WRITE, "a path under a file", _write("a/b", lambda f: (f / "a").write_text("mine"))),
     BadInput("write-to-zero", WRITE, "a path with a zero character", _write("a\0b")),

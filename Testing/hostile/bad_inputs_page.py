@@ -34,12 +34,14 @@ import bad_nodes
 import bad_scans
 import bad_segmentations
 import bad_studies
+import bad_training
 from bad_inputs import BadInput, tried
 
 WITHOUT_SLICER = (
     *bad_scans.ROWS,
     *bad_chests.ROWS,
     *bad_commands.ROWS,
+    *bad_training.ROWS,
     *bad_studies.ROWS,
     *bad_cohorts.ROWS,
     *bad_archives.ROWS,

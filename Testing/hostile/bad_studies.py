@@ -43,11 +43,6 @@ def spoiled(folder: Path, name: str, content: bytes) -> Path:
     return folder
 
 
-def _filled(folder: Path) -> None:
-    (folder / "out").mkdir()
-    (folder / "out" / "precious.txt").write_text("mine")
-
-
 def _nothing(folder: Path) -> None:
     pass
 
@@ -91,7 +86,7 @@ EXPLAIN = (
     explain("explain-seed-negative", "--seed -1", "--seed", "-1"),
     explain("explain-seed-huge", "--seed of 30 digits", "--seed", "9" * 30),
     explain("explain-threads-0", "--threads 0", "--threads", "0"),
-    explain("explain-into-content", "an output folder with content", make=_filled),
+    explain("explain-into-content", "an output folder with content", make=broken.filled_output),
     explain("explain-no-models", "models that are not there", "--models", "none"),
     explain(
         "explain-no-lungs",
@@ -144,7 +139,7 @@ COMPARE = (
     compare("compare-slice-huge", "--slices of 30 digits", "--slices", "5", "9" * 30),
     compare("compare-one-slice", "--slices with one number", "--slices", "5"),
     compare("compare-flat", "a slice of air", "--slices", "5", "5", scans=("ct.nii.gz", "flat.nii.gz"), make=_flat),
-    compare("compare-into-content", "an output folder with content", make=_filled),
+    compare("compare-into-content", "an output folder with content", make=broken.filled_output),
     compare("compare-without-ct", "results without their CT", scans=SECOND, make=lambda f: results(f / "old")),
     compare(
         "compare-broken-record",
@@ -203,7 +198,7 @@ FOLLOWUP = (
     followup("followup-bad-date", "a date that no calendar has", "--dates", "2020-02-30", "-"),
     followup("followup-excel-date", "a date as Excel shows it", "--dates", "01.02.2020", "-"),
     followup("followup-empty-date", "an empty date", "--dates", "", "-"),
-    followup("followup-into-content", "an output folder with content", make=_filled),
+    followup("followup-into-content", "an output folder with content", make=broken.filled_output),
     followup("followup-engine", "an unknown way to find lungs", "--lungs", "magic"),
     second("followup-no-study", "a study that is not there", _nothing),
     second("followup-no-date", "a study without a date", lambda f: results(f, None)),

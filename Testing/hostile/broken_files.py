@@ -122,3 +122,9 @@ def cut_zlib_meta_image(path: Path) -> Path:
     """Write a MetaImage file whose compressed data are shorter than it says."""
     packed = zlib.compress(chest_like().tobytes())
     return meta_image(path, packed[:200], CompressedData="True", CompressedDataSize=str(len(packed)))
+
+
+def filled_output(folder: Path) -> None:
+    """Make an output folder with a file that must stay."""
+    (folder / "out").mkdir()
+    (folder / "out" / "precious.txt").write_text("mine")

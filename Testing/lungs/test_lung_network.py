@@ -14,7 +14,7 @@ from CovidCTLib.lungs.network import (
     fill_cavities,
     fill_small_holes,
     keep_large_parts,
-    segment_lungs_by_network,
+    segment_chest_by_network,
 )
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.store import LoadedNetwork
@@ -39,7 +39,7 @@ def test_lungs_come_back_on_the_scans_pixels(dark: LoadedNetwork) -> None:
     truth[3:15, 20:70, 12:40] = truth[3:15, 20:70, 56:84] = True
     hu[truth] = -850
     seen: list[float] = []
-    lungs = segment_lungs_by_network(hu, (5.0, 3.0, 3.0), dark, seen.append)
+    lungs = segment_chest_by_network(hu, (5.0, 3.0, 3.0), dark, seen.append).lungs
     assert 2 * (lungs & truth).sum() / (lungs.sum() + truth.sum()) > 0.97
     assert seen[-1] == 1.0
 
@@ -73,7 +73,7 @@ def test_lungs_behind_a_thin_chest_wall_stay(dark: LoadedNetwork) -> None:
     truth = np.zeros(hu.shape, bool)
     truth[3:21, 33:97, 17:58] = truth[3:21, 33:97, 70:111] = True
     hu[truth] = -850
-    lungs = segment_lungs_by_network(hu, (5.0, 3.0, 3.0), dark)
+    lungs = segment_chest_by_network(hu, (5.0, 3.0, 3.0), dark).lungs
     assert 2 * (lungs & truth).sum() / (lungs.sum() + truth.sum()) > 0.95
 
 

@@ -14,7 +14,7 @@ import torch
 from bundle_maker import SLICE, SLICE_SECTION, VOLUME, VOLUME_SECTION, make_bundle
 
 from CovidCTLib.errors import ModelError
-from CovidCTLib.lungs.network import segment_lungs_by_network
+from CovidCTLib.lungs.network import segment_chest_by_network
 from CovidCTLib.models.bundle import METADATA, WEIGHTS, read_card, with_validation
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.foreign_network import RoleAdapter, build_foreign, first_output
@@ -349,7 +349,7 @@ def test_the_worked_example_of_the_document_runs(tmp_path: Path, monkeypatch: py
     assert network.card.name == "my_lungs"
     phantom = make_chest_phantom((40, 64, 64), (7.0, 5.6, 5.6))
     hu = phantom.scan.hu
-    lungs = segment_lungs_by_network(hu, phantom.scan.geometry.spacing_zyx_mm, network)
+    lungs = segment_chest_by_network(hu, phantom.scan.geometry.spacing_zyx_mm, network).lungs
     assert (lungs.shape, lungs.dtype) == (hu.shape, np.bool_)
 
 
@@ -376,7 +376,7 @@ def test_the_results_say_that_an_own_model_was_used(tmp_path: Path) -> None:
     assert opacities["sha256"] == read_card(tmp_path / "mine").sha256
     assert [model["own"] for model in (lungs, opacities, slices)] == [False, True, False]
     notices = {notice.code: notice for notice in analysis.notices}
-    assert notices["own-model"].text.startswith("An own model was used for the opacities (mine 1.0)")
+    assert notices["own-model"].text.startswith("The user's own model was used for the opacities (mine 1.0)")
     assert notices["no-opacity-kinds"].severity == "warn"
     assert not (analysis.opacities == 2).any()
     assert not analysis.opacities[analysis.lungs == 0].any()

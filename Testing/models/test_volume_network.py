@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from CovidCTLib.lungs.network import segment_lungs_by_network
+from CovidCTLib.lungs.network import segment_chest_by_network
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.foreign_network import RoleAdapter, patch_in_canonical_order
 from CovidCTLib.models.store import LoadedNetwork
@@ -77,7 +77,7 @@ def test_patch_and_spacing_follow_the_orientation() -> None:
 def test_lungs_come_back_on_the_scans_grid(chest: Any, spacing: tuple[float, ...]) -> None:
     hu, truth = chest
     seen: list[float] = []
-    lungs = segment_lungs_by_network(hu, SPACING, volume_network(_Dark(), spacing_mm=spacing), seen.append)
+    lungs = segment_chest_by_network(hu, SPACING, volume_network(_Dark(), spacing_mm=spacing), seen.append).lungs
     assert 2 * (lungs & truth).sum() / (lungs.sum() + truth.sum()) > 0.95
     assert seen == sorted(seen)
     assert seen[-1] == 1.0

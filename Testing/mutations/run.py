@@ -30,9 +30,13 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 LIBRARY = "CovidCTLib"
 
-_PLANES = ("Testing/report/test_report_planes.py", "Testing/report/test_sides_in_pictures.py")
+_PLANES = tuple(
+    f"Testing/report/{name}.py"
+    for name in ("test_report_planes", "test_sides_in_pictures", "test_sides_in_3d", "test_worst_slices")
+)
 _STACKS = tuple(
-    f"Testing/reading/{name}.py" for name in ("test_dicom_stack", "test_limits_of_stacks", "test_dicom_series")
+    f"Testing/reading/{name}.py"
+    for name in ("test_dicom_stack", "test_acquisitions_in_a_series", "test_limits_of_stacks", "test_dicom_series")
 )
 
 NEAREST: dict[str, tuple[str, ...]] = {
@@ -47,12 +51,16 @@ NEAREST: dict[str, tuple[str, ...]] = {
             "test_lungs_and_agreement",
             "test_spoiled_phantoms",
             "test_limits_of_checks",
+            "test_limits_of_intensities",
+            "test_limits_of_lungs",
             "test_slices_and_surroundings",
             "test_surroundings_by_hand",
             "test_body",
             "test_samples_and_stacks_by_hand",
         )
     ),
+    "checks/lung_shape.py": ("Testing/checks/test_lung_shape.py", "Testing/checks/test_limits_of_checks.py"),
+    "checks/pleura.py": ("Testing/checks/test_pleura.py", "Testing/checks/test_limits_of_checks.py"),
     "followup/difference.py": ("Testing/followup/test_difference.py", "Testing/followup/test_follow_up.py"),
     "report/planes.py": _PLANES,
     "report/pictures.py": (
@@ -61,7 +69,11 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "Testing/report/test_report_unknown_spacing.py",
     ),
     "reading/dicom_stack.py": _STACKS,
-    "reading/dicom_pixels.py": ("Testing/reading/test_dicom_pixels.py", *_STACKS),
+    "reading/dicom_pixels.py": (
+        "Testing/reading/test_dicom_pixels.py",
+        "Testing/reading/test_damaged_dicom_files.py",
+        *_STACKS,
+    ),
 }
 """Files and packages that are mutated, and the test files that are nearest to them."""
 

@@ -374,20 +374,3 @@ def test_the_panel_is_usable_with_a_large_font(application, program, volume):
         assert len(words) > 3
         needed = max(table.fontMetrics().horizontalAdvance(word) for word in (*words, "Consolidation"))
         assert table.columnWidth(0) >= needed, f"the longest word of {table.name} is cut"
-
-
-def test_views_are_not_drawn_while_results_are_put_into_the_scene(application, panel, monkeypatch):
-    drawn = []
-    add = application.scene.AddNewNodeByClass
-    state = type(application.scene).GetStates
-
-    def noted(*given):
-        drawn.append((sum(application.pauses), state(application.scene)))
-        return add(*given)
-
-    monkeypatch.setattr(application.scene, "AddNewNodeByClass", noted)
-    start(application, panel)
-    wait(application, panel)
-    assert panel.ui.resultsWidget.visible
-    assert set(drawn) == {(1, 0)}, "paused, and no batch, at whose end the application sets its layout anew"
-    assert sum(application.pauses) == 0

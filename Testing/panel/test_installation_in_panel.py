@@ -105,7 +105,7 @@ def test_while_it_installs_a_line_and_a_wait_cursor_are_shown(application, volum
 
     application.pip = look
     application.click(widget.ui.analyzeButton)
-    assert seen == [("Installing monai>=1.4. This takes some minutes, in which Slicer waits.", True)]
+    assert seen == [("Installing monai>=1.4. This takes some minutes; Slicer waits meanwhile.", True)]
     assert panel_qt().QApplication.overrideCursor() is None
     application.until(lambda: not widget.controller.busy)
     assert message(widget) == ""

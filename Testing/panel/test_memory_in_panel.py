@@ -16,7 +16,17 @@ from panel_case import start, wait
 
 RUNS = 10
 
-OF_A_RUN = {"AnalysisRun", "AnalysisProcess", "LongCall", "BackgroundCall", "Pieces", "Ticker", "Analysis", "Snapshot"}
+OF_A_RUN = {
+    "AnalysisRun",
+    "AnalysisProcess",
+    "LongCall",
+    "BackgroundCall",
+    "Pieces",
+    "Ticker",
+    "Adding",
+    "Analysis",
+    "Snapshot",
+}
 """Names of the classes that a run makes objects of."""
 
 
@@ -24,13 +34,13 @@ OF_A_RUN = {"AnalysisRun", "AnalysisProcess", "LongCall", "BackgroundCall", "Pie
 def results_seen(panel, monkeypatch):
     """Weak references to the arrays of every analysis that was put into the scene."""
     seen = []
-    add = panel.controller._actions.add
+    add = panel.controller._actions.adding
 
     def noted(volumeId, analysis, *prepared):
         seen.extend(weakref.ref(array) for array in (analysis.lungs, analysis.opacities, analysis.localization))
         return add(volumeId, analysis, *prepared)
 
-    monkeypatch.setattr(panel.controller._actions, "add", noted)
+    monkeypatch.setattr(panel.controller._actions, "adding", noted)
     return seen
 
 

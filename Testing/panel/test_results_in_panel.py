@@ -167,8 +167,8 @@ def test_what_was_analyzed_is_given_back(application, panel, monkeypatch):
     import gc
     import weakref
 
-    controller = application.panels.controller
-    read = controller._readAnalysis
+    module = application.panels.adding_run
+    read = module._readAnalysis
     kept = []
 
     def noted(*given):
@@ -176,7 +176,7 @@ def test_what_was_analyzed_is_given_back(application, panel, monkeypatch):
         kept.append(weakref.ref(analysis))
         return analysis
 
-    monkeypatch.setattr(controller, "_readAnalysis", noted)
+    monkeypatch.setattr(module, "_readAnalysis", noted)
     application.click(panel.ui.analyzeButton)
     wait(application, panel)
     assert message(panel) == ""
@@ -233,7 +233,7 @@ def test_a_mistake_while_results_are_read_ends_the_analysis(application, panel, 
     assert not panel.controller.running
 
 
-@pytest.mark.parametrize("place", ["add", "scanLater", "beginning"])
+@pytest.mark.parametrize("place", ["adding", "scanLater", "beginning"])
 @pytest.mark.parametrize(
     ("error", "told"),
     [(AttributeError("Doe^Jane"), "made a mistake (AttributeError)"), (MemoryError(), "More free memory")],

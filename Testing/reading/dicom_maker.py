@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGLosslessSV1, generate_uid
+
+from CovidCTLib.scan import Scan
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = "1.2.840.10008.5.1.4.1.1.2.1"
@@ -221,3 +224,13 @@ def write_directory(folder: Path) -> Path:
     directory.DirectoryRecordSequence = Sequence(records)
     directory.save_as(folder / "DICOMDIR", enforce_file_format=True)
     return folder / "DICOMDIR"
+
+
+def codes(scan: Scan) -> list[str]:
+    """Codes of what is said of a scan."""
+    return [notice.code for notice in scan.notices]
+
+
+def places(heights: Iterable[float], x: float = -10.0, y: float = -20.0) -> list[tuple[float, float, float]]:
+    """Positions of slices that differ in height alone."""
+    return [(x, y, float(h)) for h in heights]

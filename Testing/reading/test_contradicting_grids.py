@@ -41,6 +41,12 @@ def nifti(folder, image, *edits):
     return path
 
 
+@pytest.fixture(scope="module")
+def phantom():
+    """A chest; those who change its HU copy them first."""
+    return make_chest_phantom((40, 128, 128), (7.0, 2.9, 2.9))
+
+
 def codes(scan):
     return [(notice.code, notice.severity) for notice in scan.notices]
 
@@ -146,8 +152,7 @@ def test_sides_of_a_meta_image_that_differ_are_said(tmp_path, image):
 
 @pytest.mark.parametrize("fill", [0, -500, 1000])
 @pytest.mark.parametrize("corner", [(slice(None), slice(40)), (slice(30), slice(None))])
-def test_a_fill_that_is_no_air_becomes_air_and_is_said(fill, corner):
-    phantom = make_chest_phantom((40, 128, 128), (7.0, 2.9, 2.9))
+def test_a_fill_that_is_no_air_becomes_air_and_is_said(phantom, fill, corner):
     hu = np.array(phantom.scan.hu)
     body = hu > -300
     hu[:, : corner[0].stop or 1, : corner[1].stop or 1][~body[:, : corner[0].stop or 1, : corner[1].stop or 1]] = fill
@@ -176,16 +181,14 @@ def test_a_phantom_has_no_fill():
     ("spacing", "message"),
     [((7.0, 2.9, 20.0), r"900 mm wide was expected.*true spacing"), ((7.0, 0.5, 2.9), r"650 mm deep was expected")],
 )
-def test_a_body_that_nobody_has_is_refused(spacing, message):
-    phantom = make_chest_phantom((40, 128, 128), (7.0, 2.9, 2.9))
+def test_a_body_that_nobody_has_is_refused(phantom, spacing, message):
     geometry = Geometry((40, 128, 128), spacing[::-1], (1.0, 2.0, 3.0))
     with pytest.raises(QualityError, match=message) as caught:
         analyze(phantom.scan.hu, Options(lungs="contour", device="cpu"), geometry=geometry)
     assert caught.value.notice.code == "impossible-body"
 
 
-def test_slices_that_are_not_axial_are_refused_with_the_way_out():
-    phantom = make_chest_phantom((40, 128, 128), (7.0, 2.9, 2.9))
+def test_slices_that_are_not_axial_are_refused_with_the_way_out(phantom):
     sagittal = (0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
     with pytest.raises(QualityError, match="taken for axial") as caught:
         looked_at(phantom.scan.hu, Geometry((40, 128, 128), (2.9, 2.9, 7.0), direction_lps=sagittal))
@@ -203,8 +206,7 @@ def looked_at(hu, geometry):
     return check_body(grid, find_body(grid.take(hu, -1024), grid.geometry.spacing_zyx_mm), True)
 
 
-def test_pixels_that_are_not_square_and_odd_sizes_are_warned_of():
-    phantom = make_chest_phantom((40, 128, 128), (7.0, 2.9, 2.9))
+def test_pixels_that_are_not_square_and_odd_sizes_are_warned_of(phantom):
     found = looked_at(phantom.scan.hu, Geometry((40, 128, 128), (6.0, 2.9, 7.0)))
     assert [notice.code for notice in found] == ["body-size-doubtful", "body-shape-doubtful", "pixels-not-square"]
     small = looked_at(phantom.scan.hu, Geometry((40, 128, 128), (1.2, 1.2, 3.0)))
@@ -213,8 +215,7 @@ def test_pixels_that_are_not_square_and_odd_sizes_are_warned_of():
 
 
 @pytest.mark.parametrize(("rows", "columns", "told"), [((2, 5), (60, 70), False), ((60, 68), (62, 70), True)])
-def test_only_metal_inside_the_body_is_warned_of(rows, columns, told):
-    phantom = make_chest_phantom((40, 128, 128), (7.0, 2.9, 2.9))
+def test_only_metal_inside_the_body_is_warned_of(phantom, rows, columns, told):
     hu = np.array(phantom.scan.hu)
     hu[18:24, slice(*rows), slice(*columns)] = 3071
     notices = check_scan(hu, CanonicalGrid(phantom.scan.geometry))

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 import SimpleITK as sitk
-from dicom_maker import chest_like, write_series
+from dicom_maker import chest_like, codes, write_series
 
 from CovidCTLib.errors import InputError
 from CovidCTLib.reading import read_scan
@@ -39,10 +39,6 @@ def changed_nifti(folder, image, form, offset, *values):
     struct.pack_into(form, content, offset, *values)
     path.write_bytes(content)
     return path
-
-
-def codes(scan):
-    return [notice.code for notice in scan.notices]
 
 
 @pytest.mark.parametrize("unit", ["um", "cm", "m", "microns", "inch"])

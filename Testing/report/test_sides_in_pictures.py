@@ -6,30 +6,23 @@ where a thing should be.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from drawing_recorder import DrawingRecorder, box_of
 from report_maker import make_analysis
+from sides_phantom import SHAPE, STEP_MM, arrays
 
-from CovidCTLib.analysis import AxialArrays, SliceMeasures
 from CovidCTLib.geometry import Geometry
-from CovidCTLib.labels import CONSOLIDATION, GGO
+from CovidCTLib.labels import GGO
 from CovidCTLib.report.html import render_report
-from CovidCTLib.report.pictures import montage, plane_rows, views_3d
-from CovidCTLib.report.planes import PLANES, Place, cut, lung_box, position_mm, worst_place, worst_slices
-from CovidCTLib.report.view3d import BACKGROUND, LOCALIZATION_COLOUR
-
-SHAPE = (20, 40, 60)
-STEP_MM = (5.0, 3.0, 2.0)
-"""Spacing along z, y and x: no two alike."""
+from CovidCTLib.report.pictures import montage, plane_rows
+from CovidCTLib.report.planes import PLANES, Place, cut, lung_box, position_mm
 
 SIZE_MM = {"axial": (120.0, 120.0), "coronal": (100.0, 120.0), "sagittal": (100.0, 120.0)}
 """Height and width of the whole scan in each plane."""
 
-BLOCK = (slice(12, 16), slice(9, 15), slice(10, 16))
-"""Near the head, in front, on the right."""
 
 BLOCK_MM = {
     "axial": (27.0, 45.0, 20.0, 32.0),
@@ -44,20 +37,6 @@ CUTS_MM = {"axial": (34.5, 25.0), "coronal": (32.5, 25.0), "sagittal": (32.5, 34
 
 LETTERS = {"axial": ("R", "L"), "coronal": ("R", "L"), "sagittal": ("A", "P")}
 WHOLE = (slice(0, 20), slice(0, 40), slice(0, 60))
-
-
-def arrays():
-    """Lungs of different size, black but for a white block of ground glass in the right one; the block is localized."""
-    hu = np.full(SHAPE, -1350, np.int16)
-    lungs = np.zeros(SHAPE, np.uint8)
-    lungs[4:17, 8:24, 8:22] = 1
-    lungs[3:18, 10:34, 36:54] = 2
-    opacities = np.zeros(SHAPE, np.uint8)
-    opacities[BLOCK] = 1
-    hu[BLOCK] = 150
-    heat = np.zeros(SHAPE, np.float32)
-    heat[BLOCK] = 1.0
-    return AxialArrays(hu, lungs, opacities, heat, Geometry(SHAPE, STEP_MM[::-1], (-60.0, -50.0, -40.0)))
 
 
 @pytest.fixture(scope="module")
@@ -227,93 +206,6 @@ def test_a_tile_without_probability_or_share_says_so(analysis):
     assert montage(unknown, WHOLE)[0].title == "Slice 12"
 
 
-# Two small blocks, one in the right lung in front near the head, one in the left lung at the back near the feet.
-FRONT = (slice(14, 17), slice(9, 13), slice(10, 15))
-BACK = (slice(4, 7), slice(28, 32), slice(46, 51))
-APART_MM = (10 * 5.0, 19 * 3.0, 36 * 2.0)
-"""From the first to the second towards the feet, the back and the left, in mm."""
-
-
-def two_blocks(**changes):
-    made = arrays()
-    opacities = np.zeros(SHAPE, np.uint8)
-    opacities[FRONT], opacities[BACK] = 1, 2
-    return make_analysis(replace(made, opacities=opacities, **changes))
-
-
-def centre_of(pixels, colour):
-    """Middle of what has a colour's hue, in pixels: row, column."""
-    shown = np.abs(pixels - np.array(BACKGROUND)).max(axis=2) > 60
-    hue = pixels / np.maximum(np.linalg.norm(pixels, axis=2, keepdims=True), 1)
-    alike = shown & (hue @ (np.array(colour) / np.linalg.norm(colour)) > 0.975)
-    assert alike.sum() > 50
-    return np.array(np.nonzero(alike)).mean(axis=1)
-
-
-def test_3d_views_show_the_sides_from_where_they_are_seen(recorder):
-    # Without lungs nothing lies over the blocks.
-    made = two_blocks(lungs=np.zeros(SHAPE, np.uint8))
-    pictures = views_3d(made)
-    assert [picture.title for picture in pictures] == ["Right front", "Front", "Left front", "Front"]
-    for drawn, turn_deg in zip(recorder.pictures[:3], (-40, 0, 40), strict=True):
-        assert drawn.sides() == ("R", "L")
-        length_mm, length_px = drawn.scale_bar()
-        px_per_mm = length_px / length_mm
-        moved = (centre_of(drawn.pixels(), CONSOLIDATION.colour) - centre_of(drawn.pixels(), GGO.colour)) / px_per_mm
-        down, back, left = APART_MM
-        # To the right of a viewer in front lies the patient's left; of one at the left side, the back.
-        turn = np.radians(turn_deg)
-        np.testing.assert_allclose(moved, [down, left * np.cos(turn) + back * np.sin(turn)], atol=2.5)
-    words = ["seen from the right and the front", "seen from the front", "seen from the left and the front"]
-    for picture, where in zip(pictures[:3], words, strict=True):
-        assert picture.alt.startswith(f"3D model of the translucent lungs with the opacities inside, {where}: ")
-        # 60 voxels of 30 mm3 each.
-        assert picture.alt.endswith(": ground-glass opacity 2 ml, consolidation 2 ml.")
-        assert picture.caption == "lungs and opacities"
-
-
-def test_the_3d_view_of_the_localization_shows_the_side_that_was_looked_at(recorder):
-    heat = np.zeros(SHAPE, np.float32)
-    heat[BACK] = 0.8
-    made = two_blocks(localization=heat)
-    picture = views_3d(made)[3]
-    drawn = recorder.pictures[3]
-    assert drawn.sides() == ("R", "L")
-    shown = drawn.pixels()
-    green = (shown[..., 1] - shown[..., 0] > 60) & (shown[..., 1] - shown[..., 2] > 20)
-    assert np.argmax(LOCALIZATION_COLOUR) == 1
-    row, column = np.array(np.nonzero(green)).mean(axis=1)
-    assert row > drawn.image.height / 2
-    assert column > drawn.image.width / 2
-    assert picture.caption == "localization of at least 0.5"
-    assert picture.alt.endswith("the localization is at least 0.5; its largest value is 0.80.")
-
-
-def test_a_weak_localization_has_no_surface_and_the_view_says_so():
-    heat = np.full(SHAPE, 0.4, np.float32)
-    picture = views_3d(two_blocks(localization=heat))[3]
-    assert picture.caption == "no localization of at least 0.5"
-    assert picture.alt == "3D model of the translucent lungs alone: the localization reaches 0.40 at most, under 0.5."
-
-
-def test_a_3d_view_without_known_spacing_has_letters_but_no_bar_and_no_volumes(recorder):
-    pictures = views_3d(two_blocks(spacing_known=False))
-    assert [drawn.sides() for drawn in recorder.pictures] == [("R", "L")] * 4
-    assert all(drawn.scale_bar() is None for drawn in recorder.pictures)
-    assert pictures[0].alt.endswith(": ground-glass opacity, consolidation.")
-
-
-def test_the_lungs_in_3d_keep_their_own_sides(recorder):
-    # Of the two lungs alone the left one is larger, so that more is drawn on the picture's right.
-    made = make_analysis(
-        replace(arrays(), opacities=np.zeros(SHAPE, np.uint8), localization=np.zeros(SHAPE, np.float32))
-    )
-    pictures = views_3d(made)
-    assert pictures[1].alt.endswith("seen from the front: no opacity.")
-    shown = np.abs(recorder.pictures[1].pixels() - np.array(BACKGROUND)).max(axis=2) > 12
-    assert shown[:, 260:].sum() > 1.2 * shown[:, :260].sum()
-
-
 def test_letters_of_every_picture_of_the_page_are_right_left_or_front_back(analysis, recorder):
     render_report(analysis)
     sides = [drawn.sides() for drawn in recorder.pictures]
@@ -346,65 +238,6 @@ def test_positions_of_turned_planes_are_taken_at_their_middle():
     # Half of 39 steps of 3 mm along y, and k steps of 5 mm along z.
     assert position_mm(turned, "axial", 4) == pytest.approx(58.5 * np.sin(turn) + 20 * np.cos(turn))
     assert position_mm(turned, "coronal", 4) == pytest.approx(12 * np.cos(turn) - 47.5 * np.sin(turn))
-
-
-NOTHING = SliceMeasures(**dict.fromkeys((field.name for field in fields(SliceMeasures)), 0))
-
-
-def entry(index, position_mm, ggo_mm2, consolidation_mm2=0.0, probability=None, positive=False):
-    """A slice of the table with what orders it."""
-    return replace(
-        NOTHING, index=index, position_mm=position_mm, ggo_area_mm2=ggo_mm2, consolidation_area_mm2=consolidation_mm2,
-        probability=probability, positive=positive,
-    )  # fmt: skip
-
-
-def test_worst_slices_count_both_opacities_and_take_equal_distance_as_far_enough():
-    slices: list[SliceMeasures] = [
-        entry(0, 0.0, 10.0),
-        entry(1, 8.0, 5.0, 10.0),
-        entry(2, 15.9, 14.0),
-        entry(3, 16.0, 9.0),
-        entry(4, 40.0, 0.0),
-        entry(5, 60.0, 0.0, positive=True),
-    ]
-    assert [found.index for found in worst_slices(slices)] == [1, 0, 3, 5]
-    assert [found.index for found in worst_slices(slices, count=2)] == [1, 0]
-
-
-def test_of_equal_opacity_the_more_probable_slice_is_worse_then_the_more_localized():
-    first, second = entry(0, 0.0, 10.0, probability=0.2), entry(1, 20.0, 10.0, probability=0.7)
-    assert worst_slices([first, second])[0].index == 1
-    looked = [replace(first, probability=None, localization_area_mm2=area) for area in (3.0, 9.0)]
-    assert worst_slices([looked[0], replace(looked[1], index=7, position_mm=50.0)])[0].index == 7
-
-
-def test_the_place_falls_back_from_opacity_to_localization_to_lungs_to_the_middle(analysis):
-    made = arrays()
-    assert (worst_place(analysis).z, worst_place(analysis).reason) == (12, "the slice with the largest area of opacity")
-    heat = np.zeros(SHAPE, np.float32)
-    heat[8, 30:32, 50:52] = 0.9
-    looked = make_analysis(replace(made, opacities=np.zeros(SHAPE, np.uint8), localization=heat))
-    place = worst_place(looked)
-    assert (place.z, place.y, place.x) == (8, 30, 50)
-    assert place.reason == "the slice with the largest localization, since no opacity was found"
-    bare = worst_place(make_analysis(replace(looked.axial, localization=np.zeros(SHAPE, np.float32))))
-    # All slices that show both lungs are equal; row and column are the first with most lung.
-    assert (bare.y, bare.x) == (10, 36)
-    assert bare.reason == "the representative slice, since neither opacity nor localization was found"
-    empty = make_analysis(
-        replace(looked.axial, lungs=np.zeros(SHAPE, np.uint8), localization=np.zeros(SHAPE, np.float32))
-    )
-    place = worst_place(replace(empty, slices=()))
-    assert (place.z, place.y, place.x) == (10, 20, 30)
-    assert place.reason == "the middle slice, since no lung was found"
-
-
-def test_consolidation_alone_is_where_the_place_is():
-    opacities = np.zeros(SHAPE, np.uint8)
-    opacities[6, 20:24, 40:44] = 2
-    place = worst_place(make_analysis(replace(arrays(), opacities=opacities)))
-    assert (place.z, place.y, place.x) == (6, 20, 40)
 
 
 def test_the_box_of_lungs_and_opacities_has_a_margin_of_whole_voxels_on_every_side():

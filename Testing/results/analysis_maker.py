@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -58,7 +60,7 @@ def make_analysis(direction_lps: tuple[float, ...] = (1, 0, 0, 0, 1, 0, 0, 0, 1)
     axial = AxialArrays(hu, lungs, opacities, localization, grid.geometry)
     facts = ScanFacts("NIfTI", SHAPE_ZYX[0], "B31f", 'Maker, "Ltd"', 2.5, 120.0)
     return Analysis(
-        scan=Scan(grid.give_back(hu, labels=False), grid.own, facts),
+        scan=Scan(grid.give_back(hu, labels=False), grid.scan_geometry, facts),
         lungs=grid.give_back(lungs, labels=True),
         opacities=grid.give_back(opacities, labels=True),
         localization=grid.give_back(localization, labels=False),
@@ -126,3 +128,9 @@ def _slice(index: int) -> SliceMeasures:
         positive=3 <= index < 6,
         localization_area_mm2=0.0,
     )
+
+
+def change_record(folder: Path, **changes: object) -> None:
+    """Put other fields into the record of a result folder."""
+    path = folder / "analysis.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

@@ -11,6 +11,7 @@ slicer = pytest.importorskip("slicer", reason="slicer-core has no wheel for this
 from CovidCTScene import addAnalysisToScene, measure_words, resultNodesOf
 from CovidCTScene.nodes import markedNodes
 from CovidCTScene.replaced import removeReplaced, showInPlace
+from CovidCTScene.results import Adding
 from CovidCTScene.tables import fillMeasureTable
 
 
@@ -18,7 +19,10 @@ from CovidCTScene.tables import fillMeasureTable
 def replaced(scene, volume_node, analysis):
     """Earlier and new results of one CT, the earlier ones not removed yet."""
     earlier = addAnalysisToScene(scene, volume_node, analysis)
-    return earlier, addAnalysisToScene(scene, volume_node, analysis, removeLater=True)
+    adding = Adding(scene, volume_node, analysis)
+    for _share in adding.steps():
+        continue
+    return earlier, adding.nodes
 
 
 def test_earlier_results_are_hidden_until_they_are_removed(scene, volume_node, replaced):
@@ -28,19 +32,25 @@ def test_earlier_results_are_hidden_until_they_are_removed(scene, volume_node, r
     assert resultNodesOf(scene, volume_node) == new
 
 
-def test_one_node_goes_a_step_until_the_new_results_are_left(scene, volume_node, replaced):
-    _earlier, new = replaced
-    count = scene.GetNumberOfNodes()
+def test_a_segment_or_a_node_goes_a_step_until_the_new_results_are_left(scene, volume_node, replaced):
+    earlier, new = replaced
+    segments = earlier.segmentation.GetSegmentation()
+
+    def left():
+        nodes = sum(len(nodes) - 1 for nodes in markedNodes(scene, volume_node).values())
+        return nodes + (max(segments.GetNumberOfSegments() - 1, 0) if earlier.segmentation.GetScene() else 0)
+
+    before = left()
+    assert before == len(vars(new)) + 3
     shares = []
     for share in removeReplaced(scene, volume_node):
         shares.append(share)
-        left = sum(len(nodes) - 1 for nodes in markedNodes(scene, volume_node).values())
-        assert left == len(vars(new)) - len(shares)
-        assert scene.GetNumberOfNodes() < count
-        count = scene.GetNumberOfNodes()
+        assert left() == before - len(shares)
+    assert left() == 0
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert resultNodesOf(scene, volume_node) == new
+    assert new.segmentation.GetSegmentation().GetNumberOfSegments() == 4
 
 
 def test_a_ct_that_goes_meanwhile_ends_the_steps(scene, volume_node, replaced):

@@ -106,7 +106,7 @@ def test_emptied_segments_mean_none_not_unknown():
 
 def test_opacity_of_either_kind_counts_as_ground_glass_and_is_told():
     labels = lay_on(segmentation({"lungs": mask_of("right_lung"), "infection": mask_of("ggo")}), a_scan())
-    assert not labels.kinds_told
+    assert not labels.kinds_parted
     assert np.array_equal(labels.opacities == 1, mask_of("ggo"))
     assert (labels.lungs[mask_of("right_lung")] == 3).all()
 

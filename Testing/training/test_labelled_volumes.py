@@ -7,20 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from training_folder import SHAPE, chest, write_volume
+from training_folder import SHAPE, chest, read_only, write_volume
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.geometry import Geometry
-from CovidCTLib.labelled_data.labelled import LabelledImage, read_images
-from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.labelled_data.masks import GRID_TOLERANCE_VOXELS, corner_distance_voxels, read_mask
-
-
-def read_only(folder: Path, **options: list[str]) -> LabelledImage:
-    """Read the single case of a folder."""
-    (case,) = find_cases(folder, **options).cases  # type: ignore[arg-type]
-    (image,) = read_images(case)
-    return image
 
 
 def write_table(folder: Path, name: str, rows: str, columns: str = "slice_index,abnormal") -> None:

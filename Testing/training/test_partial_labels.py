@@ -8,23 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from training_folder import SHAPE, chest, write_pictures, write_volume
+from training_folder import SHAPE, chest, read_only, write_pictures, write_volume
 
 from CovidCTLib.errors import TrainingDataError
 from CovidCTLib.labelled_data.images import INFECTION, UNKNOWN
-from CovidCTLib.labelled_data.labelled import LabelledImage, read_images
 from CovidCTLib.labelled_data.layout import find_cases
 from CovidCTLib.training.slices import load_slices
 from CovidCTLib.training.splits import validation_mask
 
 HU, LUNGS, OPACITIES = chest(0)
-
-
-def read_only(folder: Path, **options: object) -> LabelledImage:
-    """Read the single case of a folder."""
-    (case,) = find_cases(folder, **options).cases  # type: ignore[arg-type]
-    (image,) = read_images(case)
-    return image
 
 
 def write_mask(folder: Path, file: str, labels: NDArray[np.uint8], spacing: tuple[float, ...] = (4, 4, 5)) -> None:

@@ -8,6 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
+from CovidCTLib.labelled_data.labelled import LabelledImage, read_images
+from CovidCTLib.labelled_data.layout import find_cases
+
 SHAPE = (6, 48, 48)
 
 
@@ -69,3 +72,10 @@ def write_training_folder(root: Path) -> Path:
         slice_id=np.asarray([f"ID_{k}_Z_2" for k in range(3)]),
     )
     return root
+
+
+def read_only(folder: Path, **options: object) -> LabelledImage:
+    """Read the single case of a folder."""
+    (case,) = find_cases(folder, **options).cases  # type: ignore[arg-type]
+    (image,) = read_images(case)
+    return image

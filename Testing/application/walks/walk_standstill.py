@@ -20,21 +20,21 @@ def take(walk):
     else:
         loadSample("Synthetic chest CT")
     walk.rest(2.0)
-    walk.standstill()
+    walk.standstills()
     with walk.watched("first"):
-        walk.step("the first analysis ends", analyze(walk, panel, 0.0) and panel.ui.resultsWidget.visible)
-    walk.measure("standstill_first_s", walk.standstill())
+        walk.step("the first analysis ends", analyze(walk, panel, 0.5) and panel.ui.resultsWidget.visible)
+    walk.measure("standstill_first_s", walk.standstills())
     panel.ui.show3DButton.click()
     walk.until(lambda: not panel.controller.surfaces.running)
     panel.ui.tableButton.click()
     walk.rest(2.0)
-    walk.standstill()
+    walk.standstills()
     with walk.watched("second"):
         walk.step("the second analysis ends", analyze(walk, panel, 0.0) and panel.ui.resultsWidget.visible)
-    walk.measure("standstill_second_s", walk.standstill())
+    walk.measure("standstill_second_s", walk.standstills())
     walk.until(lambda: not panel.controller.surfaces.running)
     walk.rest(1.0)
-    walk.measure("standstill_surfaces_after_second_s", walk.standstill())
+    walk.measure("standstill_surfaces_after_second_s", walk.standstills())
 
 
 walk(take)

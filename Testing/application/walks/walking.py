@@ -52,11 +52,19 @@ class Walk:
         self._timer.connect("timeout()", self._tick)
         self._timer.start()
         self._watching: TextIO | None = None
+        self._worstOurs = (0.0, 0.0)
+        self._drawings: list[tuple[float, float, str]] = []
+        self._longestDrawings: dict[str, tuple[float, float]] = {}
+        self._drawnWindows: list = []
 
     def _tick(self) -> None:
         now, used = time.monotonic(), time.thread_time()
         late, lateUsed = now - self._last, used - self._lastUsed
         self._worst, self._worstUsed = max(self._worst, late), max(self._worstUsed, lateUsed)
+        drawn = max(self._drawings, default=(0.0, 0.0, ""))
+        ours = (late - drawn[0], lateUsed - drawn[1])
+        self._worstOurs = (max(self._worstOurs[0], ours[0]), max(self._worstOurs[1], ours[1]))
+        self._drawings = []
         self._last, self._lastUsed = now, used
         if self._watching:
             if late > LATE_S:
@@ -74,6 +82,56 @@ class Walk:
         self._worst = self._worstUsed = 0.0
         self._last = time.monotonic()
         return worst
+
+    def standstills(self) -> dict[str, object]:
+        """Give, since the last call, as pairs of seconds by the clock and seconds computed: the longest standstill;
+        the longest without the longest drawing of one view in it; and the longest drawing of each view.
+
+        How long Slicer takes to draw one view is not the extension's to change: without a graphics card, a view in 3D
+        takes half a second. That several views are drawn, or one twice, before the application answers again, counts
+        as the extension's.
+        """
+        longest = self.standstill()
+        found = {
+            "longest": longest,
+            "without_drawing": (round(self._worstOurs[0], 3), round(self._worstOurs[1], 3)),
+            "drawings": {
+                view: (round(clock, 3), round(used, 3)) for view, (clock, used) in self._longestDrawings.items()
+            },
+        }
+        self._worstOurs, self._longestDrawings = (0.0, 0.0), {}
+        self._watchDrawing()
+        return found
+
+    def _watchDrawing(self) -> None:
+        """Measure from now on how long each view that the layout has is drawn."""
+        manager = slicer.app.layoutManager()
+        views = {name: manager.sliceWidget(name).sliceView() for name in manager.sliceViewNames()}
+        for index in range(manager.threeDViewCount):
+            views[f"3D {index + 1}"] = manager.threeDWidget(index).threeDView()
+        for name, view in views.items():
+            window = view.renderWindow()
+            if window not in self._drawnWindows:
+                self._drawnWindows.append(window)
+                self._watchWindow(name, window)
+
+    def _watchWindow(self, name: str, window) -> None:
+        begun: list[tuple[float, float]] = []
+
+        def start(*_caller) -> None:
+            begun.append((time.monotonic(), time.thread_time()))
+
+        def end(*_caller) -> None:
+            clock, used = begun.pop()
+            if begun:
+                # A drawing within a drawing belongs to it.
+                return
+            taken = (time.monotonic() - clock, time.thread_time() - used)
+            self._drawings.append((*taken, name))
+            self._longestDrawings[name] = max(self._longestDrawings.get(name, (0.0, 0.0)), taken)
+
+        window.AddObserver("StartEvent", start)
+        window.AddObserver("EndEvent", end)
 
     @contextmanager
     def watched(self, name: str) -> Iterator[None]:
