@@ -39,6 +39,9 @@ MIN_CUT_OFF_SHARES = (0.1, 0.0005)
 """Shares of the voxels that have the lowest and the highest value, both inclusive, from which on a window was cut out:
 air and lung take half of a picture, bone a hundredth; without a window, the highest value stands in some voxels."""
 
+NARROWEST_WINDOW_HU = 50
+"""Windows of the body are at least this wide, inclusive; a narrower range of values comes from a division."""
+
 LARGEST_FACTOR = 10_000
 """Largest factor, inclusive, by which HU may look divided: beyond it nothing but rounding is left of them."""
 
@@ -204,6 +207,8 @@ def check_range(low: float, high: float, values: NDArray[np.int16] | None = None
 
 def _is_cut_off(values: NDArray[np.int16], low: float, high: float) -> bool:
     """Tell whether many voxels have the lowest and the highest value: air and lung, and bone."""
+    if high - low < NARROWEST_WINDOW_HU:
+        return False
     sample = values[:: max(1, len(values) // 64), ::2, ::2]
     shares = np.mean(sample == low), np.mean(sample == high)
     return bool(shares[0] >= MIN_CUT_OFF_SHARES[0] and shares[1] >= MIN_CUT_OFF_SHARES[1])
