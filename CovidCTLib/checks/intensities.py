@@ -47,6 +47,7 @@ MIN_TURNED_OVER_PERCENT = (20.0, 5.0)
 """All signs are opposite where air and lung, and muscle, take at least these shares of the voxels at the negatives of
 their HU."""
 
+_LUNG_HU = (-950, -500)
 _AIR_TURNED_OVER_HU, _MUSCLE_TURNED_OVER_HU = (700, None), (-100, -20)
 
 MAX_TISSUE_PEAK_HU = 250.0
@@ -141,7 +142,7 @@ def check_hounsfield(sample: Sample) -> tuple[Notice, ...]:
             MAX_DENSE_PERCENT,
             "%",
         )
-    if soft < MIN_SOFT_TISSUE_PERCENT and (alike := 100 * sample.largest_share()) >= MIN_CUT_OUT_PERCENT:
+    if soft < MIN_SOFT_TISSUE_PERCENT and (alike := _cut_out_percent(sample)) >= MIN_CUT_OUT_PERCENT:
         raise refuse(
             "no-soft-tissue",
             f"A chest CT with the body around the lungs was expected, with at least {MIN_SOFT_TISSUE_PERCENT:.0f} % of "
@@ -183,6 +184,13 @@ def check_hounsfield(sample: Sample) -> tuple[Notice, ...]:
             "%",
         )
     return _small_shifts(sample)
+
+
+def _cut_out_percent(sample: Sample) -> float:
+    """Share of all voxels that have the most frequent value, in percent; 0 where the rest is not mostly lung."""
+    alike = sample.largest_share()
+    lung = sample.count(*_LUNG_HU) / sample.count(LOWEST_HU)
+    return 100 * alike if lung >= (1 - alike) / 2 else 0.0
 
 
 def _is_turned_over(sample: Sample) -> bool:

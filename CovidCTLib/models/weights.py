@@ -150,7 +150,7 @@ def load_network(card: ModelCard, folder: Path) -> torch.nn.Module:
     path = folder / WEIGHTS
     if not path.is_file():
         raise ModelError(
-            f"There are no weights {WEIGHTS} in the bundle {folder.name}. Install CovidCT again, or complete an own "
+            f"There are no weights {WEIGHTS} in the bundle {folder.name}. Install CovidCT again, or complete your own "
             "bundle."
         )
     checksum = file_sha256(path)
