@@ -87,6 +87,8 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = CovidCTLogic()
+        # Loads what compares versions while the module opens, so that the first click on Analyze need not.
+        self.logic.missingPackages()
         self.panel = panels.Panel(self.ui, uiWidget, self.openModule)
         self.charts = panels.Charts(
             lambda: slicer.app.layoutManager(), lambda: slicer.modules.plots.logic(), self.onChartPoint
@@ -137,16 +139,17 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """End what is running and let go of the scene, before the application closes or the module is unloaded."""
+        self.setParameterNode(None)
+        # First of all, for what ends may take nodes out of the scene, and nobody must look there any more.
+        self.removeObservers()
         # Connected, it would hold the panel for as long as Slicer runs, also where the module is loaded anew.
         self._lookTimer.stop()
         self._lookTimer.deleteLater()
-        self.setParameterNode(None)
         self.controller.stop()
         self.charts.leave()
         self.tables.leave()
         self.previousLayout.leave()
         self.panel.leave()
-        self.removeObservers()
 
     def enter(self):
         """Catch up with the scene each time the module opens."""
@@ -281,9 +284,10 @@ class CovidCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             # What follows may keep the user interface waiting for minutes.
             slicer.app.processEvents(qt.QEventLoop.ExcludeUserInputEvents)
 
+        missing = self.logic.missingPackages(forPdf, forDicom)
         return panels.installWithConsent(
-            self.logic.missingPackages(forPdf, forDicom),
-            panels.isExtensionMissing(),
+            missing,
+            bool(missing) and panels.isExtensionMissing(),
             lambda question: slicer.util.confirmOkCancelDisplay(question, windowTitle=_("CovidCT")),
             tell,
             lambda: self.logic.installMissingPackages(forPdf, forDicom),

@@ -27,8 +27,8 @@ class AddingRun:
         Says whether the results of the CT with an identifier are still wanted; as long as they are not shown, they go
         without a trace where not.
     onAdded
-        Called when the results are shown, or will never be, with one sentence, which may be empty, and whether they
-        are shown; who cancels then comes too late.
+        Called when the results are shown, or will never be, with one sentence, which may be empty, and the CT whose
+        results are shown, or None; who cancels what is shown comes too late.
     onReplaced
         Called at the end of all, after ``onAdded``: with the reason why a replaced result could not be removed, or
         None, and the CT whose surfaces are to take the place of earlier ones, or None.
@@ -39,7 +39,7 @@ class AddingRun:
         actions: Actions,
         beside: Beside,
         isWanted: Callable[[str], bool],
-        onAdded: Callable[[str, bool], None],
+        onAdded: Callable[[str, str | None], None],
         onReplaced: Callable[[str | None, str | None], None],
     ) -> None:
         self._actions = actions
@@ -64,7 +64,7 @@ class AddingRun:
         """Read the results of a run, which removes its folder, and add them."""
         if volumeId is None or not self._isWanted(volumeId):
             folder.remove()
-            self._onAdded("", False)
+            self._onAdded("", None)
             return
         try:
             scanLater = orMistake(lambda: self._actions.scanLater(volumeId))
@@ -72,7 +72,7 @@ class AddingRun:
             check = self._actions.editCheck(volumeId, sinceAnalysis=True)
         except CovidCTError as error:
             folder.remove()
-            self._onAdded(str(error), False)
+            self._onAdded(str(error), None)
             return
 
         def read() -> tuple[Any, Any, Callable[[], bool]]:
@@ -85,14 +85,14 @@ class AddingRun:
     def add(self, volumeId: str, future: concurrent.futures.Future[Any]) -> None:
         """Add what a future gives: an analysis, the same prepared, and what says whether segments were edited."""
         if not self._isWanted(volumeId):
-            self._onAdded("", False)
+            self._onAdded("", None)
             return
         seen3D = self._actions.is3DShown(volumeId)
         try:
             # Slicer would only print a mistake, and the panel would wait for the end of the run for ever.
             adding: Adding = orMistake(lambda: self._actions.adding(volumeId, *future.result()))
         except CovidCTError as error:
-            self._onAdded(str(error), False)
+            self._onAdded(str(error), None)
             return
         self._take(self._whileWanted(volumeId, adding), lambda failure: self._added(volumeId, adding, seen3D, failure))
 
@@ -107,14 +107,15 @@ class AddingRun:
 
     def _added(self, volumeId: str, adding: Adding, seen3D: bool, failure: Exception | None) -> None:
         if not adding.done:
-            self._onAdded("" if failure is None else str(failure), False)
+            self._onAdded("" if failure is None else str(failure), None)
             return
 
         def ended(failure: Exception | None) -> None:
             self._onReplaced(None if failure is None else str(failure), volumeId if seen3D else None)
 
         self._take(self._actions.replacing(volumeId), ended)
-        self._onAdded(adding.message if failure is None else str(failure), self._actions.has(volumeId))
+        message = adding.message if failure is None else str(failure)
+        self._onAdded(message, volumeId if self._actions.has(volumeId) else None)
 
     def _take(self, steps: Iterator[float], onEnd: Callable[[Exception | None], None]) -> None:
         def ended(failure: Exception | None) -> None:

@@ -303,10 +303,12 @@ class Controller:
     def _isWanted(self, volumeId: str) -> bool:
         return self._stopReason is None and self._actions.has(volumeId)
 
-    def _onAdded(self, message: str, shown: bool) -> None:
-        """Come to rest; where the results are shown, nobody can cancel any more."""
-        if shown:
+    def _onAdded(self, message: str, shownId: str | None) -> None:
+        """Come to rest; where the results of a CT are shown, nobody can cancel any more."""
+        if shownId is not None:
             self._stopReason = None
+            # Other segments than before, but not edited ones.
+            self._edits.settle(shownId)
         self._end(message)
 
     def _onReplaced(self, failure: str | None, volumeId: str | None) -> None:

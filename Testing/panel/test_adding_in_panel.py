@@ -171,12 +171,18 @@ def test_a_ct_that_is_removed_between_two_nodes_takes_them_along(application, pa
 
 
 @pytest.mark.parametrize("count", MOMENTS)
-def test_an_application_that_closes_between_two_nodes_leaves_the_scene_as_it_was(application, panel, count):
+def test_an_application_that_closes_between_two_nodes_leaves_the_scene_as_it_was(
+    application, panel, monkeypatch, count
+):
     before = contents(application.scene)
     adding(application, panel, count)
-    panel.controller.stop()
+    application.widgets.remove(panel)
+    panel.cleanup()
     assert contents(application.scene) == before
+    looks = []
+    monkeypatch.setattr(panel.controller, "showState", lambda: looks.append(1))
     application.rest()
+    assert looks == [], "the application has deleted the widgets by then"
     assert contents(application.scene) == before
     assert not panel.controller.busy
 

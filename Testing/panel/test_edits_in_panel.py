@@ -110,6 +110,17 @@ def test_a_new_analysis_is_not_called_edited(application, analyzed):
     assert not told(analyzed)
 
 
+def test_segments_that_others_replace_are_called_edited_at_no_moment(application, analyzed, monkeypatch):
+    notice = analyzed.controller._edits
+    show, shown = notice._show, []
+    monkeypatch.setattr(notice, "_show", lambda edited: shown.append(edited) or show(edited))
+    start(application, analyzed)
+    wait(application, analyzed)
+    rest(application, analyzed)
+    assert shown
+    assert not any(shown)
+
+
 def test_the_watch_keeps_no_segmentation(application, analyzed):
     watched = weakref.ref(segments(application))
     application.scene.Clear(0)

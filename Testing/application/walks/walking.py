@@ -99,8 +99,10 @@ class Walk:
                 view: (round(clock, 3), round(used, 3)) for view, (clock, used) in self._longestDrawings.items()
             },
         }
-        self._worstOurs, self._longestDrawings = (0.0, 0.0), {}
         self._watchDrawing()
+        # What that took is no standstill of the application.
+        self.standstill()
+        self._worstOurs, self._longestDrawings = (0.0, 0.0), {}
         return found
 
     def _watchDrawing(self) -> None:
