@@ -17,6 +17,14 @@ AIR_HU = -1000
 FAT_HU = -100
 """HU of fat, the second reference of the reverse intensity normalization."""
 
+FATTY_HU = (-150, -20)
+"""Range of fat, the upper limit exclusive."""
+
+MIN_FAT_PERCENT = 0.3
+"""A picture with less of its tissue (above -500 HU) in `FATTY_HU` is no CT of a body: a map of a material, or changed
+HU. In the shared CTs it is 7 to 57 %, and 1.2 and 1.5 % in two whose HU were restored in coarse steps; maps of iodine
+or water show fat as 0 and have none."""
+
 OUTSIDE_SCAN_CIRCLE_HU = -2000
 """Value that many scanners store outside the reconstruction circle; it is no tissue and becomes air."""
 

@@ -93,7 +93,8 @@ class Listener:
 
     def __init__(self, spool: Spool, settings: ListenerSettings, tell: Callable[[str], None]) -> None:
         self._spool, self._settings, self._tell = spool, settings, tell
-        self._busy: dict[int, set[str]] = {}
+        self._seen: dict[int, set[str]] = {}
+        self._busy: dict[int, str] = {}
         self._counts: dict[str, int] = {}
         self._lock = threading.Lock()
         self._server: Any = None
@@ -148,13 +149,17 @@ class Listener:
             self._server = None
 
     def busy(self) -> frozenset[str]:
-        """Keys of the studies that open associations have sent images of."""
+        """Keys of the studies that open associations are sending: of each the one that its last image was of.
+
+        A sender may keep one association for a whole night; the studies before its last one need not wait for its end.
+        """
         with self._lock:
-            return frozenset(key for keys in self._busy.values() for key in keys)
+            return frozenset(self._busy.values())
 
     def _closed(self, event: Any) -> None:
         with self._lock:
             self._busy.pop(id(event.assoc), None)
+            self._seen.pop(id(event.assoc), None)
 
     def _store(self, event: Any) -> int:
         """Answer C-STORE: the file is on the disk, under its last name, before success is said."""
@@ -167,7 +172,8 @@ class Listener:
             return NOT_UNDERSTOOD
         key = self._spool.key_of(study)
         with self._lock:
-            studies_of_sender = self._busy.setdefault(id(event.assoc), set())
+            self._busy[id(event.assoc)] = key
+            studies_of_sender = self._seen.setdefault(id(event.assoc), set())
             if key not in studies_of_sender:
                 studies_of_sender.add(key)
                 self._counts[key] = self._spool.count_incoming(study)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from CovidCTLib.archive.analyzing import Analyzer, StudyLeftError, write_failure
 from CovidCTLib.archive.nodes import Node
@@ -21,6 +22,8 @@ MOST_ATTEMPTS = 3
 
 RETRY_S = 30.0
 """Seconds before an archive that was away is tried again."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 LOOK_S = 0.5
 """Seconds between two looks at the queue."""
@@ -95,7 +98,14 @@ class Service:
         """
         started = time.monotonic()
         while not self.stopping.is_set():
-            worked = self.step()
+            try:
+                worked = self.step()
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                self._tell("The disk is full: nothing is lost, and the work goes on where it was when there is space.")
+                self.stopping.wait(self._settings.retry_s)
+                continue
             if once and not worked and time.monotonic() - started >= self._settings.rest_s:
                 waiting = self._spool.jobs()
                 if waiting and self._away:
@@ -115,9 +125,12 @@ class Service:
             Whether there was any.
         """
         busy = self._listener.busy() if self._listener is not None else frozenset()
-        for job in self._spool.take_rested(self._settings.rest_s, busy):
+        for job in self._spool.take_rested(self._settings.rest_s, busy, self._tell_repeated):
             count = sum(1 for _ in job.images.iterdir())
-            self._tell(f"{job.name}: {count} images, waits for its analysis.")
+            late = ""
+            if self._spool.analyzed_before(job):
+                late = " They came after their study was analyzed, and are analyzed by themselves, as a part of it."
+            self._tell(f"{job.name}: {count} images, waits for its analysis.{late}")
         jobs = self._spool.jobs()
         ready = [job for job in jobs if job.analyzed]
         to_do = [job for job in jobs if not job.analyzed]
@@ -125,6 +138,9 @@ class Service:
         if to_do:
             self._work_on(to_do[0])
         return sent or bool(to_do)
+
+    def _tell_repeated(self) -> None:
+        self._tell("A study arrived again of which every image was analyzed before; nothing is done.")
 
     def _work_on(self, job: Job) -> None:
         """Analyze a study; whatever comes of it is written as its results, none being one, too."""
@@ -136,14 +152,15 @@ class Service:
         try:
             with self._spool.new_results(job) as folder:
                 words = self._analyze(job.images, folder)
-            self._spool.note(job, outcome="analyzed")
+                # Before the results are called finished: a full disk must not leave them without their outcome.
+                self._spool.note(job, outcome="analyzed")
             self._tell(f"{job.name}: {words}, {time.monotonic() - started:.0f} s.")
         except StudyLeftError as error:
             self._close_without(job, "left", str(error))
         except CovidCTError as error:
             self._close_without(job, "failed", str(error))
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if error.errno in _FULL:
                 self._tell(f"{job.name}: the disk is full; the study waits until there is space.")
                 self._spool.forget_attempt(job)
                 self.stopping.wait(self._settings.retry_s)
@@ -160,9 +177,10 @@ class Service:
     def _close_without(self, job: Job, outcome: str, reason: str) -> None:
         """Close a study that is not analyzed; by option an SR says why."""
         self._spool.note(job, outcome=outcome, reason=reason)
+        said = ""
         with self._spool.new_results(job) as folder:
-            written = self._settings.failure_report and write_failure(job.images, folder, reason)
-        said = " An SR says so." if written else ""
+            if self._settings.failure_report:
+                said = _said_in_a_report(job, folder, reason)
         self._tell(f"{job.name}: {outcome}. {' '.join(reason.split())}{said}")
 
     def _send(self, jobs: list[Job]) -> bool:
@@ -195,3 +213,15 @@ class Service:
         self._spool.set_aside(job, outcome.file, refused=not outcome.accepted)
         if not outcome.accepted:
             self._tell(f"{job.name}: {outcome.file.name} was refused, and is kept: {outcome.reason}.")
+
+
+def _said_in_a_report(job: Job, folder: Path, reason: str) -> str:
+    """Write the SR that says why; headers that no SR can be made of must not end the listener."""
+    try:
+        return " An SR says so." if write_failure(job.images, folder, reason) else ""
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one study must not stop the others
+        for part in folder.iterdir():
+            part.unlink()
+        return f" No SR could be made of its headers ({type(error).__name__})."

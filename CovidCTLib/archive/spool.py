@@ -22,7 +22,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,7 +214,9 @@ class Spool:
         """Keys of the studies that are arriving."""
         return sorted(path.name for path in (self.folder / INCOMING).iterdir() if path.is_dir())
 
-    def take_rested(self, rest_s: float, busy: frozenset[str] = frozenset()) -> list[Job]:
+    def take_rested(
+        self, rest_s: float, busy: frozenset[str] = frozenset(), repeated: Callable[[], None] | None = None
+    ) -> list[Job]:
         """Move studies that have come to rest into work, in the order of their last image.
 
         Parameters
@@ -223,12 +225,14 @@ class Spool:
             A study is at rest when nothing of it arrived for so many seconds.
         busy
             Keys of studies that an open association has sent images of.
+        repeated
+            Called for each study of which nothing new arrived.
 
         Returns
         -------
         list of Job
-            New jobs. Instances that an earlier job of the same study had are dropped first; where nothing new is left,
-            there is no job.
+            New jobs. Instances that an earlier job of the same study had are dropped first, unless that job failed;
+            where nothing new is left, there is no job. Images of a study that still waits for its analysis join it.
         """
         now = time.time()
         rested = []
@@ -248,15 +252,38 @@ class Spool:
             if not any(home.iterdir()):
                 with contextlib.suppress(OSError):
                     home.rmdir()
+                    if repeated is not None:
+                        repeated()
+                continue
+            if self._joins(home):
                 continue
             folder = self.folder / WORK / f"{self._next_number():06d}-{key}"
             # The images first lie under a name that no other step looks at; the last rename makes the job.
             part = folder.with_name(folder.name + _PART)
-            part.mkdir(mode=0o700)
+            part.mkdir(mode=0o700, exist_ok=True)
             home.rename(part / IMAGES)
             part.rename(folder)
             jobs.append(Job(folder))
         return jobs
+
+    def _joins(self, home: Path) -> bool:
+        """Move what arrived to a job of its study that is not analyzed yet; a kill in between leaves the rest here."""
+        for job in self.jobs():
+            if job.key == home.name and not job.analyzed:
+                for path in list(home.iterdir()):
+                    path.rename(job.images / path.name)
+                push_folder_to_disk(job.images)
+                # More may have arrived meanwhile.
+                with contextlib.suppress(OSError):
+                    home.rmdir()
+                return True
+        return False
+
+    def analyzed_before(self, job: Job) -> bool:
+        """Whether an earlier job of the same study is analyzed, so that this one holds a part of it."""
+        done = (json.loads(path.read_text(encoding="utf-8")) for path in (self.folder / DONE).glob(f"*-{job.key}.json"))
+        others = (one for one in self.jobs() if one.key == job.key and one.folder != job.folder)
+        return any(record.get("outcome") == "analyzed" for record in done) or any(one.analyzed for one in others)
 
     def _next_number(self) -> int:
         names = [path.name for home in (WORK, DONE) for path in (self.folder / home).iterdir()]
@@ -266,7 +293,10 @@ class Spool:
         """Instances of earlier jobs of a study."""
         instances: set[str] = set()
         for path in (self.folder / DONE).glob(f"*-{key}.json"):
-            instances.update(json.loads(path.read_text(encoding="utf-8"))["instances"])
+            record = json.loads(path.read_text(encoding="utf-8"))
+            # Who sends a study again whose analysis failed wants another try.
+            if record.get("outcome") != "failed":
+                instances.update(record["instances"])
         for path in (self.folder / WORK).glob(f"*-{key}/{IMAGES}/*"):
             instances.add(path.stem)
         return frozenset(instances)

@@ -21,6 +21,10 @@ from CovidCTLib.writing.folder import explained, remove_stale_folders
 if TYPE_CHECKING:
     from CovidCTLib.analysis import CancelCheck, Progress, Stage
     from CovidCTLib.models.store import ModelStore
+    from CovidCTLib.reading.source import GridWishes
+
+AS_THE_HEADER_SAYS: GridWishes = {"assume_axial": False, "geometry": None, "spacing_zyx_mm": None}
+"""Nothing is given in place of what headers say of the grid."""
 
 ENDED_BEFORE = (
     "The program ended in the middle of this CT, perhaps for lack of memory. Close other programs, and analyze the CT "
@@ -69,7 +73,7 @@ def analyze_folder(
     models: ModelStore,
     *,
     report: bool = True,
-    assume_axial: bool = False,
+    grid: GridWishes | None = None,
     skip: int = 0,
     tell: Callable[[CaseEvent], None] | None = None,
     progress: Callable[[Stage, float], None] | None = None,
@@ -92,8 +96,8 @@ def analyze_folder(
         The networks.
     report
         Whether each case gets its ``report.html``.
-    assume_axial
-        As `CovidCTLib.reading.read_scan` takes it.
+    grid
+        What stands for headers that are wrong about the grid, for all CTs; None takes the headers'.
     skip
         So many cases at the beginning are passed over; one of them in which the process ended has failed.
     tell
@@ -115,7 +119,7 @@ def analyze_folder(
     OutputError
         If the results cannot be written, or those in the folder are of other settings; finished cases stay.
     ModelError, OptionsError
-        If own networks or the device cannot be used.
+        If own networks, the device or the spacing cannot be used.
     CancelledError
         If asked to stop; finished cases stay, and nothing else.
     """
@@ -126,7 +130,11 @@ def analyze_folder(
     # A device or models with which no case could be analyzed are refused before the first case.
     models.device  # noqa: B018
     models.load_own()
-    batch = _Batch(out, options, models, tell, progress, cancelled)
+    if grid is not None and grid["spacing_zyx_mm"] is not None:
+        from CovidCTLib.reading.given_grid import check_given_spacing
+
+        check_given_spacing(grid["spacing_zyx_mm"])
+    batch = _Batch(out, options, models, grid or AS_THE_HEADER_SAYS, tell, progress, cancelled)
     rows = batch.prepare(cases)
     failures: list[str | None] = []
     for number, (case, row) in enumerate(zip(cases, rows, strict=True), start=1):
@@ -136,7 +144,7 @@ def analyze_folder(
         elif batch.is_finished(row):
             failures.append(batch.end("kept"))
         else:
-            failures.append(batch.analyze(case, report, assume_axial))
+            failures.append(batch.analyze(case, report))
     return tuple(failures)
 
 
@@ -148,6 +156,7 @@ class _Batch:
         out: Path,
         options: Options,
         models: ModelStore,
+        grid: GridWishes,
         tell: Callable[[CaseEvent], None] | None,
         progress: Callable[[Stage, float], None] | None,
         cancelled: CancelCheck | None,
@@ -155,6 +164,7 @@ class _Batch:
         self._out = out
         self._options = options
         self._models = models
+        self._grid = grid
         self._tell = tell
         self._progress = progress
         self._cancelled = cancelled
@@ -171,6 +181,8 @@ class _Batch:
         for row in rows:
             if self.is_finished(row):
                 self._check_settings(row)
+            else:
+                row.grid = _in_words(self._grid)
         try:
             self._out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -194,12 +206,12 @@ class _Batch:
             return self.end("failed", ENDED_BEFORE)
         return self._row.reason or None
 
-    def analyze(self, case: Path, report: bool, assume_axial: bool) -> str | None:
+    def analyze(self, case: Path, report: bool) -> str | None:
         """Analyze the case; give None, or why it failed."""
         self._put("running")
         self._say("begun")
         try:
-            self._analyze(case, report, assume_axial)
+            self._analyze(case, report)
         except OutputError:
             # The next cases could not be written either.
             self._put("waiting")
@@ -227,7 +239,7 @@ class _Batch:
         self._report("writing", 1.0)
         return reason or None
 
-    def _analyze(self, case: Path, report: bool, assume_axial: bool) -> None:
+    def _analyze(self, case: Path, report: bool) -> None:
         from CovidCTLib.pipeline import analyze
         from CovidCTLib.reading import read_scan
         from CovidCTLib.results import write_results
@@ -235,7 +247,7 @@ class _Batch:
         if case.is_dir() and is_result_folder(case):
             raise InputError("A CT was expected, but this is a folder of results. Give the CT that was analyzed.")
         self._report("reading", 0.0)
-        scan = read_scan(case, assume_axial=assume_axial)
+        scan = read_scan(case, **self._grid)
         self._report("reading", READING_END)
         analysis = analyze(
             scan,
@@ -261,6 +273,7 @@ class _Batch:
             record["made_by"] == f"{MADE_BY}{__version__}"
             and _comparable(record.get("options") or {}) == _comparable(plain_json(asdict(self._resolved_options())))
             and all(cards.get(model.get("name")) == model.get("sha256") for model in used)
+            and row.grid == _in_words(self._grid)
         )
         if not same:
             raise OutputError(
@@ -298,6 +311,14 @@ class _Batch:
 
 def _cancelled() -> CancelledError:
     return CancelledError("Cancelled; the CTs that were finished stay. Start again with both folders to go on.")
+
+
+def _in_words(grid: GridWishes) -> str:
+    """Write what was given in place of the headers' grid; empty where nothing was."""
+    spacing = grid["spacing_zyx_mm"]
+    words = ["assume axial"] * grid["assume_axial"] + [grid["geometry"] or ""]
+    words += [] if spacing is None else [f"spacing {' '.join(f'{size:.10g}' for size in spacing)}"]
+    return ", ".join(word for word in words if word)
 
 
 def _comparable(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ class Row:
         Where a run was ended from outside, ``"running"`` stays.
     reason
         Why it failed, else empty.
+    grid
+        What was given in place of the header's grid (`CovidCTLib.reading.source.GridWishes`), in words, else empty.
     content
         As `CovidCTLib.batch.cases.content_of_case` gives it.
     """
@@ -38,6 +40,7 @@ class Row:
     folder: str
     state: State = "waiting"
     reason: str = ""
+    grid: str = ""
     content: str = ""
 
 

@@ -50,6 +50,8 @@ def check_body(grid: CanonicalGrid, body: Body, spacing_known: bool) -> tuple[No
     QualityError
         If the slices are not axial ones, or the trunk has a size that nobody has.
     """
+    if spacing_known:
+        _check_picture(grid)
     if not body.trunk.any():
         return ()
     _check_long_axis(grid, body)
@@ -72,15 +74,34 @@ def _width_and_depth(grid: CanonicalGrid, body: Body) -> tuple[float, float]:
     return sizes_mm[0], sizes_mm[1]
 
 
+def _check_picture(grid: CanonicalGrid) -> None:
+    """Refuse a picture that is smaller than a body: in it, no body would be found."""
+    (_, rows, columns), spacing = grid.geometry.shape_zyx, grid.geometry.spacing_zyx_mm
+    for word, size, least in (
+        ("wide", columns * spacing[2], POSSIBLE_WIDTH_MM[0]),
+        ("high", rows * spacing[1], POSSIBLE_DEPTH_MM[0]),
+    ):
+        if size < least:
+            raise refuse(
+                "impossible-body",
+                f"Slices at least {least:.0f} mm {word} were expected, as a body is, but by their voxel size these are "
+                f"{size:.0f} mm {word}. The voxel size is wrong (in cm, perhaps): give the true spacing (slices, rows, "
+                "columns in mm), or export the CT again.",
+                round(size),
+                least,
+                "mm",
+            )
+
+
 def _check_possible(word: str, measured_mm: float, limits: tuple[float, float]) -> None:
     low, high = limits
     if low <= measured_mm <= high:
         return
     raise refuse(
         "impossible-body",
-        f"A body {low:.0f} to {high:.0f} mm {word} was expected, but by the voxel size in the header this one is "
-        f"{measured_mm:.0f} mm {word}. The header is wrong: give the true spacing (slices, rows, columns in mm), or "
-        "export the CT again.",
+        f"A body {low:.0f} to {high:.0f} mm {word} was expected, but by its voxel size this one is "
+        f"{measured_mm:.0f} mm {word}. The voxel size is wrong: give the true spacing (slices, rows, columns in mm), "
+        "or export the CT again.",
         round(measured_mm),
         low if measured_mm < low else high,
         "mm",
@@ -93,14 +114,14 @@ def _doubts(width: float, depth: float) -> list[Notice]:
         if not low <= size <= high:
             who = "a small child" if size < low else "a very large patient"
             text = (
-                f"By the voxel size in the header the body is {size:.0f} mm {word}: {who}, or the voxel size is wrong "
+                f"By the voxel size the body is {size:.0f} mm {word}: {who}, or the voxel size is wrong "
                 "and volumes with it. If it is, give the true one."
             )
             notices.append(Notice("body-size-doubtful", text, "warn", round(size), low if size < low else high, "mm"))
     ratio, (low, high) = width / depth, USUAL_WIDTH_PER_DEPTH
     if not low <= ratio <= high:
         text = (
-            f"By the header the body is {ratio:.1f} times as wide as deep ({width:.0f} and {depth:.0f} mm), which "
+            f"By the voxel size the body is {ratio:.1f} times as wide as deep ({width:.0f} and {depth:.0f} mm), which "
             "hardly anybody is: the spacing may be wrong or in another order. If it is, give the true one."
         )
         notices.append(
@@ -116,8 +137,8 @@ def _pixels(grid: CanonicalGrid) -> list[Notice]:
     if grid.index_axis_of(2) != 2 or ratio <= MAX_PIXEL_RATIO:
         return []
     text = (
-        f"The pixels of the slices are {x:.3g} x {y:.3g} mm, but pixels of a CT are square: the spacing in the header "
-        "may be in another order. Then volumes are right, but shapes are not: give the true spacing."
+        f"The pixels of the slices are {x:.3g} x {y:.3g} mm, but pixels of a CT are square: the spacing may be in "
+        "another order. Then volumes are right, but shapes are not: give the true spacing."
     )
     return [Notice("pixels-not-square", text, "warn", round(ratio, 3), MAX_PIXEL_RATIO, "times")]
 

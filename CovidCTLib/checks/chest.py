@@ -9,6 +9,7 @@ from CovidCTLib.checks.lung_shape import check_heart_side, check_lung_shape
 from CovidCTLib.checks.pleura import check_pleura, what_fills
 from CovidCTLib.checks.sample import refuse
 from CovidCTLib.checks.surroundings import check_surroundings
+from CovidCTLib.checks.turned import check_quarter_turn
 from CovidCTLib.errors import Notice
 from CovidCTLib.framing import find_body
 from CovidCTLib.hu import LOWEST_HU
@@ -37,7 +38,7 @@ CUT_LUNG_SHARE = 0.10
 """Lungs count as cut off where the scan's first or last slice shows more than this share of the largest lung area."""
 
 _RING_PX_OF_512 = 3.0
-_TURNED = frozenset({"front-back-doubtful", "head-feet-doubtful"})
+_TURNED = frozenset({"front-back-doubtful", "head-feet-doubtful", "quarter-turn"})
 
 
 def check_lungs(
@@ -79,7 +80,10 @@ def check_lungs(
     volume_ml = float(counts.sum()) * float(np.prod(spacing_zyx_mm)) / MM3_PER_ML
     smallest_ml = _smallest_lungs_ml(hu, spacing_zyx_mm) if volume_ml < MIN_LUNG_VOLUME_ML else MIN_LUNG_VOLUME_ML
     _check_in_view(volume_ml if spacing_known else None, float(counts.sum(axis=0).max()) / lungs[0].size, smallest_ml)
-    notices = [*_check_sides(counts, hu, lungs, spacing_zyx_mm), *(_check_size(volume_ml) if spacing_known else ())]
+    turned = check_quarter_turn(lungs, spacing_zyx_mm, hu)
+    # Two lungs above each other count as one side, and nothing lies in the place of the other.
+    notices = [*turned, *_check_sides(counts, None if turned else hu, lungs, spacing_zyx_mm)]
+    notices += _check_size(volume_ml) if spacing_known else ()
     ends = _check_ends(counts.sum(axis=0))
     notices += [*ends, *_check_rim(lungs, hu, int(counts.sum()))]
     if hu is not None:
@@ -88,8 +92,8 @@ def check_lungs(
         cut_at_apex = any(notice.code == "lungs-cut-at-apex" for notice in ends)
         pleura = check_pleura(hu, lungs, spacing_zyx_mm, spacing_known)
         notices += pleura
-        around = check_surroundings(hu, lungs, spacing_zyx_mm, cut_at_apex=cut_at_apex)
-        notices += around
+        around = turned or check_surroundings(hu, lungs, spacing_zyx_mm, cut_at_apex=cut_at_apex)
+        notices += around if not turned else ()
         # Free air and a collapsed lung push the heart over, and a file that is turned over needs to be told once.
         if not pleura and not any(notice.code in _TURNED for notice in around):
             notices += check_heart_side(hu, lungs, spacing_zyx_mm)
@@ -161,8 +165,8 @@ def _check_size(volume_ml: float) -> list[Notice]:
         return [Notice("small-lungs", text, "warn", round(volume_ml), SMALL_LUNGS_ML, "ml")]
     if volume_ml > LARGE_LUNGS_ML:
         text = (
-            f"{volume_ml:.0f} ml of lung were found, more than any person has. The voxel size in the header may be "
-            "wrong; volumes are in doubt, percentages are not."
+            f"{volume_ml:.0f} ml of lung were found, more than any person has. The voxel size may be wrong; volumes "
+            "are in doubt, percentages are not."
         )
         return [Notice("large-lungs", text, "warn", round(volume_ml), LARGE_LUNGS_ML, "ml")]
     return []

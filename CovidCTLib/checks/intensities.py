@@ -9,7 +9,13 @@ from scipy import ndimage
 from CovidCTLib.checks.sample import Sample, refuse
 from CovidCTLib.errors import Notice
 from CovidCTLib.framing import Body
-from CovidCTLib.hu import AERATION_BANDS, LOWEST_HU, NETWORK_HIGH_HU
+from CovidCTLib.hu import (
+    AERATION_BANDS,
+    FATTY_HU,
+    LOWEST_HU,
+    MIN_FAT_PERCENT,
+    NETWORK_HIGH_HU,
+)
 
 TISSUE_FROM_HU = -500
 """Lung and air lie under this, in HU, all tissue above."""
@@ -32,6 +38,17 @@ AERATED_FROM_HU = -1000
 MIN_AERATED_PERCENT = 0.5
 """Refused under: share of the voxels, padding left out, with the values of lung or air; 21 to 60 % in the
 shared CTs."""
+
+MIN_CUT_OUT_PERCENT = 60.0
+"""Lungs were cut out where the most frequent value takes at least this share of all voxels, and little soft tissue is
+left. In the shared CTs the most frequent value takes at most 34 %."""
+
+MIN_TURNED_OVER_PERCENT = (20.0, 5.0)
+"""All signs are opposite where air and lung, and muscle, take at least these shares of the voxels at the negatives of
+their HU."""
+
+_LUNG_HU = (-950, -500)
+_AIR_TURNED_OVER_HU, _MUSCLE_TURNED_OVER_HU = (700, None), (-100, -20)
 
 MAX_TISSUE_PEAK_HU = 250.0
 """Refused above: the most frequent value of tissue. That of a CT is fat near -100 or muscle near 50."""
@@ -94,6 +111,16 @@ def check_hounsfield(sample: Sample) -> tuple[Notice, ...]:
     dense = 100 * sample.share(DENSE_HU, None, TISSUE_FROM_HU)
     soft = 100 * sample.share(*SOFT_TISSUE_HU)
     aerated = 100 * sample.share(AERATED_FROM_HU, TISSUE_FROM_HU)
+    if dense > MAX_DENSE_PERCENT and _is_turned_over(sample):
+        raise refuse(
+            "hu-scale",
+            f"HU of a chest CT were expected (air near -1000, at most {MAX_DENSE_PERCENT:.0f} % of the tissue at or "
+            f"above {DENSE_HU}), but {dense:.0f} % are and air lies near 1000: all values have the opposite sign. "
+            "Multiply them by -1, or export the CT again.",
+            round(dense, 1),
+            MAX_DENSE_PERCENT,
+            "%",
+        )
     # Where the offset was lost, nothing but padding lies under water.
     if sample.quantile_hu(_LOWEST_FRACTION) > TISSUE_FROM_HU and dense > MAX_DENSE_PERCENT:
         peak = sample.peak_hu(DENSE_HU)
@@ -113,6 +140,16 @@ def check_hounsfield(sample: Sample) -> tuple[Notice, ...]:
             f"but {dense:.0f} % are, so the values have another scale. Export the CT again with its rescale slope.",
             round(dense, 1),
             MAX_DENSE_PERCENT,
+            "%",
+        )
+    if soft < MIN_SOFT_TISSUE_PERCENT and (alike := _cut_out_percent(sample)) >= MIN_CUT_OUT_PERCENT:
+        raise refuse(
+            "no-soft-tissue",
+            f"A chest CT with the body around the lungs was expected, with at least {MIN_SOFT_TISSUE_PERCENT:.0f} % of "
+            f"the voxels from {SOFT_TISSUE_HU[0]} to {SOFT_TISSUE_HU[1]}, but {soft:.1f} % are, and {alike:.0f} % of "
+            "all voxels have one value: the lungs seem to have been cut out. Give the CT as it was before.",
+            round(soft, 2),
+            MIN_SOFT_TISSUE_PERCENT,
             "%",
         )
     if soft < MIN_SOFT_TISSUE_PERCENT:
@@ -135,7 +172,31 @@ def check_hounsfield(sample: Sample) -> tuple[Notice, ...]:
             MIN_AERATED_PERCENT,
             "%",
         )
+    fat = 100 * sample.share(*FATTY_HU, TISSUE_FROM_HU)
+    if fat < MIN_FAT_PERCENT:
+        raise refuse(
+            "no-fat",
+            f"A chest CT in HU was expected, with at least {MIN_FAT_PERCENT} % of the tissue from {FATTY_HU[0]} to "
+            f"{FATTY_HU[1]}, as fat has, but {fat:.1f} % are: this may be a map of a material (iodine, water), or HU "
+            "that were windowed or changed. Give the CT itself.",
+            round(fat, 2),
+            MIN_FAT_PERCENT,
+            "%",
+        )
     return _small_shifts(sample)
+
+
+def _cut_out_percent(sample: Sample) -> float:
+    """Share of all voxels that have the most frequent value, in percent; 0 where the rest is not mostly lung."""
+    alike = sample.largest_share()
+    lung = sample.count(*_LUNG_HU) / sample.count(LOWEST_HU)
+    return 100 * alike if lung >= (1 - alike) / 2 else 0.0
+
+
+def _is_turned_over(sample: Sample) -> bool:
+    """Tell whether air and lung lie at 700 HU and above, and muscle under -20."""
+    air, muscle = (100 * sample.share(*limits) for limits in (_AIR_TURNED_OVER_HU, _MUSCLE_TURNED_OVER_HU))
+    return air >= MIN_TURNED_OVER_PERCENT[0] and muscle >= MIN_TURNED_OVER_PERCENT[1]
 
 
 def _small_shifts(sample: Sample) -> tuple[Notice, ...]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidCTLib.checks.sample import refuse
+from CovidCTLib.checks.turned import turn_degrees, turned_back
 from CovidCTLib.errors import Notice
 from CovidCTLib.framing import find_body
 from CovidCTLib.labels import LEFT, RIGHT
@@ -26,8 +27,8 @@ LARGEST_LUNGS_ML = 20_000.0
 """Refused above: nobody has lungs of twice the largest total capacity, 10 litres."""
 
 MIN_LEFTWARD_MM = -20.0
-"""Warned under: how far heart, aorta and gas of the belly lie to the left, in mm. In the shared CTs it is 10 to 139 mm
-with the lungs of the network; with those of contours, which miss a tumour, -22 mm in one."""
+"""Warned under: how far heart, aorta and gas of the belly lie to the left, in mm. In the shared CTs it is 15 to 130 mm
+with the lungs of the network, once the chest is turned back."""
 
 MIN_RIGHT_SHARE = 0.41
 """A right lung smaller than this share of both, without unit, draws the heart over, and nothing is said of sides.
@@ -41,11 +42,6 @@ _BONE_HU, _GAS_HU, _TISSUE_HU = 130, -700, -300
 _GAS_BELOW, _GAS_MM, _FEWEST_GAS_ML, _MARGIN = 0.4, 40.0, 10.0, 2
 
 _OR_IN_PART = " Or only a part of the lungs was segmented."
-
-MAX_TURN_DEGREES = 7.0
-"""Nothing is said of sides where the line between the middles of the two lungs is more oblique than this, in degrees:
-the heart of a patient who lies turned moves to a side with the front of the chest. It is -3.7 to 3.0 in eleven shared
-CTs; another, turned by 12 degrees, seemed to have its heart on the right."""
 
 Span = tuple[int, int]
 
@@ -82,9 +78,9 @@ def check_lung_shape(
     if not given and volume_ml > LARGEST_LUNGS_ML:
         raise refuse(
             "impossible-lungs",
-            f"At most {LARGEST_LUNGS_ML:.0f} ml of lung were expected, but by the voxel size in the header these are "
-            f"{volume_ml:.0f} ml. The header is wrong: give the true spacing (slices, rows, columns in mm), or export "
-            "the CT again.",
+            f"At most {LARGEST_LUNGS_ML:.0f} ml of lung were expected, but by the voxel size these are "
+            f"{volume_ml:.0f} ml. The voxel size is wrong: give the true spacing (slices, rows, columns in mm), or "
+            "export the CT again.",
             round(volume_ml),
             LARGEST_LUNGS_ML,
             "ml",
@@ -96,8 +92,8 @@ def check_lung_shape(
     if not given and not low <= height <= high:
         raise refuse(
             "impossible-lungs",
-            f"Lungs {low:.0f} to {high:.0f} mm high were expected, but by the distance of slices in the header these "
-            f"are {height:.0f} mm high. The header is wrong: give the true spacing (slices, rows, columns in mm), or "
+            f"Lungs {low:.0f} to {high:.0f} mm high were expected, but by the distance of slices these "
+            f"are {height:.0f} mm high. The distance is wrong: give the true spacing (slices, rows, columns in mm), or "
             "export the CT again.",
             round(height),
             low if height < low else high,
@@ -116,7 +112,7 @@ def _doubts(height: float, width: float) -> list[Notice]:
     ratio, (low, high) = height / width, USUAL_HEIGHT_PER_WIDTH
     if not low <= ratio <= high:
         text = (
-            f"By the header the lungs are {height:.0f} mm high and {width:.0f} mm wide ({ratio:.2f} times), which "
+            f"By the voxel size the lungs are {height:.0f} mm high and {width:.0f} mm wide ({ratio:.2f} times), which "
             "hardly anybody's are: the distance of slices may be wrong, and volumes with it. If it is, give the true "
             "one."
         )
@@ -129,8 +125,8 @@ def _doubts(height: float, width: float) -> list[Notice]:
     if not low <= height <= high:
         who = "a small child" if height < low else "a very large patient"
         text = (
-            f"By the header the lungs are {height:.0f} mm high: {who}, or the distance of slices is wrong, and volumes "
-            "with it. If it is, give the true one."
+            f"By the distance of slices the lungs are {height:.0f} mm high: {who}, or the distance is wrong, and "
+            "volumes with it. If it is, give the true one."
         )
         return [Notice("lung-height-doubtful", text, "warn", round(height), low if height < low else high, "mm")]
     return []
@@ -154,12 +150,14 @@ def check_heart_side(
     -----
     Added up, in mm: how much farther from the spine the left lung begins than the right one, once in front (the heart)
     and once beside the spine (the aorta), and 40 mm times the share of the belly's gas that is left less that which is
-    right (stomach and bend of the colon). Where the spine is not seen or the patient lies turned, nothing is said.
+    right (stomach and bend of the colon). The chest is turned back first: in a patient who lies turned, the heart moves
+    to a side with the front of the chest. Where the spine is not seen, nothing is said.
     """
     right, left = (np.count_nonzero(lungs == side) for side in (RIGHT, LEFT))
-    if right < MIN_RIGHT_SHARE * (right + left) or abs(_turn_degrees(lungs, spacing_zyx_mm)) > MAX_TURN_DEGREES:
+    if right < MIN_RIGHT_SHARE * (right + left):
         return ()
-    leftward = leftward_mm(hu, lungs, spacing_zyx_mm)
+    degrees = turn_degrees(lungs, spacing_zyx_mm)
+    leftward = leftward_mm(*turned_back(hu, lungs, spacing_zyx_mm, degrees))
     if leftward is None or leftward >= MIN_LEFTWARD_MM:
         return ()
     text = (
@@ -168,21 +166,6 @@ def check_heart_side(
         "whatever is said of one side belongs to the other; check the orientation."
     )
     return (Notice("heart-on-the-right", text, "warn", round(leftward), MIN_LEFTWARD_MM, "mm"),)
-
-
-def _turn_degrees(lungs: NDArray[np.uint8], spacing_zyx_mm: tuple[float, float, float]) -> float:
-    """Angle of the line between the middles of the two lungs against the rows, in degrees; 0 with one lung."""
-    middles = []
-    for side in (RIGHT, LEFT):
-        shadow = np.count_nonzero(lungs == side, axis=0)
-        if not shadow.any():
-            return 0.0
-        middles.append(
-            [float(np.average(np.arange(shadow.shape[axis]), weights=shadow.sum(axis=1 - axis))) for axis in (0, 1)]
-        )
-    (right_y, right_x), (left_y, left_x) = middles
-    _, row_mm, column_mm = spacing_zyx_mm
-    return float(np.degrees(np.arctan2((left_y - right_y) * row_mm, abs(left_x - right_x) * column_mm)))
 
 
 def leftward_mm(

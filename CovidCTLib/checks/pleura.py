@@ -24,6 +24,9 @@ there is none; two with emphysema have 2 and 9 ml, and CIP's, with severe emphys
 MIN_FREE_AIR_PERCENT = 1.0
 """The same where no spacing is known, as a share of both lungs, in percent."""
 
+MOST_FREE_AIR_PERCENT = 50.0
+"""Nobody lives with more free air than this on both sides, as a share of what was found as lung: the HU are wrong."""
+
 FREE_AIR_RADIUS_MM = 5.0
 """A piece holds balls of this radius; air in thinner layers is not told from emphysema and airways."""
 
@@ -80,6 +83,9 @@ def check_pleura(
     whole = {side: voxel_ml * float(np.count_nonzero(lungs == side)) for side in NAMES}
     smallest = MIN_FREE_AIR_ML if spacing_known else MIN_FREE_AIR_PERCENT / 100 * sum(whole.values())
     free = _free_air_ml(hu, lungs, spacing_zyx_mm, smallest)
+    percent = {side: 100 * ml / whole[side] for side, ml in free.items() if whole[side]}
+    if len(percent) == len(NAMES) and min(percent.values()) > MOST_FREE_AIR_PERCENT:
+        return (_no_lung_tissue(percent),)
     notices = [_free_air(side, ml, whole, spacing_known) for side, ml in free.items()]
     return (*(notice for notice in notices if notice is not None), *_little_air(hu, lungs, free, whole, voxel_ml))
 
@@ -157,6 +163,16 @@ def _free_air(side: int, ml: float, whole: dict[int, float], spacing_known: bool
         "large bulla. It is counted as lung and as emphysema, so volumes and percentages of that side are wrong."
     )
     return Notice("free-air", text, "warn", value, limit, unit)
+
+
+def _no_lung_tissue(percent: dict[int, float]) -> Notice:
+    """Warn of two lungs that are nothing but air."""
+    text = (
+        f"{percent[RIGHT]:.0f} % of the right and {percent[LEFT]:.0f} % of the left lung have the HU of pure air, "
+        "with which nobody lives: the HU are wrong (doubled, shifted or cut off at the lower end). No measure that "
+        "rests on HU holds; export the CT again with its rescale slope and intercept."
+    )
+    return Notice("no-lung-tissue", text, "warn", round(min(percent.values())), MOST_FREE_AIR_PERCENT, "%")
 
 
 def _little_air(

@@ -51,6 +51,10 @@ class Sample:
         whole = self.count(of_low_hu)
         return self.count(low_hu, high_hu) / whole if whole else 0.0
 
+    def largest_share(self) -> float:
+        """Give the share of all voxels, padding too, that have the most frequent value."""
+        return float(self.counts.max() / self.counts.sum())
+
     def peak_hu(self, low_hu: int) -> int:
         """Give the most frequent value at or above ``low_hu``, after averaging over `_SMOOTHING_HU`."""
         start = low_hu - LOWEST_HU

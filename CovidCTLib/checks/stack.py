@@ -100,7 +100,8 @@ def _check_order(planes: NDArray[np.float32]) -> None:
         raise refuse(
             "slices-out-of-order",
             f"Slices in the order of their positions were expected (at least {MIN_ORDERED_PERCENT:.0f} % between their "
-            f"likes), but {ordered:.0f} % are, so they are mixed up. Sort them by position, or give the DICOM series.",
+            f"likes), but {ordered:.0f} % are: they are mixed up, two scans lie between each other, or the header "
+            "gives the sizes of the axes in another order. Sort them by position, or give one scan as DICOM series.",
             round(ordered, 1),
             MIN_ORDERED_PERCENT,
             "%",
@@ -121,6 +122,6 @@ def _jumps(planes: NDArray[np.float32], filled: NDArray[np.intp]) -> tuple[Notic
         f"Between slices {filled[worst]} and {filled[worst + 1]} (counted from the feet, from 0) the whole picture "
         f"changes {ratio[worst]:.1f} times as much as nearby"
         + (f", and so at {len(jumps) - 1} other places" if len(jumps) > 1 else "")
-        + ": slices are missing there, or the patient moved or breathed."
+        + ": slices are missing there, the patient moved or breathed, or two scans were put together."
     )
     return (Notice("slice-jump", text, "warn", round(float(ratio[worst]), 2), MAX_JUMP, "times"),)

@@ -7,12 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from CovidCTLib.cli.arguments import (
-    add_assume_axial_argument,
     add_command,
     add_display_arguments,
     add_engine_arguments,
+    add_grid_arguments,
     add_limit_arguments,
     add_output_argument,
+    grid_options,
     models_from,
     options_from,
 )
@@ -47,7 +48,8 @@ For thousands of CTs, a table of their numbers or a cluster, see 'covidct cohort
 _EPILOG = """\
 examples:
   covidct batch my_cts -o results
-  covidct batch my_cts -o results --no-report --device cpu"""
+  covidct batch my_cts -o results --no-report --device cpu
+  covidct batch my_cts -o results --spacing 2 0.7 0.7     (of all CTs, where their headers have lost it)"""
 
 
 def add_parser(commands: Commands) -> None:
@@ -56,7 +58,9 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument("input", metavar="FOLDER", help="folder whose files, archives and subfolders are one CT each")
     add_output_argument(parser, "folder for the results: new, or of a run to go on with")
     parser.add_argument("--no-report", action="store_true", help="do not make report.html")
-    add_assume_axial_argument(parser)
+    add_grid_arguments(
+        parser.add_argument_group("where the headers are wrong about the grid (of all CTs of the folder)")
+    )
     # After a process ended in the middle of a CT, Slicer goes on behind that one.
     parser.add_argument("--skip", type=int, default=0, help=argparse.SUPPRESS)
     add_engine_arguments(parser)
@@ -91,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
             options,
             models if models is not None else ModelStore(device=args.device),
             report=not args.no_report,
-            assume_axial=args.assume_axial,
+            grid=grid_options(args),
             skip=args.skip,
             tell=_teller(args),
             progress=reporter.show,

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from CovidCTLib.cli.arguments import Commands, GridOptions
+    from CovidCTLib.cli.arguments import Commands
     from CovidCTLib.comparison import ScanSlice
     from CovidCTLib.models.store import ModelStore
     from CovidCTLib.options import Options
+    from CovidCTLib.reading.source import GridWishes
     from CovidCTLib.scan import Scan
 
 _DESCRIPTION = """\
@@ -132,7 +133,7 @@ def _slice(
     return take_slice(scan, lungs=lungs, index=number)
 
 
-def _scan(path: str, grid: GridOptions) -> tuple[Scan, NDArray[np.uint8] | None]:
+def _scan(path: str, grid: GridWishes) -> tuple[Scan, NDArray[np.uint8] | None]:
     """Read a CT, or a folder of results with its CT and lungs."""
     from CovidCTLib.results import has_ct, is_result_folder, read_analysis
 

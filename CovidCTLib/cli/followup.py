@@ -32,10 +32,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from CovidCTLib.analysis import Analysis
-    from CovidCTLib.cli.arguments import Commands, GridOptions
+    from CovidCTLib.cli.arguments import Commands
     from CovidCTLib.followup import FollowUp, Study
     from CovidCTLib.models.store import ModelStore
     from CovidCTLib.options import Options
+    from CovidCTLib.reading.source import GridWishes
     from CovidCTLib.scan import Scan
 
 STATED_DATE = "-"
@@ -174,7 +175,7 @@ def _study(
     path: str,
     day: date | None,
     salt: bytes,
-    grid: GridOptions,
+    grid: GridWishes,
     options: Options,
     models: ModelStore | None,
     reporter: SilentReporter,

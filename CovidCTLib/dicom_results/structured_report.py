@@ -64,6 +64,9 @@ _DECISIONS = {
     False: Code("260385009", "SCT", "Negative"),
     None: Code("82334004", "SCT", "Indeterminate"),
 }
+_SHOWN_DIGITS = 6
+"""Digits of a number that viewers show: no measure holds more."""
+
 CASE_REGION = "case"
 """Region of the decision on the case."""
 
@@ -291,16 +294,18 @@ def _measurements(
         if not _is_number(entry.value):
             continue
         tracking = f"{entry.region}.{entry.name}"
-        made.append(
-            hd.sr.Measurement(
-                name=coded(_concept(study, entry.name, labels)),
-                value=float(entry.value),  # type: ignore[arg-type]
-                unit=coded(unit_code(entry.unit)),
-                tracking_identifier=hd.sr.TrackingIdentifier(
-                    uid=uid_of(study.identity, "measure", tracking), identifier=tracking
-                ),
-            )
+        value = float(entry.value)  # type: ignore[arg-type]
+        measurement = hd.sr.Measurement(
+            name=coded(_concept(study, entry.name, labels)),
+            value=value,
+            unit=coded(unit_code(entry.unit)),
+            tracking_identifier=hd.sr.TrackingIdentifier(
+                uid=uid_of(study.identity, "measure", tracking), identifier=tracking
+            ),
         )
+        # What viewers show; FloatingPointValue beside it holds the number to the last bit.
+        measurement[0].MeasuredValueSequence[0].NumericValue = f"{value:.{_SHOWN_DIGITS}g}"
+        made.append(measurement)
     return made or None
 
 

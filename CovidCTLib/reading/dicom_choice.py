@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from CovidCTLib.errors import InputError, Notice, SeriesChoiceError
 from CovidCTLib.reading.dicom_series import DicomFolder, Series
@@ -15,7 +15,9 @@ MIN_CHEST_SLICES = 10
 """An original series of fewer slices (bolus tracking, a test slice) is not preferred to a derived one."""
 
 
-def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stack, tuple[Notice, ...]]:
+def choose_series(
+    folder: DicomFolder, wanted: str | None, without: Collection[int] = ()
+) -> tuple[Series, Stack, tuple[Notice, ...]]:
     """Choose the series to read.
 
     Parameters
@@ -26,6 +28,8 @@ def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stac
         Number in the list (from 1), SeriesInstanceUID, or a unique ending of it of at least `MIN_UID_ENDING`
         characters; None for the usable axial series with the most slices, originals (of at least
         `MIN_CHEST_SLICES`) before derived ones.
+    without
+        Numbers in the list that are not chosen, as their values are no HU.
 
     Raises
     ------
@@ -46,7 +50,8 @@ def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stac
                 f"Series {chosen.summary.number} cannot be used. {chosen.summary.reason}", hint=chosen.summary.hint
             )
         return chosen, chosen.stack, ()
-    usable = [(series, series.stack) for series in folder.series if series.stack is not None]
+    every = [(series, series.stack) for series in folder.series if series.stack is not None]
+    usable = [pair for pair in every if pair[0].summary.number not in without]
     if not usable:
         raise _why_none(folder.series)
     axial = [pair for pair in usable if pair[0].summary.orientation == "axial"]
@@ -57,21 +62,14 @@ def choose_series(folder: DicomFolder, wanted: str | None) -> tuple[Series, Stac
             f"by its number: {numbers}."
         )
     chosen, stack = max(axial or usable, key=lambda pair: _preference(pair[0]))
-    if len(usable) == 1:
+    if len(every) == 1:
         return chosen, stack, ()
-    return (
-        chosen,
-        stack,
-        (
-            Notice(
-                "several-series",
-                f"The folder holds {len(usable)} usable CT series; the largest axial one was read (series "
-                f"{chosen.summary.number} of the list, {chosen.summary.slices} slices).",
-                "warn",
-                len(usable),
-            ),
-        ),
+    left = "".join(f" Series {number} is no CT in HU, by its values, and was left out." for number in without)
+    text = (
+        f"The folder holds {len(every)} usable CT series; the largest axial one was read (series "
+        f"{chosen.summary.number} of the list, {chosen.summary.slices} slices).{left}"
     )
+    return chosen, stack, (Notice("several-series", text, "warn", len(every)),)
 
 
 def _preference(series: Series) -> tuple[bool, int]:

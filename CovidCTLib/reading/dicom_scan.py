@@ -5,12 +5,17 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from CovidCTLib.errors import InputError, Notice
 from CovidCTLib.reading.dicom_choice import choose_series
 from CovidCTLib.reading.dicom_pixels import read_volume
 from CovidCTLib.reading.dicom_series import DicomFolder, Series
 from CovidCTLib.reading.dicom_source import frame_of_reference_of, read_source
+from CovidCTLib.reading.dicom_stack import Stack
 from CovidCTLib.reading.identifiers import known_kernel, known_maker, read_identifiers, with_identifiers
+from CovidCTLib.reading.plausibility import lacks_fat
 from CovidCTLib.scan import Scan, ScanFacts
 
 _DOUBTFUL_KINDS = {
@@ -30,6 +35,37 @@ _DOUBTFUL_KINDS = {
         ),
     ),
 }
+
+
+_Choice = tuple[Series, Stack, tuple[Notice, ...], NDArray[np.int16], tuple[Notice, ...]]
+"""A series, its plan, why it was chosen, its HU, and what was found in its pixels."""
+
+
+def _read_choice(folder: DicomFolder, wanted: str | None) -> _Choice:
+    """Read the series that is chosen; where the user names none, one whose values are no HU is left for the next."""
+    final = wanted is not None or sum(series.stack is not None for series in folder.series) < 2
+    left: list[int] = []
+    without_fat: _Choice | None = None
+    refused: InputError | None = None
+    while True:
+        try:
+            choice = choose_series(folder, wanted, left)
+        except InputError as error:
+            # The first that was read, or else why it could not be, is told rather than that nothing is left.
+            if without_fat is not None:
+                return without_fat
+            raise refused or error from None
+        try:
+            values = read_volume(choice[1])
+        except InputError as error:
+            if final or error.notice is None:
+                raise
+            refused = refused or error
+        else:
+            if final or not lacks_fat(values[0]):
+                return (*choice, *values)
+            without_fat = without_fat or (*choice, *values)
+        left.append(choice[0].summary.number)
 
 
 def read_series(
@@ -62,7 +98,7 @@ def read_series(
     SeriesChoiceError
         If the series wanted is not there or ambiguous.
     """
-    chosen, stack, notices = choose_series(folder, wanted)
+    chosen, stack, notices, hu, pixel_notices = _read_choice(folder, wanted)
     folders = {os.fspath(frame.path.parent) for frame in stack.frames}
     beside = sum(os.fspath(parent) in folders for parent in folder.damaged)
     if beside:
@@ -72,7 +108,6 @@ def read_series(
         )
     notices = (*notices, *_DOUBTFUL_KINDS.get(stack.frames[0].kind, ()))
     notices = (*notices, *_doubts(folder, chosen))
-    hu, pixel_notices = read_volume(stack)
     header = next(one for one in chosen.headers if one.frames[0].path == stack.frames[0].path)
     facts = ScanFacts(
         source_format="DICOM",

@@ -58,9 +58,12 @@ def without_fill(scan: Scan) -> Scan:
     changed = np.array(axial)
     changed[filled] = LOWEST_HU
     hu = changed if grid.resamples else grid.give_back(changed)
+    why = "as programs that turn or register a CT fill it"
+    if value == int(axial.min()):
+        why = "and no voxel has less, so what lies lower was cut off when the scan was exported"
     text = (
-        f"{share:.0%} of the volume, at the sides of the slices, has one value ({value} HU) that is no air, as "
-        "programs that turn or register a CT fill it; it was taken for the outside of the scan."
+        f"{share:.0%} of the volume, at the sides of the slices, has one value ({value} HU) that is no air, {why}; it "
+        "was taken for the outside of the scan."
     )
     notice = Notice("fill-not-air", text, "warn", float(value), float(LOWEST_FILL_HU), "HU")
     return replace(scan, hu=hu, notices=(*scan.notices, notice))

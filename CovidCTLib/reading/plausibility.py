@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from CovidCTLib.errors import InputError, Notice
-from CovidCTLib.hu import AIR_HU
+from CovidCTLib.hu import AIR_HU, FATTY_HU, MIN_FAT_PERCENT
 
 HIGHEST_AIR_HU = -500
 """A chest CT has voxels at or under this value, in HU: lung and outside air lie far lower, all tissue lies above."""
@@ -35,12 +35,20 @@ MIN_STORED_TISSUE = 0.03
 HIGHEST_STORED_12_BIT = 4095
 """Largest value of 12-bit CT before the offset is taken off."""
 
+MIN_CUT_OFF_SHARES = (0.1, 0.0005)
+"""Shares of the voxels that have the lowest and the highest value, both inclusive, from which on a window was cut out:
+air and lung take half of a picture, bone a hundredth; without a window, the highest value stands in some voxels."""
+
+NARROWEST_WINDOW_HU = 50
+"""Windows of the body are at least this wide, inclusive; a narrower range of values comes from a division."""
+
 LARGEST_FACTOR = 10_000
 """Largest factor, inclusive, by which HU may look divided: beyond it nothing but rounding is left of them."""
 
 MIN_SPACING_MM, MAX_SPACING_MM = 0.05, 50.0
 """Smallest and largest distance of voxels, both inclusive: beyond them the header's unit is another than mm."""
 
+_TISSUE_FROM_HU = -500
 _HIGHEST_STORED_AIR, _AIR_SMOOTHING = 150, 9
 
 MAX_VOXELS = 2**31
@@ -107,6 +115,21 @@ def looks_like_hu(low: float, high: float) -> bool:
     return low <= HIGHEST_AIR_HU < high
 
 
+def lacks_fat(hu: NDArray[np.int16]) -> bool:
+    """Tell whether a picture shows no fat, as a map of a material does (`CovidCTLib.hu.MIN_FAT_PERCENT`).
+
+    Parameters
+    ----------
+    hu
+        Shape ``(z, y, x)``.
+    """
+    sample = hu[:: max(1, len(hu) // 64), ::2, ::2]
+    tissue = sample[sample >= _TISSUE_FROM_HU]
+    low, high = FATTY_HU
+    fat = np.count_nonzero((tissue >= low) & (tissue < high))
+    return bool(100 * fat < MIN_FAT_PERCENT * tissue.size)
+
+
 def offset_of(values: NDArray[np.int16]) -> int | None:
     """Tell which offset was added to HU, by where air lies; None where tissue is not where an offset brings it.
 
@@ -169,10 +192,26 @@ def check_range(low: float, high: float, values: NDArray[np.int16] | None = None
             "intercept.",
             low,
         )
+    if values is not None and _is_cut_off(values, low, high):
+        raise _refuse(
+            "not-hu",
+            f"{expected}, and many are exactly {low:g} or {high:g}: a window was cut out of the HU when the CT was "
+            "exported. Give the original CT.",
+            low,
+        )
     factor = AIR_HU / low if HIGHEST_AIR_HU / 2 < low < 0 else math.inf
     said = f"{factor:.3g}" if factor < 100 else f"{factor:.0f}"
     divided = f", as if HU had been divided by about {said}" if factor <= LARGEST_FACTOR else ""
     raise _refuse("not-hu", f"{expected}{divided}. Give the original CT in HU, not normalized or windowed values.", low)
+
+
+def _is_cut_off(values: NDArray[np.int16], low: float, high: float) -> bool:
+    """Tell whether many voxels have the lowest and the highest value: air and lung, and bone."""
+    if high - low < NARROWEST_WINDOW_HU:
+        return False
+    sample = values[:: max(1, len(values) // 64), ::2, ::2]
+    shares = np.mean(sample == low), np.mean(sample == high)
+    return bool(shares[0] >= MIN_CUT_OFF_SHARES[0] and shares[1] >= MIN_CUT_OFF_SHARES[1])
 
 
 def _refuse(code: str, text: str, lowest: float) -> InputError:

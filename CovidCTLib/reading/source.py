@@ -27,6 +27,14 @@ _LONGEST_SHOWN = 200
 """Characters of a path that a message shows; it is the end that tells files apart."""
 
 
+class GridWishes(TypedDict):
+    """What stands for a header that is wrong about the grid, as `read_scan` takes it."""
+
+    assume_axial: bool
+    geometry: GeometrySource | None
+    spacing_zyx_mm: tuple[float, float, float] | None
+
+
 class _Wishes(TypedDict):
     """What `gather_series` is asked for."""
 

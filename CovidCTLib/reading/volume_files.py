@@ -26,6 +26,7 @@ from CovidCTLib.reading.photo_origin import origin_from_description
 from CovidCTLib.reading.plausibility import check_hu, check_size, check_spacing
 from CovidCTLib.reading.quiet import quiet_itk
 from CovidCTLib.reading.stated_grid import StatedGrid, straightened
+from CovidCTLib.reading.stored_values import agree_on_values
 from CovidCTLib.scan import Scan, ScanFacts
 
 FORMATS = {
@@ -77,7 +78,8 @@ def read_volume_file(
     ------
     InputError
         If the file is damaged, truncated, not 3D, too large, has colour channels, complex or infinite values, is a
-        labelmap, its voxels cannot be measured in mm, or its values cannot be the HU of a chest CT.
+        labelmap, its voxels cannot be measured in mm, its values cannot be the HU of a chest CT, or their bytes stand
+        in another order than the header says.
     """
     kind = format_of(path)
     if kind is None:
@@ -88,8 +90,9 @@ def read_volume_file(
     check_complete(path)
     header = read_header_grid(path, kind, geometry)
     image, description = _read_image(path, kind, header)
-    hu = _as_int16(sitk.GetArrayViewFromImage(image))
-    notices = header.notices
+    values, doubts = agree_on_values(sitk.GetArrayViewFromImage(image))
+    hu = _as_int16(values)
+    notices = (*header.notices, *doubts)
     read = Geometry.from_image(image)
     if header.grid is None:
         check_spacing(read.spacing_xyz_mm)

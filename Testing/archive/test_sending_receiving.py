@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 import pydicom
 import pytest
-from archive_maker import free_port
+from archive_maker import free_port, wait_until
 from dicom_maker import chest_like, compress_series, write_series
 from pydicom.uid import (
     ExplicitVRBigEndian,
@@ -179,6 +179,33 @@ def test_a_study_of_5000_slices_is_taken(tmp_path):
         assert spool.count_incoming(str(one.StudyInstanceUID)) == 5000
         (job,) = spool.take_rested(0.0)
     assert sum(1 for _ in job.images.iterdir()) == 5000
+
+
+def test_a_sender_that_keeps_its_association_makes_only_its_last_study_wait(tmp_path):
+    write_ct(tmp_path / "ct")
+    one = pydicom.dcmread(next((tmp_path / "ct").iterdir()))
+    spool = Spool(tmp_path / "spool")
+    node = Node("COVIDCT", "127.0.0.1", 0)
+    listener = Listener(spool, ListenerSettings(node, least_free_bytes=0), [].append)
+    entity = AE(ae_title="SENDER")
+    entity.add_requested_context(CTImageStorage)
+    try:
+        association = entity.associate("127.0.0.1", listener.start(), ae_title="COVIDCT")
+        studies = [f"{one.StudyInstanceUID}.{number}" for number in (1, 2)]
+        for study in studies:
+            one.StudyInstanceUID = study
+            one.SOPInstanceUID = one.file_meta.MediaStorageSOPInstanceUID = f"{study}.1"
+            assert association.send_c_store(one).Status == 0
+        assert listener.busy() == {spool.key_of(studies[1])}
+        (job,) = spool.take_rested(0.0, listener.busy())
+        assert job.key == spool.key_of(studies[0])
+        association.release()
+        wait_until(lambda: not listener.busy(), what="the end of the association")
+        (job,) = spool.take_rested(0.0, listener.busy())
+        assert job.key == spool.key_of(studies[1])
+    finally:
+        listener.stop()
+        spool.close()
 
 
 def test_a_port_that_is_taken_is_told(tmp_path):

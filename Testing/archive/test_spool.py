@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -261,6 +263,151 @@ def test_a_full_disk_makes_the_study_wait_and_not_fail(spool, archive):
     assert service_of(spool, analyze, archive, lines).run(once=True)
     assert any("the disk is full" in line for line in lines)
     assert archive.taken == ["segmentation.dcm", "measurements.dcm"]
+
+
+@pytest.mark.parametrize("step", ["count_attempt", "note", "set_aside", "finish", "take_rested"])
+def test_a_full_disk_at_any_step_neither_ends_the_listener_nor_loses_anything(spool, archive, monkeypatch, step):
+    real, full = getattr(spool, step), [True, True]
+
+    def refuse(*arguments, **keywords):
+        if full:
+            full.pop()
+            raise OSError(errno.ENOSPC, "full")
+        return real(*arguments, **keywords)
+
+    monkeypatch.setattr(spool, step, refuse)
+    lines = []
+    fill(spool)
+    assert service_of(spool, two_results, archive, lines).run(once=True)
+    assert sum("disk is full" in line for line in lines) == 2
+    # What the archive took and could not be noted is sent again with the same UID.
+    assert archive.taken[-1] == "measurements.dcm"
+    assert set(archive.taken) == {"segmentation.dcm", "measurements.dcm"}
+    assert [path.name for path in (spool.folder / "work").iterdir()] == []
+    assert len(list((spool.folder / "done").iterdir())) == 1
+
+
+def test_a_disk_that_is_truly_full_delays_and_loses_nothing(mounted, archive):
+    point = mounted("size=512k,mode=700")
+    spool = Spool(point / "spool")
+    fill(spool)
+    filler = point / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    lines = []
+
+    def tell(line):
+        lines.append(line)
+        if "disk is full" in line:
+            filler.unlink(missing_ok=True)
+
+    service = Service(spool, None, two_results, ServiceSettings(Node("A", "h", 1), rest_s=0.0, retry_s=0.0), tell)
+    assert service.run(once=True)
+    assert any("disk is full" in line for line in lines)
+    assert archive.taken == ["segmentation.dcm", "measurements.dcm"]
+    assert not list(spool.folder.rglob("*.part"))
+    spool.close()
+
+
+def test_one_instance_over_many_associations_at_once_is_stored_once_and_whole(spool):
+    with ThreadPoolExecutor(8) as pool:
+        stored = [pool.submit(spool.store, STUDY, f"{STUDY}.1", (b"x" * 100_000,), image=True) for _ in range(24)]
+        assert any(one.result() for one in stored)
+    (file,) = (spool.folder / "incoming").rglob("*.*")
+    assert file.read_bytes() == b"x" * 100_000
+
+
+def test_another_refusal_of_the_system_ends_the_listener(spool, archive, monkeypatch):
+    def refuse(*arguments, **keywords):
+        raise PermissionError(errno.EACCES, "no")
+
+    monkeypatch.setattr(spool, "take_rested", refuse)
+    with pytest.raises(PermissionError):
+        service_of(spool, two_results, archive, []).run(once=True)
+
+
+def test_headers_of_which_no_report_can_be_made_do_not_end_the_listener(spool, archive, monkeypatch):
+    def fail(images, results, reason):
+        (results / "failure.dcm").write_bytes(b"half")
+        raise ValueError("DOE^JANE")
+
+    def left(images, results):
+        raise StudyLeftError("It holds no CT image.")
+
+    monkeypatch.setattr(service_module, "write_failure", fail)
+    lines = []
+    fill(spool)
+    assert service_of(spool, left, archive, lines, failure_report=True).run(once=True)
+    assert any("No SR could be made of its headers (ValueError)." in line for line in lines)
+    assert archive.taken == []
+    assert "DOE" not in "".join(lines)
+
+
+def test_a_full_disk_while_the_report_of_a_failure_is_written_waits(spool, archive, monkeypatch):
+    full = [True]
+
+    def fail(images, results, reason):
+        if full:
+            full.pop()
+            raise OSError(errno.ENOSPC, "full")
+        (results / "failure.dcm").write_bytes(b"whole")
+        return True
+
+    def left(images, results):
+        raise StudyLeftError("It holds no CT image.")
+
+    monkeypatch.setattr(service_module, "write_failure", fail)
+    lines = []
+    fill(spool)
+    assert service_of(spool, left, archive, lines, failure_report=True).run(once=True)
+    assert archive.taken == ["failure.dcm"]
+
+
+def test_a_study_that_arrives_again_after_its_results_were_sent_is_told_and_left(spool, archive):
+    lines = []
+    service = service_of(spool, two_results, archive, lines)
+    for _ in range(2):
+        fill(spool)
+        assert service.run(once=True)
+    assert len(archive.taken) == 2
+    assert any("arrived again" in line for line in lines)
+    assert spool.arriving() == []
+
+
+def test_a_study_that_arrives_again_after_its_analysis_failed_is_tried_again(spool, archive):
+    lines, fails = [], [True]
+
+    def analyze(images, results):
+        if fails:
+            fails.pop()
+            raise MemoryError
+        return two_results(images, results)
+
+    service = service_of(spool, analyze, archive, lines)
+    for _ in range(2):
+        fill(spool)
+        assert service.run(once=True)
+    assert len(archive.taken) == 2
+    told = [json.loads(path.read_text())["outcome"] for path in sorted((spool.folder / "done").iterdir())]
+    assert told == ["failed", "analyzed"]
+
+
+def test_images_that_come_while_their_study_waits_join_it_and_later_ones_are_told_as_a_part(spool, archive):
+    lines = []
+    fill(spool)
+    take(spool)
+    fill(spool, count=2, first=3)
+    assert take(spool) == []
+    (job,) = spool.jobs()
+    assert len(list(job.images.iterdir())) == 5
+    assert spool.arriving() == []
+    service = service_of(spool, two_results, archive, lines)
+    assert service.run(once=True)
+    assert not any("as a part" in line for line in lines)
+    fill(spool, count=1, first=5)
+    assert service.run(once=True)
+    assert any("1 images, waits for its analysis. They came after their study was analyzed" in line for line in lines)
 
 
 def test_a_study_that_ends_the_program_again_and_again_is_given_up(spool, archive):

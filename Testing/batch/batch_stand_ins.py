@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 from analysis_maker import make_analysis
@@ -17,6 +18,7 @@ class Quick:
 
     def __init__(self):
         self.read = []
+        self.grid = None
         self.on = lambda name: None
         self.cancel = False
         analysis = make_analysis()
@@ -33,8 +35,9 @@ class Quick:
     def modules(self):
         reading, pipeline = types.ModuleType("CovidCTLib.reading"), types.ModuleType("CovidCTLib.pipeline")
 
-        def read_scan(path, *, assume_axial=False):
+        def read_scan(path, **grid):
             self.read.append(path.name)
+            self.grid = grid
             self.on(path.name)
             if "bad" in path.name:
                 raise InputError("The file is damaged.\nCopy it again.")
@@ -45,5 +48,7 @@ class Quick:
             return replace(self.analysis, scan=scan, options=replace(options, slice_threshold=0.5, case_threshold=0.1))
 
         reading.read_scan = read_scan
+        # Its other modules are the real ones.
+        reading.__path__ = [str(Path(__file__).parents[2] / "CovidCTLib" / "reading")]
         pipeline.analyze = analyze
         return {module.__name__: module for module in (reading, pipeline)}

@@ -31,12 +31,12 @@ def folder(tmp_path):
 
 
 def table_of(out):
-    """Rows of the table, without the checksums."""
+    """Rows of the table, without the checksums and what was given of the grid."""
     with (out / TABLE_FILE).open(encoding="utf-8", newline="") as file:
         head, *rows = csv.reader(file)
     assert tuple(head) == COLUMNS
     assert len({row[-1] for row in rows}) == len(rows)
-    return [tuple(row[:-1]) for row in rows]
+    return [tuple(row[:-2]) for row in rows]
 
 
 def analyzed(quick, source, out, **others):
@@ -205,6 +205,44 @@ def test_results_of_other_settings_are_not_mixed(quick, folder, tmp_path):
     with pytest.raises(OutputError, match="settings, networks and version"):
         analyzed(quick, folder, out)
     assert (out / TABLE_FILE).read_bytes() == before
+
+
+GIVEN = {"assume_axial": True, "geometry": "qform", "spacing_zyx_mm": (2.0, 0.7, 0.75)}
+
+
+def test_what_is_given_of_the_grid_goes_to_every_ct_and_into_the_table(quick, folder, tmp_path):
+    analyzed(quick, folder, tmp_path / "out", grid=GIVEN)
+    assert quick.grid == GIVEN
+    with (tmp_path / "out" / TABLE_FILE).open(encoding="utf-8", newline="") as file:
+        assert {row["grid"] for row in csv.DictReader(file)} == {"assume axial, qform, spacing 2 0.7 0.75"}
+
+
+@pytest.mark.parametrize(
+    "other", [None, {**GIVEN, "spacing_zyx_mm": (2.0, 0.7, 0.7)}, {**GIVEN, "geometry": None}], ids=str
+)
+def test_results_of_another_grid_are_not_mixed(quick, folder, tmp_path, other):
+    out = tmp_path / "out"
+    analyzed(quick, folder, out, grid=GIVEN)
+    with pytest.raises(OutputError, match="those in case_0001 were made with others"):
+        analyzed(quick, folder, out, grid=other)
+    _failures, told = analyzed(quick, folder, out, grid=GIVEN)
+    assert [event[2] for event in told if event[2] != "begun"] == ["kept", "failed", "kept"]
+
+
+def test_what_is_given_counts_for_cases_that_have_no_results_yet(quick, folder, tmp_path):
+    (folder / "a.nii.gz").rename(folder / "a_bad.nii.gz")
+    for name in ("b_bad.nrrd", "c dicom/1.dcm"):
+        (folder / name).unlink()
+    (folder / "c dicom").rmdir()
+    assert analyzed(quick, folder, tmp_path / "out")[0] == (DAMAGED,)
+    assert analyzed(quick, folder, tmp_path / "out", grid=GIVEN)[0] == (DAMAGED,)
+    assert "assume axial, qform" in (tmp_path / "out" / TABLE_FILE).read_text(encoding="utf-8")
+
+
+def test_a_spacing_that_is_none_is_told_before_any_case(quick, folder, tmp_path):
+    with pytest.raises(OptionsError, match=r"not 2 0 0\.7"):
+        analyzed(quick, folder, tmp_path / "out", grid={**GIVEN, "spacing_zyx_mm": (2.0, 0.0, 0.7)})
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_device_and_the_threads_may_be_others(quick, folder, tmp_path):

@@ -56,11 +56,11 @@ def test_usual_sizes_end_at_their_limits(step, width, depth, word, who, size, li
     ("width", "depth", "said"),
     [
         (80, 60, None),
-        (76, 60, "80 to 900 mm wide was expected, but by the voxel size in the header this one is 76 mm wide"),
-        (904, 640, "900 mm wide was expected, but by the voxel size in the header this one is 904 mm wide"),
+        (76, 60, "80 to 900 mm wide was expected, but by its voxel size this one is 76 mm wide"),
+        (904, 640, "900 mm wide was expected, but by its voxel size this one is 904 mm wide"),
         (84, 52, None),
-        (84, 48, "50 to 650 mm deep was expected, but by the voxel size in the header this one is 48 mm deep"),
-        (896, 652, "650 mm deep was expected, but by the voxel size in the header this one is 652 mm deep"),
+        (84, 48, "50 to 650 mm deep was expected, but by its voxel size this one is 48 mm deep"),
+        (896, 652, "650 mm deep was expected, but by its voxel size this one is 652 mm deep"),
     ],
 )
 def test_a_body_of_an_impossible_size_is_refused(width, depth, said):
@@ -182,3 +182,24 @@ def test_slices_of_the_file_that_are_the_true_axial_ones_can_be_taken_for_them()
     with pytest.raises(QualityError, match="let them be taken for axial") as refused:
         check_body(grid, body, False)
     assert refused.value.hint == "--assume-axial does that."
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ((10, 60, 79), "at least 80 mm wide were expected, as a body is, but by their voxel size these are 79 mm wide"),
+        ((10, 49, 90), "at least 50 mm high were expected, as a body is, but by their voxel size these are 49 mm high"),
+        ((10, 50, 80), None),
+    ],
+)
+def test_slices_that_are_smaller_than_a_body_are_refused_where_no_body_can_be_found(shape, said):
+    grid = CanonicalGrid(Geometry(shape, (1.0, 1.0, 1.0)))
+    body = Body(np.zeros(shape, bool), np.zeros(shape, bool), (1, 1, 1), shape)
+    if said is None:
+        assert check_body(grid, body, True) == ()
+    else:
+        with pytest.raises(QualityError, match=said) as refused:
+            check_body(grid, body, True)
+        assert refused.value.notice.code == "impossible-body"
+    # Without a spacing nobody knows how large they are.
+    assert check_body(grid, body, False) == ()

@@ -16,12 +16,13 @@ from CovidCTLib.checks import (
     pleura,
     stack,
     surroundings,
+    turned,
     whole_scan,
 )
 from CovidCTLib.checks.agreement import compare_readings
 from CovidCTLib.checks.whole_scan import check_scan
 from CovidCTLib.geometry import OBLIQUE_TOLERANCE_DEG, CanonicalGrid, Geometry
-from CovidCTLib.hu import NETWORK_HIGH_HU
+from CovidCTLib.hu import FATTY_HU, MIN_FAT_PERCENT, NETWORK_HIGH_HU
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "quality_checks.md"
 
@@ -51,6 +52,9 @@ LIMITS = {
     "lungs-cut-at-base": (100 * chest.CUT_LUNG_SHARE,),
     "lungs-cut-at-apex": (100 * chest.CUT_LUNG_SHARE,),
     "lungs-cut-at-side": (100 * chest.SIDE_LUNG_SHARE,),
+    "no-fat": (MIN_FAT_PERCENT,),
+    "no-lung-tissue": (pleura.MOST_FREE_AIR_PERCENT,),
+    "quarter-turn": (turned.QUARTER_TURN_DEGREES,),
     "free-air": (pleura.MIN_FREE_AIR_ML, pleura.MIN_FREE_AIR_PERCENT),
     "lung-with-little-air": (pleura.MIN_SIDES_PERCENT,),
     "blurred": (surroundings.MAX_EDGE_MM, surroundings.MAX_EDGE_PX),
@@ -89,6 +93,7 @@ def test_limits_that_the_page_tells_among_what_is_measured():
     low, high = intensities.SOFT_TISSUE_HU
     assert f"from {low} to {high} HU" in measured["no-soft-tissue"]
     assert f"from {intensities.AERATED_FROM_HU} to {intensities.TISSUE_FROM_HU} HU" in measured["no-air"]
+    assert f"from {FATTY_HU[0]} to {FATTY_HU[1]} HU" in measured["no-fat"]
     assert f"at or above {intensities.METAL_HU} HU" in measured["metal"]
     assert f"air of {pleura.FREE_AIR_HU:g} HU and less" in measured["free-air"]
     assert f"balls of {pleura.FREE_AIR_RADIUS_MM:g} mm radius" in measured["free-air"]
@@ -112,7 +117,7 @@ def test_limits_that_the_page_tells_among_what_is_measured():
     ],
 )
 def test_the_grid_is_told_beyond_its_limits_and_not_at_them(spacing_zyx, thickness, expected):
-    hu = np.tile(np.array([-1000, 40, -90, 400], np.int16), (4, 20, 5))
+    hu = np.tile(np.array([-1000, 40, -90, 400], np.int16), (4, 60, 30))
     grid = CanonicalGrid(Geometry(hu.shape, spacing_zyx[::-1]))
     told = {"thick-slices", "gaps-between-slices", "coarse-pixels"}
     found = {notice.code: notice.value for notice in check_scan(hu, grid, True, thickness) if notice.code in told}

@@ -94,13 +94,21 @@ def test_a_chest_is_in_order():
         ({**HEALTHY, -100: 100, 40: 300, 700: 100}, None, None),
         ({**HEALTHY, -100: 100, 40: 300, 700: 101}, "hu-scale", 20.2),
         # Soft tissue is 5 % of all, padding left out, and then a little less.
-        ({-1024: 999, -1000: 475, -850: 475, 199: 10, 40: 40}, None, None),
+        ({-1024: 999, -1000: 475, -850: 475, 199: 10, 40: 30, -100: 10}, None, None),
         ({-1024: 999, -1000: 475, -850: 475, 200: 10, 40: 40}, "no-soft-tissue", 4.0),
         ({-1024: 999, -1000: 475, -850: 475, -201: 10, -200: 40}, "no-soft-tissue", 4.0),
         # Lung and air are half a percent, and then a little less.
-        ({-1001: 95, -1000: 3, -501: 2, 40: 900}, None, None),
+        ({-1001: 95, -1000: 3, -501: 2, 40: 800, -100: 100}, None, None),
         ({-1001: 96, -1000: 2, -501: 2, 40: 900}, "no-air", 0.4),
         ({-1001: 95, -1000: 3, -500: 2, 40: 900}, "no-air", 0.3),
+        # Fat is 0.3 % of the tissue, and then a little less; its range has an inclusive low and an exclusive high end.
+        ({-1000: 300, -850: 300, -150: 1, -21: 2, 40: 997}, None, None),
+        ({-1000: 300, -850: 300, -151: 1, -21: 2, 40: 997}, "no-fat", 0.2),
+        ({-1000: 300, -850: 300, -150: 2, -20: 1, 40: 997}, "no-fat", 0.2),
+        # All values are turned over.
+        ({1000: 300, 850: 300, 100: 200, -40: 190, -700: 10}, "hu-scale", 60.6),
+        # Lungs were cut out: one value takes 60 % of all, and then a little less; its sentence is the next test's.
+        ({-1000: 600, -850: 390, 40: 10}, "no-soft-tissue", 1.0),
         # All lies 1024 higher.
         ({24: 300, 174: 300, 924: 200, 1064: 300}, "hu-offset-lost", 1064.0),
     ],
@@ -112,9 +120,27 @@ def test_a_scan_is_refused_beyond_its_limits_and_not_at_them(counts, refusal, va
         assert found[refusal].value == pytest.approx(value, abs=12 if refusal == "hu-offset-lost" else 0)
 
 
+@pytest.mark.parametrize(
+    ("counts", "cut_out"), [({-1000: 600, -850: 390, 40: 10}, True), ({-1000: 599, -850: 391, 40: 10}, False)]
+)
+def test_lungs_that_were_cut_out_are_told_by_the_one_value_around_them(counts, cut_out):
+    text = codes(sample_of(counts))["no-soft-tissue"].text
+    assert ("60 % of all voxels have one value: the lungs seem to have been cut out" in text) is cut_out
+    assert ("rescale intercept" in text) is not cut_out
+
+
+def test_values_of_the_opposite_sign_are_told_as_such_and_another_scale_is_not():
+    turned_over = {1000: 300, 850: 300, 100: 200, -40: 190, -700: 10}
+    assert "opposite sign" in codes(sample_of(turned_over))["hu-scale"].text
+    # Bone that was cut off does not matter, and air that varies around 0, as an offset of 1000 leaves it, is no tissue.
+    assert "opposite sign" in codes(sample_of({**turned_over, -700: 0}))["hu-scale"].text
+    assert "hu-offset-lost" in codes(sample_of({-10: 150, 10: 150, 150: 300, 900: 150, 1050: 250}))
+    assert "rescale slope" in codes(sample_of({**HEALTHY, -100: 100, 40: 300, 700: 101}))["hu-scale"].text
+
+
 @pytest.mark.parametrize(("peak", "shifted"), [(-170, -150.0), (-130, None), (110, None), (160, 130.0)])
 def test_a_shift_is_told_where_the_most_frequent_tissue_is_neither_fat_nor_muscle(peak, shifted):
-    found = codes(sample_of({-1000: 300, -850: 300, peak: 390, 700: 10}))
+    found = codes(sample_of({-1000: 300, -850: 300, peak: 380, -90: 10, 700: 10}))
     assert list(found) == ([] if shifted is None else ["hu-shifted"])
     if shifted is not None:
         assert (found["hu-shifted"].limit, found["hu-shifted"].severity) == (shifted, "warn")
@@ -124,7 +150,7 @@ def test_a_shift_is_told_where_the_most_frequent_tissue_is_neither_fat_nor_muscl
 
 @pytest.mark.parametrize(("air", "told"), [(-950, False), (-949, True)])
 def test_air_that_is_not_thin_enough_is_told(air, told):
-    found = codes(sample_of({air: 300, -850: 300, 40: 390, 700: 10}))
+    found = codes(sample_of({air: 300, -850: 300, -90: 10, 40: 380, 700: 10}))
     assert list(found) == (["no-true-air"] if told else [])
     if told:
         assert (found["no-true-air"].value, found["no-true-air"].limit) == (-949, -950)
@@ -132,8 +158,8 @@ def test_air_that_is_not_thin_enough_is_told(air, told):
 
 
 def test_one_voxel_of_a_thousand_of_true_air_is_enough():
-    assert codes(sample_of({-1000: 2, -850: 500, 40: 498})) == {}
-    assert list(codes(sample_of({-1000: 1, -850: 500, 40: 1499}))) == ["no-true-air"]
+    assert codes(sample_of({-1000: 2, -850: 500, -90: 10, 40: 488})) == {}
+    assert list(codes(sample_of({-1000: 1, -850: 500, -90: 10, 40: 1489}))) == ["no-true-air"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from CovidCTLib.checks.lung_shape import (
     check_lung_shape,
     leftward_mm,
 )
+from CovidCTLib.checks.turned import turn_degrees, turned_back
 from CovidCTLib.errors import QualityError
 from CovidCTLib.geometry import CanonicalGrid, Geometry
 from CovidCTLib.phantom import make_chest_phantom
@@ -131,7 +132,8 @@ def mirrored(chest: Chest) -> Chest:
 def test_a_mirrored_chest_is_told_with_how_far_the_heart_lies_to_the_right(chest: Chest) -> None:
     assert check_heart_side(*chest) == ()
     (notice,) = check_heart_side(*mirrored(chest))
-    own = leftward_mm(*chest)
+    hu, lungs, spacing = chest
+    own = leftward_mm(*turned_back(hu, lungs, spacing, turn_degrees(lungs, spacing)))
     assert own is not None
     assert own > 20
     assert notice.value == pytest.approx(-own, abs=6)
@@ -201,12 +203,12 @@ def test_lungs_that_were_given_in_part_are_doubted_and_not_refused(spacing: tupl
     assert notice.text.endswith("Or only a part of the lungs was segmented.")
 
 
-@pytest.mark.parametrize(("lower_by", "turned"), [(0, False), (5, False), (8, True), (-8, True)])
-def test_a_chest_that_lies_turned_says_nothing_of_sides(monkeypatch, lower_by: int, turned: bool) -> None:
-    # Middles 50 columns of 1 mm apart; 5 rows of 1 mm are 5.7 degrees, 8 rows 9.1.
-    lungs = np.zeros((4, 60, 80), np.uint8)
-    lungs[:, 20:40, 5:25] = 1
-    lungs[:, 20 + lower_by : 40 + lower_by, 55:75] = 2
-    monkeypatch.setattr("CovidCTLib.checks.lung_shape.leftward_mm", lambda *_: -30.0)
-    notices = check_heart_side(np.zeros(lungs.shape, np.int16), lungs, (1.0, 1.0, 1.0))
-    assert [notice.code for notice in notices] == ([] if turned else ["heart-on-the-right"])
+@pytest.mark.parametrize("degrees", [-20.0, 12.0])
+def test_in_a_chest_that_lies_turned_the_heart_is_where_it_is(chest: Chest, degrees: float) -> None:
+    hu, lungs, spacing = chest
+    lying = turned_back(hu, lungs, spacing, degrees)
+    assert check_heart_side(*lying) == ()
+    (notice,) = check_heart_side(*mirrored(lying))
+    straight = leftward_mm(*turned_back(hu, lungs, spacing, turn_degrees(lungs, spacing)))
+    assert straight is not None
+    assert notice.value == pytest.approx(-straight, abs=12)

@@ -25,9 +25,9 @@ def test_good_lungs_give_no_notice() -> None:
 def test_oblique_axes_are_told() -> None:
     c, s = float(np.cos(0.4)), float(np.sin(0.4))
     grid = CanonicalGrid(
-        Geometry((4, 20, 20), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), (c, -s, 0.0, s, c, 0.0, 0.0, 0.0, 1.0))
+        Geometry((4, 60, 80), (1.0, 1.0, 2.0), (0.0, 0.0, 0.0), (c, -s, 0.0, s, c, 0.0, 0.0, 0.0, 1.0))
     )
-    hu = np.tile(np.array([-900, 40, -90, 300], np.int16), (4, 20, 5))
+    hu = np.tile(np.array([-900, 40, -90, 300], np.int16), (4, 60, 20))
     (notice,) = (notice for notice in check_scan(hu, grid) if notice.code == "oblique")
     assert notice.value == pytest.approx(np.degrees(0.4))
     assert (notice.limit, notice.unit) == (10.0, "degrees")

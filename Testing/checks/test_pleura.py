@@ -138,3 +138,21 @@ def test_blocks_hold_the_whole_box_of_the_lungs_with_the_means_of_their_voxels()
     assert mean.shape == side.shape == (2, 3, 3)
     assert mean[0, 0, 0] == hu[1:3, 2:4, 3:5].mean()
     assert mean[-1, -1, -1] == hu[3:5, 6:8, 7:9].mean()
+
+
+@pytest.mark.parametrize(("taken_off", "codes_then"), [(80, []), (200, ["no-lung-tissue"])])
+def test_two_lungs_of_pure_air_are_wrong_hu_and_no_disease(plain: Chest, taken_off: int, codes_then: list[str]) -> None:
+    hu, lungs, spacing = plain
+    # As a slope that was applied twice leaves them.
+    spoiled = np.where(lungs > 0, np.maximum(hu - taken_off, -1024), hu).astype(np.int16)
+    found = check_pleura(spoiled, lungs, spacing)
+    assert [notice.code for notice in found] == codes_then
+    for notice in found:
+        assert notice.value is not None
+        assert notice.value > 50
+        assert "the HU are wrong" in notice.text
+
+
+def test_much_free_air_on_one_side_alone_is_free_air(plain: Chest) -> None:
+    (hu, lungs, spacing), _ = tension(plain, 1)
+    assert next(notice.code for notice in check_pleura(hu, lungs, spacing)) == "free-air"

@@ -43,7 +43,7 @@ def test_what_was_spoiled_is_told_with_value_and_limit(chest: Chest, name: str) 
         ("by 16", r"at least 0.5 % of the voxels from -1000 to -500, but 0.00 % are: there is no lung"),
         (
             "shuffled",
-            r"at least 70 % between their likes\), but \d+ % are, so they are mixed up. Sort them by position",
+            r"at least 70 % between their likes\), but \d+ % are: they are mixed up, two scans lie between each other",
         ),
     ],
 )

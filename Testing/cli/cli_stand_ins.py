@@ -58,6 +58,8 @@ def make_modules(seen):
         return replace(analysis, scan=scan)
 
     reading.read_scan = read_scan
+    # Its other modules are the real ones.
+    reading.__path__ = [str(Path(__file__).parents[2] / "CovidCTLib" / "reading")]
     pipeline.analyze = analyze
     phantom.make_chest_phantom = lambda: types.SimpleNamespace(
         scan=analysis.scan,

@@ -48,12 +48,24 @@ def test_a_case_that_fails_is_a_warning_and_the_exit_code(seen, folder, tmp_path
         return read_scan(path, **others)
 
     sys.modules["CovidCTLib.reading"].read_scan = read
-    assert main(["batch", str(folder), "-o", str(tmp_path / "out"), "--no-report", "--assume-axial"]) == 1
+    assert main(["batch", str(folder), "-o", str(tmp_path / "out"), "--no-report"]) == 1
     said = capsys.readouterr()
     assert said.err == "covidct: warning: case 2 of 2 failed: The file is damaged.\n"
     assert "1 of 2 CTs analyzed." in said.out
     assert "Jane" not in said.out + said.err
-    assert seen["assume_axial"]
+
+
+def test_what_is_given_of_the_grid_reaches_the_reading(seen, folder, tmp_path):
+    given = ["--assume-axial", "--geometry", "qform", "--spacing", "2", "0.7", "0.75"]
+    assert main(["batch", str(folder), "-o", str(tmp_path / "out"), "--no-report", *given]) == 0
+    assert (seen["assume_axial"], seen["geometry"], seen["spacing_zyx_mm"]) == (True, "qform", (2.0, 0.7, 0.75))
+
+
+def test_a_spacing_of_nobody_is_a_wrong_argument(seen, folder, tmp_path, capsys):
+    arguments = ["batch", str(folder), "-o", str(tmp_path / "out"), "--spacing", "2", "0", "0.7"]
+    assert main(arguments) == 2
+    assert "The spacing must be three numbers" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_programs_get_lines_of_json(seen, folder, tmp_path, capsys):

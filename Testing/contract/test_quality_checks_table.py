@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 
 from repository import LIBRARY, ROOT, place, scripts_under, syntax_of
 
 TABLE = ROOT / "docs" / "quality_checks.md"
+MESSAGES = ROOT / "Testing" / "hostile" / "expected_messages.json"
+IN_THE_RESULT = {"different-patients"}
+"""Refusals that end nothing: a comparison of several patients says first that it is none."""
+
 REFUSING = {"refuse", "_refuse"}
 """Functions that make an error with a notice from a code."""
 
@@ -55,3 +60,50 @@ def test_the_table_of_quality_checks_agrees_with_the_code():
     code, table = codes_in_the_library(), codes_in_the_table()
     assert sorted(code) == sorted(table)
     assert {name: found for name, found in code.items() if found != table[name]} == {}
+
+
+def pattern_of(text, function):
+    """The pattern of a text in the code; a name stands for what the function gave it."""
+    if isinstance(text, ast.Name):
+        given = [
+            node.value for node in ast.walk(function) if isinstance(node, ast.Assign) and names_in(node) == [text.id]
+        ]
+        text = given[-1]
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    return "".join(re.escape(part.value) if isinstance(part, ast.Constant) else ".*?" for part in parts)
+
+
+def names_in(assignment):
+    """What an assignment gives values to."""
+    return [target.id for target in assignment.targets if isinstance(target, ast.Name)]
+
+
+def refusals_in_the_library():
+    """Code and pattern of the text of every refusal."""
+    for path in scripts_under(LIBRARY):
+        for function in ast.walk(syntax_of(path)):
+            if not isinstance(function, ast.FunctionDef) or function.name in REFUSING:
+                continue
+            for node in ast.walk(function):
+                name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
+                if name in REFUSING or (name == "Notice" and "refuse" in severities(node)):
+                    yield node.args[0].value, pattern_of(node.args[1], function)
+
+
+def test_every_refusal_of_a_check_stands_on_the_page_of_bad_inputs():
+    messages = [message for _, message in json.loads(MESSAGES.read_text(encoding="utf-8")).values()]
+    refusals = [(code, pattern) for code, pattern in refusals_in_the_library() if code not in IN_THE_RESULT]
+    assert len(refusals) >= 12
+    untried = [code for code, pattern in refusals if not any(re.match(pattern, message) for message in messages)]
+    assert untried == []
+
+
+def test_every_check_of_a_contradiction_is_one_that_the_code_gives():
+    page = (ROOT / "docs" / "contradictions.md").read_text(encoding="utf-8")
+    codes = {
+        code
+        for row in re.findall(r"^\|.*\| ([^|]*) \|$", page, re.MULTILINE)
+        for code in re.findall(r"`([a-z-]+)`", row)
+    }
+    assert codes <= set(codes_in_the_library())
+    assert len(codes) >= 30

@@ -54,6 +54,20 @@ def test_dsrdump_reads_the_report_and_says_that_nobody_verified_it(results, vali
     assert not [line for line in lines if line.startswith(("E:", "F:"))]
 
 
+def test_viewers_show_six_digits_and_programs_get_the_last_bit(results, an_analysis):
+    pending, shown = [pydicom.dcmread(results / "measurements.dcm")], {}
+    while pending:
+        item = pending.pop()
+        pending.extend(item.get("ContentSequence", ()))
+        if item.get("ValueType") == "NUM":
+            value = item.MeasuredValueSequence[0]
+            shown[item.ContentSequence[0].TextValue] = (str(value.NumericValue), value.FloatingPointValue)
+    volume = an_analysis.measure("both_lungs", "volume_ml").value
+    assert shown["both_lungs.volume_ml"] == (f"{volume:.6g}", volume)
+    assert all(len(text.strip("-").replace(".", "").lstrip("0")) <= 6 or "e" in text for text, _ in shown.values())
+    assert all(float(text) == pytest.approx(number, rel=1e-5) for text, number in shown.values())
+
+
 def test_all_objects_are_of_the_source_study_with_new_series(results, ct_folder):
     source = pydicom.dcmread(next(ct_folder.glob("*.dcm")))
     objects = loaded(results)

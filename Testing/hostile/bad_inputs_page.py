@@ -27,6 +27,7 @@ if __name__ == "__main__":
 
 import bad_archives
 import bad_calls
+import bad_chests
 import bad_cohorts
 import bad_commands
 import bad_nodes
@@ -38,6 +39,7 @@ from bad_inputs import BadInput, tried
 
 WITHOUT_SLICER = (
     *bad_scans.ROWS,
+    *bad_chests.ROWS,
     *bad_commands.ROWS,
     *bad_training.ROWS,
     *bad_studies.ROWS,

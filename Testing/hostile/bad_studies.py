@@ -98,9 +98,10 @@ EXPLAIN = (
 
 
 def _body_without_lungs() -> np.ndarray:
-    """Air around a block of soft tissue with some noise."""
+    """Air around a block of soft tissue with some noise, and a layer of fat."""
     hu = np.full((40, 64, 64), -1000, np.int16)
     hu[:, 12:52, 8:56] = np.random.default_rng(0).normal(40, 15, (40, 40, 48))
+    hu[:, 12:14, 8:56] -= 140
     return hu
 
 

@@ -86,7 +86,7 @@ def test_a_folder_is_analyzed_with_one_line_a_case(application, pipeline, tmp_pa
     import CovidCTLib.reading
     import CovidCTLib.results
 
-    def read(path, *, assume_axial):
+    def read(path, **grid):
         if path.name == "b.nii":
             raise InputError("The file is empty.")
         return ANALYSIS.scan

@@ -163,6 +163,15 @@ def test_a_fill_that_is_no_air_becomes_air_and_is_said(phantom, fill, corner):
     np.testing.assert_array_equal(found.hu[body], phantom.scan.hu[body])
 
 
+def test_a_lowest_value_that_is_no_air_is_called_cut_off_and_no_fill():
+    phantom = make_chest_phantom((40, 128, 128), (7.0, 2.9, 2.9))
+    cut = Scan.from_array(np.maximum(phantom.scan.hu, -600), phantom.scan.geometry)
+    (notice,) = without_fill(cut).notices
+    assert notice.code == "fill-not-air"
+    assert "no voxel has less, so what lies lower was cut off" in notice.text
+    assert "turn or register" not in notice.text
+
+
 def test_a_phantom_has_no_fill():
     scan = make_chest_phantom((40, 128, 128), (7.0, 2.9, 2.9), noise_hu=0).scan
     assert without_fill(scan) is scan
@@ -170,7 +179,7 @@ def test_a_phantom_has_no_fill():
 
 @pytest.mark.parametrize(
     ("spacing", "message"),
-    [((7.0, 2.9, 20.0), r"900 mm wide was expected.*true spacing"), ((7.0, 0.3, 2.9), r"650 mm deep was expected")],
+    [((7.0, 2.9, 20.0), r"900 mm wide was expected.*true spacing"), ((7.0, 0.5, 2.9), r"650 mm deep was expected")],
 )
 def test_a_body_that_nobody_has_is_refused(phantom, spacing, message):
     geometry = Geometry((40, 128, 128), spacing[::-1], (1.0, 2.0, 3.0))
