@@ -10,8 +10,9 @@ import torch
 WEIGHT_BITS = "weight_bits"
 """Entry of an architecture's description that tells the bits of a weight; without it the weights are floating point."""
 
-LEAST_NUMBERS = 1024
-"""Smaller weights stay as they are: they take next to no room."""
+LEAST_NUMBERS = 10_000
+"""Smaller weights stay as they are: they take next to no room. In eight bits the first stage of a classifier that
+started from photographs, whose weights differ much within a channel, lowered the logit of its verdict by 0.1."""
 
 _HIGHEST = 127
 """Whole numbers go from minus this to this, so that zero stays zero."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,21 @@ from CovidCTLib.evaluation.evaluate import Evaluation, evaluate
 from CovidCTLib.evaluation.judges import Judge
 from CovidCTLib.evaluation.page import render_page
 from CovidCTLib.labelled_data.layout import find_cases
+from CovidCTLib.lungs import effusion
 from CovidCTLib.models.card import ModelCard, ModelName
 from CovidCTLib.models.store import LoadedNetwork
 
 VOXEL_ML = 4 * 4 * 5 / 1000
 FLUID_HU = 150
 WITH_EFFUSION = {"kind": "windows-unet", "outputs": 3}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def bright_fluid() -> Iterator[None]:
+    """The stand-in tells fluid from tissue by its brightness, so it is denser than any real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(effusion, "FLUID_HU", (FLUID_HU, FLUID_HU))
+        yield
 
 
 class _Chest(torch.nn.Module):

@@ -17,7 +17,7 @@ from CovidCTLib.models.networks import build_network
 from CovidCTLib.models.weights import load_network, load_state, save_network
 from CovidCTLib.training.initial import read_initial
 
-SMALL = {"kind": "unet", "channels": [16, 32, 64], "outputs": 1}
+SMALL = {"kind": "unet", "channels": [32, 64, 128], "outputs": 1}
 
 
 def _card() -> ModelCard:
@@ -49,7 +49,7 @@ def test_each_weight_is_off_by_half_a_step_of_its_channel_at_most(network: torch
 
 
 def test_a_channel_of_zeros_stays_zero() -> None:
-    layer = torch.nn.Conv2d(32, 32, 3)
+    layer = torch.nn.Conv2d(32, 64, 3)
     with torch.no_grad():
         layer.weight[3] = 0
     weight = with_plain_weights(with_eight_bits(torch.nn.Sequential(layer)))[0].weight
