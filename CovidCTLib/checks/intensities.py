@@ -172,18 +172,20 @@ def check_hounsfield(sample: Sample) -> tuple[Notice, ...]:
             MIN_AERATED_PERCENT,
             "%",
         )
+    return (*_lack_of_fat(sample), *_small_shifts(sample))
+
+
+def _lack_of_fat(sample: Sample) -> tuple[Notice, ...]:
+    """Warn of a picture without fat; no refusal, as phantoms and some edited CTs have none."""
     fat = 100 * sample.share(*FATTY_HU, TISSUE_FROM_HU)
-    if fat < MIN_FAT_PERCENT:
-        raise refuse(
-            "no-fat",
-            f"A chest CT in HU was expected, with at least {MIN_FAT_PERCENT} % of the tissue from {FATTY_HU[0]} to "
-            f"{FATTY_HU[1]}, as fat has, but {fat:.1f} % are: this may be a map of a material (iodine, water), or HU "
-            "that were windowed or changed. Give the CT itself.",
-            round(fat, 2),
-            MIN_FAT_PERCENT,
-            "%",
-        )
-    return _small_shifts(sample)
+    if fat >= MIN_FAT_PERCENT:
+        return ()
+    text = (
+        f"{fat:.1f} % of the tissue have the HU of fat ({FATTY_HU[0]} to {FATTY_HU[1]}), but every patient has some: "
+        "this may be a map of a material (iodine, water), or HU that were windowed or changed. Then no number here is "
+        "right: give the CT itself."
+    )
+    return (Notice("no-fat", text, "warn", round(fat, 2), MIN_FAT_PERCENT, "%"),)
 
 
 def _cut_out_percent(sample: Sample) -> float:

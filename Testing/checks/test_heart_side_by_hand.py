@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from CovidCTLib.checks import lung_shape
 from CovidCTLib.checks.lung_shape import leftward_mm
+from CovidCTLib.checks.turned import turn_degrees
 
 SPACING = (2.0, 2.0, 2.0)
 SPINE = 40
@@ -47,4 +47,4 @@ def test_the_turn_is_the_angle_between_the_middles_of_both_lungs(lower_by, degre
     lungs = np.zeros((4, 60, 80), np.uint8)
     lungs[:, 10:40, 10:31] = 1
     lungs[:, 10 + lower_by : 40 + lower_by, 45:66] = 2
-    assert lung_shape._turn_degrees(lungs, (5.0, 2.0, 2.0)) == pytest.approx(degrees)
+    assert turn_degrees(lungs, (5.0, 2.0, 2.0)) == pytest.approx(degrees)

@@ -101,10 +101,6 @@ def test_a_chest_is_in_order():
         ({-1001: 95, -1000: 3, -501: 2, 40: 800, -100: 100}, None, None),
         ({-1001: 96, -1000: 2, -501: 2, 40: 900}, "no-air", 0.4),
         ({-1001: 95, -1000: 3, -500: 2, 40: 900}, "no-air", 0.3),
-        # Fat is 0.3 % of the tissue, and then a little less; its range has an inclusive low and an exclusive high end.
-        ({-1000: 300, -850: 300, -150: 1, -21: 2, 40: 997}, None, None),
-        ({-1000: 300, -850: 300, -151: 1, -21: 2, 40: 997}, "no-fat", 0.2),
-        ({-1000: 300, -850: 300, -150: 2, -20: 1, 40: 997}, "no-fat", 0.2),
         # All values are turned over.
         ({1000: 300, 850: 300, 100: 200, -40: 190, -700: 10}, "hu-scale", 60.6),
         # Lungs were cut out: one value takes 60 % of all, and then a little less; its sentence is the next test's.
@@ -118,6 +114,18 @@ def test_a_scan_is_refused_beyond_its_limits_and_not_at_them(counts, refusal, va
     assert list(found) == ([] if refusal is None else [refusal])
     if refusal is not None:
         assert found[refusal].value == pytest.approx(value, abs=12 if refusal == "hu-offset-lost" else 0)
+
+
+@pytest.mark.parametrize(
+    ("fat", "told"), [({-150: 1, -21: 2}, False), ({-151: 1, -21: 2}, True), ({-150: 2, -20: 1}, True)]
+)
+def test_a_picture_without_fat_is_told(fat, told):
+    # 0.3 % of the tissue, and then a little less; the range has an inclusive low and an exclusive high end.
+    found = codes(sample_of({-1000: 300, -850: 300, **fat, 40: 997}))
+    assert list(found) == (["no-fat"] if told else [])
+    if told:
+        assert (found["no-fat"].severity, found["no-fat"].value, found["no-fat"].limit) == ("warn", 0.2, 0.3)
+        assert "map of a material" in found["no-fat"].text
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,6 @@ ROWS = (
         "lungs whose surroundings were set to air",
         lambda hu: np.where((hu > -600) | (hu < -920), -1000, hu),
     ),
-    chest("map-of-iodine", "a map of iodine", lambda hu: np.where(hu > -500, np.clip(hu // 4, 0, 60), -1000)),
     chest("window-cut-out", "HU cut off at -160 and 240", lambda hu: np.clip(hu, -160, 240)),
     chest("bytes-exchanged", "values with the bytes in the other order", lambda hu: hu.byteswap()),
     chest("spacing-in-cm", "a chest whose header gives its spacing in cm", spacing=(0.7, 0.29, 0.29)),

@@ -64,8 +64,8 @@ def test_lungs_are_in_view_by_their_share_of_a_slice():
 
 
 def test_a_nominal_slice_distance_is_not_called_thick():
-    grid = CanonicalGrid(Geometry((2, 16, 16), (1, 1, 9)))
+    grid = CanonicalGrid(Geometry((2, 16, 16), (10, 10, 9)))
     hu = np.full((2, 16, 16), 40, np.int16)
-    hu[:, :8], hu[:, 12:] = -1000, 400
+    hu[:, :8], hu[:, 8], hu[:, 12:] = -1000, -90, 400
     assert "thick-slices" in {notice.code for notice in check_scan(hu, grid)}
     assert "thick-slices" not in {notice.code for notice in check_scan(hu, grid, spacing_known=False)}

@@ -114,7 +114,7 @@ def test_the_real_program_tells_each_case_and_writes_the_table(application, volu
     ]
     assert "Jane" not in "".join(said)
     table = (tmp_path / "out" / "cases.csv").read_text(encoding="utf-8").splitlines()
-    assert table[0] == "file,folder,state,reason,content"
+    assert table[0] == "file,folder,state,reason,grid,content"
     assert table[1].startswith("Jane Doe.nii.gz,case_0001,failed,")
 
 

@@ -87,7 +87,7 @@ def test_a_small_chest_goes_the_whole_way_and_what_cannot_is_refused(application
     ui.modelsEdit.text = ""
 
     hu = np.full((12, 48, 48), -1000, np.int16)
-    hu[3:9, 12:36, 12:36] = 40
+    hu[3:9, 12:36, 12:36], hu[3:9, 12:36, 12] = 40, -100
     added_volume(application.scene, hu, Geometry(hu.shape, (5.0, 5.0, 5.0)), "box")
     application.rest()
     before = contents(application.scene)
