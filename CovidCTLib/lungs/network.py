@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from CovidCTLib.framing import Body, body_frame, find_body
+from CovidCTLib.lungs.bowel_gas import drop_joined_gas
 from CovidCTLib.lungs.effusion import clean_effusion
 from CovidCTLib.models.flipping import run_slices
 
@@ -47,7 +48,7 @@ class LungCleanup:
     large_parts
         Drop what is outside of the body, and small parts (`keep_large_parts`).
     no_gas
-        Among these, drop gas in the bowel (`GAS_QUANTILE`).
+        Among these, drop gas in the bowel (`GAS_QUANTILE`), also where it is joined to a lung (`drop_joined_gas`).
     holes
         Fill small holes of each slice (`fill_small_holes`).
     cavities
@@ -186,6 +187,8 @@ def clean_lungs(
     body, spacing_zyx_mm, cleanup
         As `segment_chest_by_network` takes them.
     """
+    if cleanup.large_parts and cleanup.no_gas:
+        drop_joined_gas(mask, hu, spacing_zyx_mm)
     if cleanup.large_parts:
         keep_large_parts(mask, body, hu if cleanup.no_gas else None)
     if cleanup.holes:
