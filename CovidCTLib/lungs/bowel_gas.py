@@ -17,8 +17,8 @@ MAX_BESIDE_SHARE = 0.5
 lung."""
 
 MIN_LUNG_AREA_SHARE = 0.1
-"""A slice shows lung if the area of what is neither gas nor its rim is at least this share of the largest one of a slice.
-In cap_001, whose colon is joined to the left lung, the rest of the colon has up to 0.03."""
+"""A slice shows lung if the area of what is neither gas nor its rim is at least this share of the largest one of a
+slice. In cap_001, whose colon is joined to the left lung, the rest of the colon has up to 0.03."""
 
 _BLOCK_MM = 3.0
 _RIM_BLOCKS = 2
