@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from CovidCTLib.errors import Notice
 from CovidCTLib.labels import LEFT, RIGHT
+from CovidCTLib.pure_air import BLOCK_MM, find_pure_air
 from CovidCTLib.units import MM3_PER_ML
-
-FREE_AIR_HU = -970.0
-"""Blocks of about 3 mm whose mean is at or under this hold no lung. Air is -1000 HU; the most destroyed lung keeps its
-vessels and walls, so its blocks lie above (Müller et al. 1988, doi:10.1378/chest.94.4.782, take -910 HU, and today's
-limit of emphysema is -950 HU, Gevenois et al. 1996, doi:10.1164/ajrccm.154.1.8680679)."""
 
 MIN_FREE_AIR_ML = 20.0
 """Warned from here (inclusive): free air in one piece, in ml. In 26 of the 30 shared CTs
@@ -26,9 +19,6 @@ MIN_FREE_AIR_PERCENT = 1.0
 
 MOST_FREE_AIR_PERCENT = 50.0
 """Nobody lives with more free air than this on both sides, as a share of what was found as lung: the HU are wrong."""
-
-FREE_AIR_RADIUS_MM = 5.0
-"""A piece holds balls of this radius; air in thinner layers is not told from emphysema and airways."""
 
 AERATED_HU = -500
 """Lung with air in it lies under this, in HU (exclusive)."""
@@ -44,7 +34,6 @@ OUT_OF_VIEW = "That side of the chest is not in view, or it was missed there."
 
 NAMES = {RIGHT: "right", LEFT: "left"}
 
-_BLOCK_MM = 3.0
 _DENSE_SIDE_HU = -300
 """Above this, in HU, tissue or fluid fills the side where a lung should be; under it, air around the body."""
 
@@ -95,52 +84,14 @@ def _free_air_ml(
 ) -> dict[int, float]:
     """Measure free air of either side in ml: pieces of at least the smallest volume."""
     free_ml = dict.fromkeys(NAMES, 0.0)
-    step = [max(1, round(_BLOCK_MM / size)) for size in spacing]
-    sample = tuple(slice(n // 2, None, n) for n in step)
-    block_ml = float(np.prod(spacing)) * float(np.prod(step)) / MM3_PER_ML
-    thin = np.count_nonzero((hu[sample] <= FREE_AIR_HU) & (lungs[sample] > 0)) * block_ml
-    # In a block of free air at least half of the voxels are that thin, whatever the noise.
-    if thin < smallest_ml / 4:
-        return free_ml
-    mean, side = _blocks(hu, lungs, step)
-    air = (mean <= FREE_AIR_HU) & (side > 0)
-    ball = _ball([size * n for size, n in zip(spacing, step, strict=True)])
-    pieces, count = ndimage.label(ndimage.binary_dilation(ndimage.binary_erosion(air, ball), ball) & air)
-    for piece in range(1, count + 1):
-        inside = pieces == piece
-        ml = float(np.count_nonzero(inside)) * block_ml
+    air = find_pure_air(hu, lungs, spacing, smallest_ml)
+    for piece in range(1, air.count + 1):
+        inside = air.pieces == piece
+        ml = float(np.count_nonzero(inside)) * air.block_ml
         if ml >= smallest_ml:
             for one in NAMES:
-                free_ml[one] += block_ml * float(np.count_nonzero(side[inside] == one))
+                free_ml[one] += air.block_ml * float(np.count_nonzero(air.lungs[inside] == one))
     return free_ml
-
-
-def _blocks(
-    hu: NDArray[np.int16], lungs: NDArray[np.uint8], step: Sequence[int]
-) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """Mean HU and side of blocks of voxels within the box of the lungs; a block of any lung is of that lung."""
-    part, shape = [], []
-    for axis, n in enumerate(step):
-        present = np.flatnonzero(lungs.any(axis=tuple(other for other in range(3) if other != axis)))
-        first, stop = int(present[0]), int(present[-1]) + 1
-        size = min(-(-(stop - first) // n), lungs.shape[axis] // n)
-        first = min(first, lungs.shape[axis] - size * n)
-        part.append(slice(first, first + size * n))
-        shape += [size, n]
-    box = tuple(part)
-    mean = hu[box].reshape(shape).mean(axis=(1, 3, 5), dtype=np.float32)
-    return mean, lungs[box].reshape(shape).max(axis=(1, 3, 5))
-
-
-def _ball(spacing: Sequence[float]) -> NDArray[np.bool_]:
-    """Make a ball of `FREE_AIR_RADIUS_MM` on a grid, at least one voxel to each side."""
-    radius = [max(1, int(FREE_AIR_RADIUS_MM / size)) for size in spacing]
-    squares = [
-        np.square(np.arange(-r, r + 1) * size).reshape([-1 if a == axis else 1 for a in range(3)])
-        for axis, (r, size) in enumerate(zip(radius, spacing, strict=True))
-    ]
-    reach = max(FREE_AIR_RADIUS_MM, *spacing)
-    return np.asarray(sum(squares) <= 1.001 * reach**2)
 
 
 def _free_air(side: int, ml: float, whole: dict[int, float], spacing_known: bool) -> Notice | None:
@@ -221,7 +172,7 @@ def what_fills(hu: NDArray[np.int16], lungs: NDArray[np.uint8], spacing_zyx_mm: 
     inner = columns.argmax(axis=1) if has_left else columns.shape[1] - 1 - columns[:, ::-1].argmax(axis=1)
     between = MEDIASTINUM_MM / 2 / spacing_zyx_mm[2]
     middle = float(np.median(inner)) + (-between if has_left else between)
-    step = [max(1, round(_BLOCK_MM / size)) for size in spacing_zyx_mm]
+    step = [max(1, round(BLOCK_MM / size)) for size in spacing_zyx_mm]
     z, y, x = np.nonzero(lungs[:: step[0], :: step[1], :: step[2]])
     mirrored = np.rint(2 * middle - x * step[2]).astype(int)
     inside = (mirrored >= 0) & (mirrored < hu.shape[2])

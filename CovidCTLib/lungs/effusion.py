@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from CovidCTLib.lungs.slices_with_lung import slices_with_lung
 from CovidCTLib.units import MM3_PER_ML
 
 MIN_PART_ML = 3.0
@@ -28,9 +29,6 @@ air: -42 and -54 in cases 02 and 03."""
 MIN_BESIDE_SHARE = 0.2
 """At least this share of a piece lies in slices that show the lungs: six sevenths of every true one did, and nothing of
 a kidney that was called effusion."""
-
-MIN_LUNG_AREA_SHARE = 0.05
-"""A slice shows the lungs if their area in it is at least this share of the largest one of a slice."""
 
 CORE_MM = 2.0
 """The core of a piece lies at least this far inside its outline in a slice, in mm: at the edge fluid and lung mix."""
@@ -65,10 +63,9 @@ def clean_effusion(
     in_z = np.flatnonzero(effusion.any(axis=(1, 2)))
     if not len(in_z):
         return
-    area = lungs.sum(axis=(1, 2))
     # One slice more on each side, to see what a piece touches.
     shown = slice(max(int(in_z[0]) - 1, 0), int(in_z[-1]) + 2)
-    beside = (area >= MIN_LUNG_AREA_SHARE * area.max())[shown]
+    beside = slices_with_lung(lungs)[shown]
     _keep_fluid(effusion[shown], lungs[shown], hu[shown], beside, spacing_zyx_mm)
 
 

@@ -187,10 +187,11 @@ def clean_lungs(
     body, spacing_zyx_mm, cleanup
         As `segment_chest_by_network` takes them.
     """
-    if cleanup.large_parts and cleanup.no_gas:
-        drop_joined_gas(mask, hu, spacing_zyx_mm)
     if cleanup.large_parts:
         keep_large_parts(mask, body, hu if cleanup.no_gas else None)
+    if cleanup.large_parts and cleanup.no_gas and drop_joined_gas(mask, hu, spacing_zyx_mm):
+        # What is left of the bowel beside its gas is joined to no lung now.
+        keep_large_parts(mask, body, hu)
     if cleanup.holes:
         fill_small_holes(mask, spacing_zyx_mm[1] * spacing_zyx_mm[2])
     if cleanup.cavities:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from CovidCTLib import pure_air
 from CovidCTLib.checks import (
     agreement,
     chest,
@@ -95,8 +96,8 @@ def test_limits_that_the_page_tells_among_what_is_measured():
     assert f"from {intensities.AERATED_FROM_HU} to {intensities.TISSUE_FROM_HU} HU" in measured["no-air"]
     assert f"from {FATTY_HU[0]} to {FATTY_HU[1]} HU" in measured["no-fat"]
     assert f"at or above {intensities.METAL_HU} HU" in measured["metal"]
-    assert f"air of {pleura.FREE_AIR_HU:g} HU and less" in measured["free-air"]
-    assert f"balls of {pleura.FREE_AIR_RADIUS_MM:g} mm radius" in measured["free-air"]
+    assert f"air of {pure_air.FREE_AIR_HU:g} HU and less" in measured["free-air"]
+    assert f"balls of {pure_air.FREE_AIR_RADIUS_MM:g} mm radius" in measured["free-air"]
     assert f"under {pleura.AERATED_HU} HU" in measured["lung-with-little-air"]
     assert f"where one finds {agreement.REGION_PERCENT:g} % or more" in measured["readings-differ-in-thirds"]
 

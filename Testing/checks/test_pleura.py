@@ -9,7 +9,7 @@ import pytest
 from check_phantoms import Chest
 from sick_chests import FLUID_HU, SHAPES, TISSUE_HU, codes, filled, partly_removed, rim, tension
 
-from CovidCTLib.checks import check_lungs, pleura
+from CovidCTLib.checks import check_lungs
 from CovidCTLib.checks.pleura import MIN_FREE_AIR_ML, MIN_FREE_AIR_PERCENT, MIN_SIDES_PERCENT, check_pleura
 from CovidCTLib.phantom import make_chest_phantom
 
@@ -124,20 +124,6 @@ def test_a_side_that_is_out_of_view_is_not_called_a_removed_lung(plain: Chest) -
     found = check_lungs(np.ascontiguousarray(lungs[:, :, view]), spacing, hu=np.ascontiguousarray(hu[:, :, view]))
     text = next(notice.text for notice in found if notice.code == "no-left-lung")
     assert text.endswith("That side of the chest is not in view, or it was missed there.")
-
-
-def test_blocks_hold_the_whole_box_of_the_lungs_with_the_means_of_their_voxels() -> None:
-    lungs = np.zeros((6, 8, 10), np.uint8)
-    lungs[1:5, 2:7, 3:9] = 2
-    hu = np.arange(lungs.size, dtype=np.int16).reshape(lungs.shape)
-    mean, side = pleura._blocks(hu, lungs, (1, 1, 1))
-    np.testing.assert_array_equal(mean, hu[1:5, 2:7, 3:9])
-    assert (side == 2).all()
-    mean, side = pleura._blocks(hu, lungs, (2, 2, 2))
-    # Five rows take three blocks, the last of which ends with the row behind the lungs.
-    assert mean.shape == side.shape == (2, 3, 3)
-    assert mean[0, 0, 0] == hu[1:3, 2:4, 3:5].mean()
-    assert mean[-1, -1, -1] == hu[3:5, 6:8, 7:9].mean()
 
 
 @pytest.mark.parametrize(("taken_off", "codes_then"), [(80, []), (200, ["no-lung-tissue"])])

@@ -13,7 +13,7 @@ LAYERS = (
     {"units"},
     {"errors"},
     {"geometry", "hu", "labels", "writing"},
-    {"framing", "options", "phantom_tissues", "scan"},
+    {"framing", "options", "phantom_tissues", "pure_air", "scan"},
     {"analysis", "phantom_anatomy"},
     {"checks", "phantom"},
     {"models"},

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from CovidCTLib.lungs.bowel_gas import GAS_HU, MAX_BESIDE_SHARE, drop_joined_gas
+from CovidCTLib.lungs.bowel_gas import MAX_BESIDE_SHARE, drop_joined_gas
+from CovidCTLib.pure_air import FREE_AIR_HU
 
 SPACING = (3.0, 3.0, 3.0)
 LUNG_HU = -850
@@ -47,7 +48,7 @@ def test_free_air_beside_lung_stays(begins: int, goes: bool) -> None:
     assert np.array_equal(mask, before) is not goes
 
 
-@pytest.mark.parametrize(("value", "goes"), [(GAS_HU, True), (GAS_HU + 1, False)])
+@pytest.mark.parametrize(("value", "goes"), [(FREE_AIR_HU, True), (FREE_AIR_HU + 1, False)])
 def test_what_is_denser_than_gas_stays(value: float, goes: bool) -> None:
     mask, hu = chest()
     add_gas(mask, hu, slice(6, 20), value)
