@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 
 from CovidCTLib.archive.analyzing import Analyzer, StudyLeftError, write_failure
+from CovidCTLib.archive.job import Job
 from CovidCTLib.archive.nodes import Node
 from CovidCTLib.archive.receiving import Listener
 from CovidCTLib.archive.sending import ArchiveAwayError, SendOutcome, send
-from CovidCTLib.archive.spool import Job, Spool
+from CovidCTLib.archive.spool import Spool
 from CovidCTLib.errors import CovidCTError
 
 MOST_ATTEMPTS = 3

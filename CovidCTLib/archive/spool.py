@@ -23,61 +23,18 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from CovidCTLib.archive.job import IMAGES, RESULTS, Job
 from CovidCTLib.errors import OutputError
 from CovidCTLib.writing.folder import push_folder_to_disk, push_to_disk
 
 INCOMING, WORK, DONE, REFUSED = "incoming", "work", "done", "refused"
-IMAGES, RESULTS, SENT = "images", "results", "sent"
+SENT = "sent"
 _SALT_FILE, _LOCK_FILE = "salt", "lock"
 _PART, _GONE = ".part", ".gone"
 _KEY_LENGTH = 32
-
-
-@dataclass(frozen=True)
-class Job:
-    """A study that has come to rest.
-
-    Parameters
-    ----------
-    folder
-        Its folder under ``work``.
-    """
-
-    folder: Path
-
-    @property
-    def number(self) -> int:
-        """Place in the order of arrival, from 1."""
-        return int(self.folder.name.partition("-")[0])
-
-    @property
-    def key(self) -> str:
-        """Hash of the study."""
-        return self.folder.name.partition("-")[2]
-
-    @property
-    def name(self) -> str:
-        """What the log calls it; nothing of the patient."""
-        return f"study {self.number}"
-
-    @property
-    def images(self) -> Path:
-        """Folder of its images."""
-        return self.folder / IMAGES
-
-    @property
-    def results(self) -> Path:
-        """Folder of its results; where it is, the analysis is over."""
-        return self.folder / RESULTS
-
-    @property
-    def analyzed(self) -> bool:
-        """Whether the analysis is over, with results or without."""
-        return self.results.is_dir()
 
 
 class Spool:

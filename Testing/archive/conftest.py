@@ -12,6 +12,10 @@ pytest.importorskip("highdicom", reason="highdicom is not installed (pip install
 
 from archive_maker import ListenerProcess, Orthanc
 
+from CovidCTLib.archive import service as service_module
+from CovidCTLib.archive.sending import ArchiveAwayError, SendOutcome
+from CovidCTLib.archive.spool import Spool
+
 
 @pytest.fixture
 def orthanc(tmp_path):
@@ -36,3 +40,33 @@ def a_listener(tmp_path):
     yield start
     for one in started:
         one.stop()
+
+
+@pytest.fixture
+def spool(tmp_path):
+    """A queue of its own."""
+    one = Spool(tmp_path / "spool")
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def archive(monkeypatch):
+    """A stand-in for the archive: a list of what it took, and what it does with the next objects."""
+
+    class Archive:
+        def __init__(self):
+            self.taken, self.away, self.refuses = [], False, ()
+
+        def send(self, files, node, title, done):
+            for file in files:
+                if self.away:
+                    raise ArchiveAwayError("The archive is away.")
+                refused = file.name in self.refuses
+                if not refused:
+                    self.taken.append(file.name)
+                done(SendOutcome(file, not refused, "it speaks no SEG" if refused else ""))
+
+    one = Archive()
+    monkeypatch.setattr(service_module, "send", one.send)
+    return one
