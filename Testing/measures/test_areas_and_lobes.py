@@ -57,6 +57,13 @@ def test_without_spacing_an_area_has_shares_and_hu_but_no_volumes():
     assert find(table, area_region("spot"), "area_opacity_percent").value == pytest.approx(50.0)
 
 
+def test_an_empty_area_is_called_empty_whether_the_spacing_is_known_or_not():
+    axial, mask = an_area()
+    for known in (True, False):
+        table = measure_areas(replace(axial, spacing_known=known), {"nothing": np.zeros_like(mask)})
+        assert {(entry.value, entry.reason) for entry in table} == {(None, "the area holds no voxel")}
+
+
 def lobes_of(right_thirds: int):
     """Lobes 1 to 3 in the right lung, three slices each; so many of them are given."""
     lobes = np.zeros(SHAPE, np.uint8)
@@ -70,12 +77,13 @@ def test_points_of_the_lobes_that_are_given_stand_beside_the_absent_sum():
     # A quarter of lobe 1, and nothing of lobe 2.
     opacities = np.zeros(SHAPE, np.uint8)
     opacities[1:4, 2, 1:7] = 1
-    found = find(
-        measure_lobes(make_axial(LUNG_HU, make_box_lungs(), opacities), lobes, Options()),
-        "both_lungs",
-        "lobar_severity_0_25",
-    )
+    table = measure_lobes(make_axial(LUNG_HU, make_box_lungs(), opacities), lobes, Options())
+    found = find(table, "both_lungs", "lobar_severity_0_25")
     assert (found.value, found.reason) == (None, "2 of 5 lobes are given; they have 2 of 10 points")
+    assert find(table, "right_upper_lobe", "lobar_severity").value == 2
+    assert find(table, "right_middle_lobe", "lobar_severity").value == 0
+    absent = find(table, "right_lower_lobe", "lobar_severity")
+    assert (absent.value, absent.reason) == (None, "this lobe was not given")
 
 
 @pytest.mark.parametrize(("given", "said"), [(3, None), (2, r"hold 33\.3 % less than the right lung")])
@@ -94,6 +102,15 @@ def test_lobes_that_hold_more_than_their_lung_are_named_so():
     lobes[1:10, 6, 1:7] = 3
     (notice,) = (n for n in lobe_notices(make_axial(LUNG_HU, make_box_lungs()), lobes) if n.code == "lobes-differ")
     assert "hold 25.0 % more than the right lung" in notice.text
+
+
+def test_lobes_of_the_left_lung_are_compared_with_the_left_lung():
+    lobes = lobes_of(3)
+    # Seven of the nine slices of the left lung.
+    lobes[4:8, 2:6, 10:18], lobes[8:11, 2:6, 10:18] = 4, 5
+    (notice,) = lobe_notices(make_axial(LUNG_HU, make_box_lungs()), lobes)
+    assert notice.text.startswith("The lobes of the left lung together hold 22.2 % less than the left lung")
+    assert notice.value == 22.22
 
 
 @pytest.mark.parametrize("highest", [0, 5])

@@ -9,7 +9,7 @@ import pytest
 from measure_phantoms import make_axial, make_box_lungs
 
 from CovidCTLib.errors import InputError
-from CovidCTLib.measures.counts import LOCALIZATION_TOLERANCE, SLAB_SLICES, add_counts, count_zones
+from CovidCTLib.measures.counts import LOCALIZATION_TOLERANCE, SLAB_SLICES, add_counts, count_labels, count_zones
 from CovidCTLib.measures.regions import ZONES, thirds_of_slices
 
 
@@ -180,3 +180,27 @@ def test_a_localization_may_leave_its_range_by_a_thousandth_and_no_more(value, r
     # Outside the lungs it does not matter.
     outside = replace(axial, localization=np.where(axial.lungs > 0, np.float32(0.5), np.float32(7)))
     count_zones(outside, 0.2)
+
+
+def test_each_label_of_a_labelmap_has_the_counts_that_are_made_by_hand():
+    # Eight voxels a slice, in columns that are no rows; label 3 goes over the end of a slab, and label 2 has no voxel.
+    labels = np.zeros((10, 4, 9), np.uint8)
+    labels[:6, 1:3, 4:8], labels[6:, 1:3, 4:8] = 1, 3
+    assert 6 < SLAB_SLICES < 10
+    hu = np.select([labels == 1, labels == 3], [-850, -700], 500)
+    opacities, localization = np.zeros(labels.shape, np.uint8), np.zeros(labels.shape)
+    hu[0, 1, 4:8], opacities[0, 1, 4:8] = (-400, -300, -100, 10), (1, 1, 2, 3)
+    localization[0] = 0.5
+    localization[9, 1:3, 4:6] = [[0.25], [0.125]]
+    first, second, third = count_labels(make_axial(hu, labels, opacities, localization), labels, 3, 0.25)
+    # The effusion, at 10 HU, is left out everywhere.
+    for counts in (first, second, third):
+        assert (counts.lowest_hu, counts.histogram.shape) == (-850, (4, -100 + 850 + 1))
+        assert (counts.hu[0], counts.hu[-1]) == (-850, -100)
+    assert (first.voxels, first.ggo_voxels, first.consolidation_voxels) == (47, 2, 1)
+    assert first.all_hu[[0, 450, 550, 750]].tolist() == [44, 1, 1, 1]
+    assert (first.localization_sum, first.localized_voxels, first.shared_voxels) == (7 * 0.5, 7, 3)
+    assert (second.voxels, second.localization_sum, second.localized_voxels, second.shared_voxels) == (0, 0, 0, 0)
+    assert (third.voxels, third.all_hu[150], third.opacity_voxels) == (32, 32, 0)
+    # At the threshold counts.
+    assert (third.localization_sum, third.localized_voxels, third.shared_voxels) == (2 * 0.25 + 2 * 0.125, 2, 0)
