@@ -146,6 +146,22 @@ def test_values_of_the_opposite_sign_are_told_as_such_and_another_scale_is_not()
     assert "rescale slope" in codes(sample_of({**HEALTHY, -100: 100, 40: 300, 700: 101}))["hu-scale"].text
 
 
+@pytest.mark.parametrize(
+    ("air", "muscle", "opposite"),
+    [
+        # Air from 700 HU on is 20 % of all, muscle from -100 to -21 HU is 5 %, and then a little less.
+        ({700: 200}, {-100: 25, -21: 25}, True),
+        ({699: 1, 700: 199}, {-100: 25, -21: 25}, False),
+        ({700: 200}, {-101: 1, -100: 24, -21: 25}, False),
+        ({700: 200}, {-100: 25, -21: 24, -20: 1}, False),
+    ],
+)
+def test_the_opposite_sign_is_told_at_its_limits(air, muscle, opposite):
+    text = codes(sample_of({**air, **muscle, 300: 600, -600: 150}))["hu-scale"].text
+    assert ("opposite sign" in text) is opposite
+    assert ("rescale slope" in text) is not opposite
+
+
 @pytest.mark.parametrize(("peak", "shifted"), [(-170, -150.0), (-130, None), (110, None), (160, 130.0)])
 def test_a_shift_is_told_where_the_most_frequent_tissue_is_neither_fat_nor_muscle(peak, shifted):
     found = codes(sample_of({-1000: 300, -850: 300, peak: 380, -90: 10, 700: 10}))
@@ -168,6 +184,9 @@ def test_air_that_is_not_thin_enough_is_told(air, told):
 def test_one_voxel_of_a_thousand_of_true_air_is_enough():
     assert codes(sample_of({-1000: 2, -850: 500, -90: 10, 40: 488})) == {}
     assert list(codes(sample_of({-1000: 1, -850: 500, -90: 10, 40: 1489}))) == ["no-true-air"]
+    # More than 8 of 8,000.
+    assert codes(sample_of({-1000: 9, -850: 4000, -90: 80, 40: 3911})) == {}
+    assert list(codes(sample_of({-1000: 8, -850: 4000, -90: 80, 40: 3912}))) == ["no-true-air"]
 
 
 @pytest.mark.parametrize(
@@ -233,8 +252,11 @@ def test_noise_is_the_standard_deviation_in_even_soft_tissue(sd, told):
     assert [notice.value for notice in found] == ([sd] if told else [])
     # Tissue of other density is not looked at: lung, bone, and a block with an edge is among the upper ones.
     assert check_noise(hu - 700, (2.0, 2.0, 2.0)) == ()
-    assert check_noise(hu + 61, (2.0, 2.0, 2.0)) == ()
     assert check_noise(hu - 60, (2.0, 2.0, 2.0)) == ()
+    assert len(check_noise(hu - 59, (2.0, 2.0, 2.0))) == told
+    # The mean of a block lies between 0 and 120 HU, both exclusive.
+    assert len(check_noise(hu + 59, (2.0, 2.0, 2.0))) == told
+    assert check_noise(hu + 60, (2.0, 2.0, 2.0)) == ()
 
 
 def test_noise_beside_the_body_is_not_counted():
@@ -249,6 +271,20 @@ def test_noise_beside_the_body_is_not_counted():
     # The other way round, the noise is that of the body, however quiet the cushion is.
     assert len(check_noise(hu, (2.0, 2.0, 2.0), Body(~trunk, ~trunk, (1, 2, 2), hu.shape))) == 1
     assert len(check_noise(hu[:, :, ::-1], (2.0, 2.0, 2.0), body)) == 1
+
+
+@pytest.mark.parametrize("along_columns", [False, True])
+@pytest.mark.parametrize(("end", "told"), [(33, False), (34, True)])
+def test_a_block_of_noise_counts_where_its_middle_lies_in_the_body(end, told, along_columns):
+    # Blocks of six pixels; only those of rows (or columns) 30 to 35 are soft tissue, and 33 is their middle.
+    pattern = np.where(np.indices((96, 96)).sum(axis=0) % 2, 150, -150) + 60
+    at = np.arange(96)[:, None]
+    hu = np.where((at >= 30) & (at < 36), pattern, -800).astype(np.int16)[None].repeat(20, axis=0)
+    trunk = np.broadcast_to(at < end, hu.shape)
+    if along_columns:
+        hu, trunk = hu.transpose(0, 2, 1), trunk.transpose(0, 2, 1)
+    found = check_noise(hu, (2.0, 1.0, 1.0), Body(trunk, trunk, (1, 1, 1), (20, 96, 96)))
+    assert [notice.code for notice in found] == (["noisy"] if told else [])
 
 
 def test_blocks_of_noise_are_six_mm_large_and_four_pixels_at_least():

@@ -44,6 +44,19 @@ def test_lungs_of_less_than_300_ml_are_refused_with_their_volume():
     assert (caught.value.notice.value, caught.value.notice.limit) == (299.0, 300.0)
 
 
+@pytest.mark.parametrize(("columns", "smallest"), [(25, 11.1), (50, 88.9), (75, 300.0), (100, 300.0)])
+def test_a_narrow_body_needs_less_lung_by_the_cube_of_its_width(columns, smallest):
+    # Pixels of 4 mm: bodies 100, 200, 300 and 400 mm wide; from 300 mm on 300 ml are needed.
+    hu = np.full((4, 40, 120), -1000, np.int16)
+    hu[:, 10:30, 15 : 15 + columns] = 40
+    lungs = np.zeros(hu.shape, np.uint8)
+    lungs[1, 15, 20] = 1
+    with pytest.raises(QualityError, match=f"at least {smallest:.0f} ml of lung was expected") as caught:
+        check_lungs(lungs, (4.0, 4.0, 4.0), hu=hu)
+    assert caught.value.notice is not None
+    assert (caught.value.notice.value, caught.value.notice.limit) == (0.1, smallest)
+
+
 @pytest.mark.parametrize(("pixels", "refused"), [(16, False), (15, True)])
 def test_without_spacing_four_percent_of_a_slice_are_lungs_in_view(pixels, refused):
     lungs = np.zeros((5, 20, 20), np.uint8)

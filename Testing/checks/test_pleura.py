@@ -10,7 +10,14 @@ from check_phantoms import Chest
 from sick_chests import FLUID_HU, SHAPES, TISSUE_HU, codes, filled, partly_removed, rim, tension
 
 from CovidCTLib.checks import check_lungs
-from CovidCTLib.checks.pleura import MIN_FREE_AIR_ML, MIN_FREE_AIR_PERCENT, MIN_SIDES_PERCENT, check_pleura
+from CovidCTLib.checks.pleura import (
+    MIN_FREE_AIR_ML,
+    MIN_FREE_AIR_PERCENT,
+    MIN_SIDES_PERCENT,
+    OUT_OF_VIEW,
+    check_pleura,
+    what_fills,
+)
 from CovidCTLib.phantom import make_chest_phantom
 
 SIDES = {1: "right", 2: "left"}
@@ -142,3 +149,64 @@ def test_two_lungs_of_pure_air_are_wrong_hu_and_no_disease(plain: Chest, taken_o
 def test_much_free_air_on_one_side_alone_is_free_air(plain: Chest) -> None:
     (hu, lungs, spacing), _ = tension(plain, 1)
     assert next(notice.code for notice in check_pleura(hu, lungs, spacing)) == "free-air"
+
+
+def two_box_lungs() -> tuple[np.ndarray, np.ndarray]:
+    """HU and lungs of 27,000 voxels a side, for counts by hand."""
+    lungs = np.ones((30, 30, 60), np.uint8)
+    lungs[:, :, 30:] = 2
+    return np.full(lungs.shape, -800, np.int16), lungs
+
+
+@pytest.mark.parametrize(("slices", "told"), [(9, []), (10, [22])])
+def test_free_air_is_told_from_twenty_ml_on(slices: int, told: list[int]) -> None:
+    # A block is a voxel of 0.027 ml, and balls leave the 8 corners of a box out: 721 blocks are 19.5 ml, 802 are 21.7.
+    hu, lungs = two_box_lungs()
+    hu[5 : 5 + slices, 5:14, 5:14] = -1000
+    assert [notice.value for notice in check_pleura(hu, lungs, (3.0, 3.0, 3.0))] == told
+
+
+def test_of_a_lung_with_little_air_both_shares_are_told() -> None:
+    hu, lungs = two_box_lungs()
+    # A fifth of the left lung holds air: 5,400 voxels of 32,400 that do.
+    hu[:24, :, 30:] = 40
+    (notice,) = check_pleura(hu, lungs, (3.0, 3.0, 3.0))
+    assert notice.value == 16.7
+    assert notice.text.startswith("The left lung holds 17 % of the aerated lung")
+    assert "80 % of what was found of it holds no air" in notice.text
+
+
+@pytest.mark.parametrize(
+    ("columns", "median"),
+    [
+        # Pixels of 5 mm: the middle of the chest is five columns beside the lung's inner edge, at 24 and at 35.
+        (slice(10, 20), 335),
+        (slice(40, 50), 255),
+    ],
+)
+def test_the_place_of_a_missing_lung_is_that_of_the_other_one_mirrored(columns: slice, median: int) -> None:
+    # The HU are ten times the column: 29 to 38, and 21 to 30.
+    hu = np.broadcast_to(10 * np.arange(60, dtype=np.int16), (4, 8, 60))
+    lungs = np.zeros(hu.shape, np.uint8)
+    lungs[:, :, columns] = 1 if columns.start == 10 else 2
+    assert f"about {median} HU" in what_fills(hu, lungs, (3.0, 3.0, 5.0))
+
+
+@pytest.mark.parametrize(("axis", "median"), [(0, 70), (1, 435)])
+def test_the_place_of_a_missing_lung_keeps_its_slices_and_rows(axis: int, median: int) -> None:
+    # Every second slice, third row and second column is looked at: slices 4 to 10, and rows 30 to 57.
+    shape = (16, 80, 100)
+    hu = np.broadcast_to(np.expand_dims(10 * np.arange(shape[axis], dtype=np.int16), (1, 2) if axis == 0 else 1), shape)
+    lungs = np.zeros(shape, np.uint8)
+    lungs[4:12, 30:60, 10:30] = 1
+    assert f"about {median} HU" in what_fills(hu, lungs, (1.5, 1.0, 1.5))
+
+
+@pytest.mark.parametrize(("columns", "in_view"), [(2, True), (3, False)])
+def test_half_of_the_place_of_a_missing_lung_must_be_in_view(columns: int, in_view: bool) -> None:
+    # The middle is at column 5, so that column 10 has its mirror image in column 0, and others have none.
+    lungs = np.zeros((4, 8, 40), np.uint8)
+    lungs[:, :, 10 : 10 + columns] = 2
+    said = what_fills(np.full(lungs.shape, 12, np.int16), lungs, (3.0, 3.0, 5.0))
+    assert (said != OUT_OF_VIEW) is in_view
+    assert ("about 12 HU" in said) is in_view

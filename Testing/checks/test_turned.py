@@ -114,3 +114,20 @@ def test_a_grid_whose_pixels_are_not_square_is_turned_in_mm():
     _, turned, spacing = turned_back(hu, lungs, SPACING, angle)
     assert spacing == SPACING
     assert turn_degrees(turned, spacing) == pytest.approx(0, abs=1)
+
+
+def test_hu_of_a_turned_chest_are_mixed_from_their_neighbours_and_never_exceed_them():
+    lungs = two_lungs((20, 20), (35, 45))
+    hu = np.where(lungs > 0, -800, 40).astype(np.int16)
+    turned, _, _ = turned_back(hu, lungs, SPACING, 30.0)
+    assert (turned.min(), turned.max()) == (-1024, 40)
+
+
+@pytest.mark.parametrize(("columns", "degrees"), [(0, 90), (2, 90), (3, 0)])
+def test_airways_of_less_than_three_pixels_do_not_join_two_lungs(columns, degrees):
+    # Two lungs, one in front of the other, with air of so many pixels of 4 mm between them.
+    hu = np.full((6, 80, 60), -1000, np.int16)
+    hu[:, 5:75, 5:55] = 40
+    hu[:, 15:35, 20:40] = hu[:, 45:65, 20:40] = -850
+    hu[:, 35:45, 29 : 29 + columns] = -850
+    assert abs(turn_of_air_degrees(hu, (5.0, 4.0, 4.0))) == degrees

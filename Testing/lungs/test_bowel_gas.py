@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from CovidCTLib.lungs.bowel_gas import MAX_BESIDE_SHARE, drop_joined_gas
+from CovidCTLib.lungs.bowel_gas import MAX_BESIDE_SHARE, MIN_GAS_ML, drop_joined_gas
 from CovidCTLib.pure_air import FREE_AIR_HU
 
 SPACING = (3.0, 3.0, 3.0)
@@ -54,6 +54,21 @@ def test_what_is_denser_than_gas_stays(value: float, goes: bool) -> None:
     add_gas(mask, hu, slice(6, 20), value)
     drop_joined_gas(mask, hu, SPACING)
     assert bool(mask[8:18].any()) is not goes
+
+
+@pytest.mark.parametrize(("thin", "goes"), [(4, False), (5, True)])
+def test_gas_is_looked_for_where_a_quarter_of_its_least_volume_is_thin(thin: int, goes: bool) -> None:
+    # Blocks of 2 x 2 x 2 voxels, 0.027 ml; four are under a quarter of 0.5 ml, and five are above it.
+    assert 4 * 0.027 < MIN_GAS_ML / 4 < 5 * 0.027
+    mask, hu = chest()
+    add_gas(mask, hu, slice(6, 20))
+    # One voxel stands for its block; all but a few of these are denser than gas, and the means of the blocks are not.
+    gas = np.argwhere(hu[1::2, 1::2, 1::2] == -1000)
+    for z, y, x in 2 * gas[thin:] + 1:
+        hu[z, y, x] = -960
+    before = mask.copy()
+    drop_joined_gas(mask, hu, (1.5, 1.5, 1.5))
+    assert np.array_equal(mask, before) is not goes
 
 
 def test_a_thin_airway_below_the_lungs_stays() -> None:

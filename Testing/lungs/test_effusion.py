@@ -83,6 +83,17 @@ def test_consolidation_that_was_taken_for_fluid_is_lung_where_it_touches_one() -
     assert np.array_equal(lungs, whole | beside)
 
 
+def test_consolidation_at_the_side_of_the_picture_is_lung_to_its_last_voxel() -> None:
+    lungs, effusion = chest()
+    whole = lungs.copy()
+    beside = np.zeros_like(lungs)
+    beside[0:9, 20:40, 0:10] = True
+    effusion |= beside
+    clean_effusion(effusion, lungs, np.full(lungs.shape, -50, np.int16), SPACING)
+    assert not effusion.any()
+    assert np.array_equal(lungs, whole | beside)
+
+
 @pytest.mark.parametrize(("slices", "stays"), [((3, 9), True), ((2, 5), True), ((1, 4), False), ((1, 3), False)])
 def test_what_lies_below_the_lungs_only_is_no_effusion(slices: tuple[int, int], stays: bool) -> None:
     lungs, effusion = chest()

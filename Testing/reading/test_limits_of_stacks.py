@@ -62,11 +62,12 @@ def test_directions_that_are_a_little_short_or_long_become_unit_vectors(tmp_path
 
 
 def test_the_last_of_uneven_slices_lies_on_the_grid_exactly():
-    # 0.1 + 0.2 and its like: the quotient of the length and the distance is no whole number in floating point.
-    heights = np.array([0.0, 0.3, 0.6, 0.9, 1.35, 1.8, 2.25]) * 1.1
+    # Seven steps, of 1 and at last of 1.3: in floating point the length is 6.999999999999999 times its seventh part.
+    heights = np.array([0, 1, 2, 3, 4, 5, 6, 7.3])
+    assert heights[-1] / (heights[-1] / 7) != 7
     slots, distance = _slots(heights)
     assert slots[0] == 0
-    assert slots[-1] == round(slots[-1])
+    assert slots[-1] == 7
     assert slots[-1] * distance == pytest.approx(heights[-1], abs=1e-5)
 
 
