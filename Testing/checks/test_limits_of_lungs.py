@@ -147,3 +147,18 @@ def test_lungs_at_the_rim_of_the_scan_circle_are_a_third_of_the_ring_that_is_cou
     assert rim_share(*circle_of_lungs(beyond_hu=-1000)) == []
     # Nor where the picture is no square.
     assert rim_share(hu[:, 1:], lungs[:, 1:]) == []
+
+
+@pytest.mark.parametrize("corner", range(4))
+def test_a_corner_is_looked_at_in_every_slice(corner):
+    # Sixteen slices; what lies beyond the circle is looked at in every second one, and corners in all.
+    hu, lungs = (array[[*[0] * 7, 1, *[2] * 8]] for array in circle_of_lungs())
+    assert rim_share(hu, lungs) == [round(100 * 10 / 1610 / 3, 2)]
+    hu[3, [0, 0, -1, -1][corner], [0, -1, 0, -1][corner]] = -1000
+    assert rim_share(hu, lungs) == []
+
+
+def test_in_a_picture_that_is_no_square_no_circle_is_looked_for():
+    hu, lungs = circle_of_lungs()
+    beside = ((0, 0), (0, 0), (8, 8))
+    assert rim_share(np.pad(hu, beside, constant_values=-1024), np.pad(lungs, beside)) == []
