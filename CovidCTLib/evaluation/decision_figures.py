@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from CovidCTLib.analysis import LIKE_COVID
 from CovidCTLib.evaluation.decisions import SliceCalls
 from CovidCTLib.evaluation.figures import (
     FEW_CASES,
@@ -189,25 +190,27 @@ def _by_share(entry: tuple[str, float, bool]) -> tuple[float, str]:
 
 
 def case_notice(rows: Sequence[Row]) -> str:
-    """Say plainly how many cases without COVID-19 the specificity and the case threshold rest on, and of which kind."""
-    negative = sum(row.values.get("diseased") is False for row in judged(rows))
-    positive = sum(row.values.get("diseased") is True for row in judged(rows))
+    """Say plainly how many cases with and without COVID-19 were called so, and which of these may look alike."""
+    counting = judged(rows)
+    positive = sum(row.values.get("diseased") is True for row in counting)
+    negative = sum(row.values.get("diseased") is False for row in counting)
     if negative == 0:
         return (
             f"No case without COVID-19 was judged ({count_of(positive, 'cases')} with it): there is no "
             "specificity, no AUC and no recommended case threshold."
         )
+    called = [row.values["diseased"] for row in counting if row.values.get("called_positive") is True]
     text = (
-        f"Specificity, AUC and the recommended case threshold rest on {count_of(negative, 'cases')} without COVID-19 "
-        f"and {count_of(positive, 'cases')} with it."
+        f"Judged on {count_of(len(counting), 'cases')}: {called.count(True)} of {positive} with COVID-19 and "
+        f"{called.count(False)} of {negative} without it were called {LIKE_COVID}."
     )
-    others = [row for row in judged(rows) if says_other_pneumonia(row.case)]
-    for row in others:
-        called = "is" if row.values.get("called_positive") is True else "is not"
-        text += (
-            f" Among the former, {row.case} is another pneumonia, which may look like COVID-19; it {called} called so, "
-            f"with {number_in(row, 'called_slices_percent') or 0:.1f} % of its lung slices."
-        )
+    for row in counting:
+        if says_other_pneumonia(row.case):
+            verdict = "was" if row.values.get("called_positive") is True else "was not"
+            text += (
+                f" Among those without it, {row.case} is another pneumonia, which may look the same; it {verdict} "
+                f"called so, with {number_in(row, 'called_slices_percent') or 0:.1f} % of its lung slices."
+            )
     if negative < FEW_CASES or positive < FEW_CASES:
         text += " That is too few to set a threshold for practice: take it as a first hint."
     return text

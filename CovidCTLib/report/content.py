@@ -107,6 +107,9 @@ def key_numbers(analysis: Analysis) -> tuple[KeyNumber, ...]:
         asked = (asked[0], ("opacity_volume_ml", "Opacity volume", asked[1][2]), *asked[2:])
     if ("both_lungs", "lobar_severity_0_25") in measures:
         asked = (*asked, ("lobar_severity_0_25", "Severity, five lobes", "sum of 0 to 5 points a lobe; 25 is the most"))
+    fluid = measures.get(("both_lungs", "pleural_effusion_volume_ml"))
+    if fluid is not None and fluid.value:
+        asked = (*asked, (fluid.name, "Pleural effusion", "fluid beside both lungs; it counts in no other number"))
     return tuple(_key_number(measures.get(("both_lungs", name)), label, note) for name, label, note in asked)
 
 

@@ -219,10 +219,11 @@ def test_cases_are_decided_and_other_pneumonia_is_none_of_covid(cases: Evaluatio
     assert (specificity.low, specificity.high) == (pytest.approx(0.0126, abs=1e-4), pytest.approx(0.9874, abs=1e-4))
     auc = figure(cases, "volumes", "auc").estimate
     assert (auc.value, auc.low, auc.reason) == (0.75, None, "none: one patient only of a class")
-    assert (
-        "rest on 2 cases without COVID-19 and 2 cases with it. Among the former, cap_0 is another" in cases.notices[0]
+    assert cases.notices[0] == (
+        "Judged on 4 cases: 2 of 2 with COVID-19 and 1 of 2 without it were called like COVID-19. Among those without "
+        "it, cap_0 is another pneumonia, which may look the same; it was called so, with 50.0 % of its lung slices. "
+        "That is too few to set a threshold for practice: take it as a first hint."
     )
-    assert "it is called so, with 50.0 % of its lung slices. That is too few" in cases.notices[0]
 
 
 def test_without_healthy_cases_there_is_no_threshold(folder: TrainingFolder) -> None:

@@ -67,6 +67,19 @@ def test_a_value_that_is_not_finite_is_not_available(an_analysis: Analysis) -> N
     assert (score.text, score.note, score.available) == ("not available", "The reason was not recorded.", False)
 
 
+@pytest.mark.parametrize(("value", "shown"), [(None, False), (0.0, False), (87.6, True)])
+def test_pleural_effusion_is_a_key_number_where_there_is_some(
+    an_analysis: Analysis, value: float | None, shown: bool
+) -> None:
+    name = "pleural_effusion_volume_ml"
+    others = tuple(entry for entry in an_analysis.measures if entry.name != name)
+    measures = (*others, Measurement("both_lungs", name, value, "ml", "not looked for" if value is None else None))
+    last = key_numbers(dataclasses.replace(an_analysis, measures=measures))[-1]
+    assert (last.label == "Pleural effusion") is shown
+    if shown:
+        assert (last.text, last.unit) == ("87.6", "ml")
+
+
 def test_every_measurement_stands_in_a_table(an_analysis: Analysis) -> None:
     tables = pivots(an_analysis, definitions_for(an_analysis.options))
     cells = [cell for table in tables for _, _, row in table.rows for cell in row if cell.text]
