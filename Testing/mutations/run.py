@@ -41,7 +41,12 @@ _STACKS = tuple(
 
 NEAREST: dict[str, tuple[str, ...]] = {
     "geometry.py": ("Testing/test_geometry.py", "Testing/test_scan.py"),
-    "hu.py": ("Testing/test_hu.py", "Testing/measures/test_region_table.py", "Testing/checks/test_spoiled_phantoms.py"),
+    "hu.py": (
+        "Testing/test_hu.py",
+        "Testing/measures/test_region_table.py",
+        "Testing/checks/test_limits_of_intensities.py",
+        "Testing/checks/test_spoiled_phantoms.py",
+    ),
     "measures": ("Testing/measures",),
     "measures/areas.py": ("Testing/measures/test_areas_and_lobes.py",),
     "measures/described.py": ("Testing/measures/test_areas_and_lobes.py",),
@@ -62,12 +67,30 @@ NEAREST: dict[str, tuple[str, ...]] = {
             "test_samples_and_stacks_by_hand",
         )
     ),
+    "checks/chest.py": (
+        "Testing/checks/test_limits_of_lungs.py",
+        "Testing/checks/test_lungs_and_agreement.py",
+        "Testing/checks/test_limits_of_checks.py",
+        "Testing/checks/test_lung_shape.py",
+        "Testing/checks/test_pleura.py",
+        "Testing/checks/test_spoiled_phantoms.py",
+        "Testing/checks/test_turned.py",
+    ),
+    "checks/turned.py": ("Testing/checks/test_turned.py", "Testing/checks/test_heart_side_by_hand.py"),
     "checks/lung_shape.py": (
         "Testing/checks/test_lung_shape.py",
         "Testing/checks/test_heart_side_by_hand.py",
         "Testing/checks/test_limits_of_checks.py",
     ),
     "checks/pleura.py": ("Testing/checks/test_pleura.py", "Testing/checks/test_limits_of_checks.py"),
+    "pure_air.py": (
+        "Testing/lungs/test_pure_air.py",
+        "Testing/lungs/test_bowel_gas.py",
+        "Testing/checks/test_pleura.py",
+    ),
+    "lungs/bowel_gas.py": ("Testing/lungs/test_bowel_gas.py",),
+    "lungs/effusion.py": ("Testing/lungs/test_effusion.py",),
+    "lungs/slices_with_lung.py": ("Testing/lungs/test_pure_air.py", "Testing/lungs/test_effusion.py"),
     "followup/difference.py": ("Testing/followup/test_difference.py", "Testing/followup/test_follow_up.py"),
     "report/planes.py": _PLANES,
     "report/pictures.py": (
