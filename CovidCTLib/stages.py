@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +25,6 @@ from CovidCTLib.errors import Notice
 from CovidCTLib.labels import OPACITY_EFFUSION
 from CovidCTLib.options import Options
 from CovidCTLib.work import Work, versions
-
-if TYPE_CHECKING:
-    pass
 
 _SEVERITY_ORDER = {"refuse": 0, "warn": 1, "note": 2}
 
@@ -228,6 +224,8 @@ def complete(
             replace(notice, text=notice.text.replace(_NETWORK_FINDS, _SEGMENTATION_SHOWS)) for notice in agreement
         )
     work.notices += [*agreement, *_own_models(work.used)]
+    if provenance is not None and provenance.effusion != "network":
+        work.notices[:] = [notice for notice in work.notices if notice.code != "rough-effusion"]
     if not effusion_known:
         by_hand = provenance is not None and provenance.lungs in ("given", "corrected")
         work.notices.append(NO_EFFUSION_GIVEN if by_hand else NO_EFFUSION)
@@ -278,8 +276,22 @@ def find_chest(work: Work, tell: Callable[[float], None]) -> tuple[NDArray[np.ui
         work.used.append(network.used)
         masks = segment_chest_by_network(hu, spacing, network, tell)
         mask, effusion = masks.lungs, masks.effusion
+        if effusion is not None and effusion.any():
+            work.notices.append(_rough_effusion(network.card.effusion_judged))
     run.check()
     return tell_sides(work, mask), effusion
+
+
+def _rough_effusion(judged: str) -> Notice:
+    """Say how far a volume of pleural effusion by the network may be off."""
+    from CovidCTLib.lungs.effusion import MIN_PART_ML
+
+    return Notice(
+        "rough-effusion",
+        f"The volume of pleural effusion is rough. {judged} Pieces under {MIN_PART_ML:g} ml are not told from the "
+        "pleura, nor are thin layers.",
+        "note",
+    )
 
 
 def tell_sides(work: Work, mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -16,6 +16,8 @@ from CovidCTLib.analysis import Progress
 from CovidCTLib.cli.demo import COMPARED
 from CovidCTLib.errors import CancelledError, InputError, QualityError
 from CovidCTLib.geometry import Geometry
+from CovidCTLib.lungs import network
+from CovidCTLib.lungs.network import ChestMasks
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.phantom import Phantom, make_chest_phantom
 
@@ -98,6 +100,22 @@ def test_analysis_says_how_it_was_made(phantom_analysis: Analysis) -> None:
     assert "no-pleural-effusion" not in [notice.code for notice in phantom_analysis.notices]
     assert phantom_analysis.measure("both_lungs", "pleural_effusion_volume_ml").value == 0
     assert {"covidct", "torch", "monai"} <= set(phantom_analysis.versions)
+
+
+def test_effusion_by_the_network_comes_with_how_rough_its_volume_is(
+    phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fluid = np.zeros(phantom.lungs.shape, bool)
+    fluid[4:8, -30:-20, 20:30] = True
+    masks = ChestMasks((phantom.lungs > 0) & ~fluid, fluid)
+    monkeypatch.setattr(network, "segment_chest_by_network", lambda *_: masks)
+    found = analyze(phantom.scan, Options(device="cpu", threads=2))
+    voxel_ml = phantom.scan.geometry.voxel_volume_mm3 / 1000
+    assert found.measure("both_lungs", "pleural_effusion_volume_ml").value == pytest.approx(400 * voxel_ml)
+    (notice,) = [notice for notice in found.notices if notice.code == "rough-effusion"]
+    assert notice.severity == "note"
+    assert "Judged on 6 cases with pleural effusion" in notice.text
+    assert "Pieces under 3 ml are not told from the pleura" in notice.text
 
 
 @pytest.mark.parametrize("permutation", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])

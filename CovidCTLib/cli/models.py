@@ -149,7 +149,7 @@ def validation_words(validation: Mapping[str, Any]) -> str:
 
 def _best_first(validation: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Entries of a validation, later ones first, but verdicts on whole cases last."""
-    from CovidCTLib.models.evaluation_record import OF_CASES, OF_EFFUSION
+    from CovidCTLib.models.card import OF_CASES, OF_EFFUSION
 
     latest_first = reversed(list(validation.items()))
     return sorted(latest_first, key=lambda entry: entry[0].endswith((OF_CASES, OF_EFFUSION)))

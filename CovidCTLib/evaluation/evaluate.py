@@ -18,6 +18,7 @@ from CovidCTLib.evaluation.masks import (
     OTHER_DISEASE,
     VOLUMES,
     effusion_group_of,
+    effusion_notices,
     group_of,
     lung_group_of,
     mask_figures,
@@ -302,6 +303,8 @@ class _Run:
         notices = []
         if self.task == "cases":
             notices.append(case_notice(self.rows))
+        elif self.task == "effusion":
+            notices += effusion_notices(self.rows)
         by_status = {
             status: [row for row in self.rows if row.status == status]
             for status in ("seen in training", "failed", "listed apart")

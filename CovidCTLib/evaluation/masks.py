@@ -18,6 +18,7 @@ from CovidCTLib.evaluation.statistics import Estimate, bootstrap_mean, bootstrap
 from CovidCTLib.labelled_data.labelled import INFECTION, UNKNOWN, LabelledImage
 from CovidCTLib.labelled_data.layout import Kind, TrainingCase, says_other_disease
 from CovidCTLib.labels import OPACITY_CONSOLIDATION, OPACITY_GGO
+from CovidCTLib.models.card import count_of
 from CovidCTLib.models.store import ModelStore
 from CovidCTLib.units import MM3_PER_ML
 
@@ -302,6 +303,22 @@ def _pooled(group: str, kind: Kind, region: str, counting: Sequence[tuple[Row, d
 
 def _counted(kind: Kind) -> str:
     return "cases" if kind == "volume" else "slices"
+
+
+def effusion_notices(rows: Sequence[Row]) -> list[str]:
+    """Say plainly how far volumes of pleural effusion were off, and how much was found where there is none."""
+    errors = [number_in(row, "effusion_volume_error_percent") for row in judged(rows)]
+    off = [error for error in errors if error is not None]
+    false = [ml for row in judged(rows) if (ml := number_in(row, "false_effusion_ml")) is not None]
+    if not off:
+        return []
+    text = (
+        f"Judged on {count_of(len(off), 'cases')} with pleural effusion, the volume found was {min(off) / 100 + 1:.1f} "
+        f"to {max(off) / 100 + 1:.1f} times the true one."
+    )
+    if false:
+        text += f" In {count_of(len(false), 'cases')} without it, up to {max(false):.0f} ml were found."
+    return [text]
 
 
 def number_in(row: Row, name: str) -> float | None:

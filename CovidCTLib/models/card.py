@@ -97,9 +97,18 @@ class ModelCard:
     @property
     def cases_judged(self) -> str:
         """On which cases decisions by this classifier were judged, as its card says; a sentence."""
-        of_cases = [facts for key, facts in self.validation.items() if key.endswith("_of_cases")]
-        notices = of_cases[-1].get("notices", ()) if of_cases and isinstance(of_cases[-1], Mapping) else ()
-        return str(notices[0]) if notices else "Its card does not say on which cases such decisions were judged."
+        return self._first_notice(OF_CASES) or "Its card does not say on which cases such decisions were judged."
+
+    @property
+    def effusion_judged(self) -> str:
+        """How far volumes of pleural effusion by this network were off, as its card says; a sentence."""
+        return self._first_notice(OF_EFFUSION) or "The card of the lung network does not say how far it is off."
+
+    def _first_notice(self, end: str) -> str:
+        """What the last evaluation whose key has this end says first; empty where it says nothing."""
+        evaluations = [facts for key, facts in self.validation.items() if key.endswith(end)]
+        notices = evaluations[-1].get("notices", ()) if evaluations and isinstance(evaluations[-1], Mapping) else ()
+        return str(notices[0]) if notices else ""
 
     @property
     def slices_seen(self) -> int:
@@ -183,6 +192,12 @@ _WITH_EFFUSION = 3
 
 CROSS_VALIDATION = "cross_validation"
 """Begin of the keys in a validation under which other weights than the card's were judged."""
+
+OF_CASES = "_of_cases"
+"""End of the key in a validation under which figures of verdicts on whole cases stand."""
+
+OF_EFFUSION = "_of_effusion"
+"""The same of pleural effusion, which the lung network tells."""
 
 CROSS_VALIDATION_WORDS = "Cross-validation of the same training"
 

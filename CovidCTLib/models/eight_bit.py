@@ -14,6 +14,9 @@ LEAST_NUMBERS = 10_000
 """Smaller weights stay as they are: they take next to no room. In eight bits the first stage of a classifier that
 started from photographs, whose weights differ much within a channel, lowered the logit of its verdict by 0.1."""
 
+NO_WEIGHT = 1e-8
+"""A channel whose weights are all smaller is zero: decay in training took it away, and what is left is noise."""
+
 _HIGHEST = 127
 """Whole numbers go from minus this to this, so that zero stays zero."""
 
@@ -47,9 +50,9 @@ def with_eight_bits(network: torch.nn.Module) -> torch.nn.Module:
         channels = 1 if isinstance(layer, _TRANSPOSED) else 0
         others = [axis for axis in range(weight.ndim) if axis != channels]
         values = weight.detach().float()
-        scale = values.abs().amax(others, keepdim=True) / _HIGHEST
+        largest = values.abs().amax(others, keepdim=True)
         # A channel of zeros has no scale of its own.
-        scale[scale == 0] = 1.0
+        scale = torch.where(largest < NO_WEIGHT, 1.0, largest / _HIGHEST)
         del layer._parameters["weight"]
         layer.register_buffer(_WHOLE, (values / scale).round().to(torch.int8))
         layer.register_buffer(SCALE, scale)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from CovidCTLib.errors import ModelError
-from CovidCTLib.models.card import CROSS_VALIDATION, ModelCard, count_of
+from CovidCTLib.models.card import CROSS_VALIDATION, OF_CASES, OF_EFFUSION, ModelCard, count_of
 from CovidCTLib.models.card_check import check_figures, infinite_in
 from CovidCTLib.units import pretty_unit
 
@@ -20,12 +20,6 @@ _ROLE_OF: Mapping[str, str] = {
     "cases": "slices",
 }
 """Which model a task of ``covidct evaluate`` judges."""
-
-OF_CASES = "_of_cases"
-"""End of the key in a card under which figures of verdicts on whole cases stand."""
-
-OF_EFFUSION = "_of_effusion"
-"""The same of pleural effusion, which the lung network tells."""
 
 ELSEWHERE = "at other thresholds than those of the card"
 """Remark on figures that were measured at thresholds of their own."""

@@ -104,6 +104,14 @@ def test_effusion_is_judged_where_it_is_labelled_and_where_there_is_none(found: 
     assert figure(found, "without effusion", "false_effusion_ml").count == 2
 
 
+def test_how_far_volumes_of_effusion_were_off_is_said_plainly(found: Evaluation) -> None:
+    share = [100 + float(row.values["effusion_volume_error_percent"]) for row in found.rows[1:3]]
+    assert found.notices[0] == (
+        f"Judged on 2 cases with pleural effusion, the volume found was {min(share) / 100:.1f} to "
+        f"{max(share) / 100:.1f} times the true one. In 2 cases without it, up to 0 ml were found."
+    )
+
+
 def test_effusion_that_is_called_lung_or_opacity_is_counted(found: Evaluation) -> None:
     assert value(found, "volumes", "effusion_taken_percent") == pytest.approx(0, abs=2)
 

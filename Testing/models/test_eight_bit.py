@@ -14,7 +14,7 @@ from CovidCTLib.models.bundle import WEIGHTS, read_card
 from CovidCTLib.models.card import ModelCard
 from CovidCTLib.models.eight_bit import LEAST_NUMBERS, plain_state, with_eight_bits, with_plain_weights
 from CovidCTLib.models.networks import build_network
-from CovidCTLib.models.weights import load_network, load_state, save_network
+from CovidCTLib.models.weights import load_network, load_state, save_network, write_packed, write_state
 from CovidCTLib.training.initial import read_initial
 
 SMALL = {"kind": "unet", "channels": [32, 64, 128], "outputs": 1}
@@ -55,6 +55,29 @@ def test_a_channel_of_zeros_stays_zero() -> None:
     weight = with_plain_weights(with_eight_bits(torch.nn.Sequential(layer)))[0].weight
     assert torch.count_nonzero(weight[3]) == 0
     assert bool(torch.isfinite(weight).all())
+
+
+def test_a_channel_that_decay_took_away_becomes_zero_and_one_above_it_stays() -> None:
+    layer = torch.nn.Conv2d(32, 64, 3, bias=False)
+    with torch.no_grad():
+        layer.weight[3] = torch.linspace(-0.99e-8, 0.99e-8, 288).reshape(32, 3, 3)
+        layer.weight[4] = torch.linspace(-1e-8, 1e-8, 288).reshape(32, 3, 3)
+    packed = with_eight_bits(torch.nn.Sequential(layer))[0]
+    assert torch.count_nonzero(packed.weight_whole[3]) == 0
+    assert int(packed.weight_whole[4].max()) == 127
+
+
+def test_packed_weights_are_smaller_and_always_the_same_file(network: torch.nn.Module, tmp_path: Path) -> None:
+    state = with_eight_bits(network).state_dict()
+    plain, packed, again = (tmp_path / name for name in ("plain.pt", "packed.pt", "again.pt"))
+    write_state(plain, state)
+    write_packed(packed, state)
+    write_packed(again, state)
+    assert packed.read_bytes() == again.read_bytes()
+    assert packed.stat().st_size < 0.95 * plain.stat().st_size
+    loaded = load_state(packed)
+    assert loaded.keys() == state.keys()
+    assert all(torch.equal(loaded[key], value) and loaded[key].dtype == value.dtype for key, value in state.items())
 
 
 def test_a_network_computes_alike_packed_and_plain(network: torch.nn.Module) -> None:

@@ -14,7 +14,7 @@ from analysis_maker import SHAPE_ZYX, all_orientations, make_analysis, volume_of
 from segment_maker import GGO_BOX, RIGHT_BOX, a_scan, mask_of, masks
 
 from CovidCTLib import checks
-from CovidCTLib.errors import InputError, OptionsError
+from CovidCTLib.errors import InputError, Notice, OptionsError
 from CovidCTLib.geometry import CanonicalGrid
 from CovidCTLib.labels import LOBE_LABELS
 from CovidCTLib.options import Options
@@ -86,6 +86,21 @@ def test_an_effusion_that_was_added_counts_and_takes_from_the_lungs(before):
     assert "segments-overlap" in codes(found)
     assert "no-pleural-effusion" not in codes(found)
     assert found.provenance.effusion == "corrected"
+
+
+def test_that_a_volume_of_effusion_is_rough_holds_until_it_is_corrected(before):
+    fluid = np.zeros(SHAPE_ZYX, bool)
+    fluid[2:4, 12:18, 2:6] = True
+    of_effusion = {**masks(), "pleural_effusion": fluid}
+    with_fluid = measure(a_scan(), of_effusion, before=before)
+    rough = Notice("rough-effusion", "The volume of pleural effusion is rough.", "note")
+    by_network = replace(before.provenance, effusion="network")
+    found = replace(with_fluid, provenance=by_network, notices=(*before.notices, rough))
+    assert "rough-effusion" in codes(measure(a_scan(), of_effusion, before=found))
+    of_effusion["pleural_effusion"] = fluid & (np.arange(SHAPE_ZYX[2]) > 3)
+    again = measure(a_scan(), of_effusion, before=found)
+    assert again.provenance.effusion == "corrected"
+    assert "rough-effusion" not in codes(again)
 
 
 def test_opacity_beyond_the_lungs_counts_as_lung_and_is_told(before):
