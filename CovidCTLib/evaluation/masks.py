@@ -288,8 +288,10 @@ def _mean(group: str, kind: Kind, name: str, rows: Sequence[Row]) -> Figure:
 
 def _pooled(group: str, kind: Kind, region: str, counting: Sequence[tuple[Row, dict[str, Overlap]]]) -> Figure:
     """Dice of all voxels of the judged rows of a group."""
+    # A case whose mask does not tell kinds has no counts of one.
+    labelled = [(row, by_region[region]) for row, by_region in counting if region in by_region]
     # An image with nothing true and nothing found adds nothing to either sum.
-    showing = [(row, c) for row, by_region in counting if (c := by_region[region]).predicted or c.truth]
+    showing = [(row, c) for row, c in labelled if c.predicted or c.truth]
     patients = [row.patient for row, _ in showing]
     counts = [c for _, c in showing]
     estimate = bootstrap_ratio([2 * c.both for c in counts], [c.predicted + c.truth for c in counts], patients)

@@ -100,8 +100,10 @@ def write_packed(path: Path, state: Mapping[str, Any]) -> None:
     packed = io.BytesIO()
     with ZipFile(io.BytesIO(_archive_of(state))) as source, ZipFile(packed, "w", ZIP_DEFLATED, compresslevel=9) as sink:
         for record in source.namelist():
-            # A ZipInfo of its own has no time of today: the same weights give the same file.
-            sink.writestr(ZipInfo(record), source.read(record), ZIP_DEFLATED)
+            # The folder's name is free, and stands twice for each of hundreds of records. A ZipInfo of its own has no
+            # time of today: the same weights give the same file.
+            name = f"w/{record.partition('/')[2]}"
+            sink.writestr(ZipInfo(name), source.read(record), ZIP_DEFLATED)
     _write(path, packed.getvalue())
 
 

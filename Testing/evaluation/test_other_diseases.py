@@ -150,6 +150,23 @@ def test_opacity_in_the_lungs_of_another_disease_is_false(tmp_path: Path) -> Non
     assert figure(found, "volumes", "infection_dice").count == 1
 
 
+def test_cases_with_and_without_kinds_of_opacity_are_judged_together(tmp_path: Path) -> None:
+    for number in (0, 1):
+        hu, lungs, opacities = chest(number)
+        write_array(tmp_path, f"case_{number}_ct.nii.gz", hu)
+        write_array(tmp_path, f"case_{number}_lungs.nii.gz", lungs)
+        write_array(tmp_path, f"case_{number}_opacities.nii.gz", opacities)
+    (tmp_path / "case_0_opacities.nii.gz").unlink()
+    write_array(tmp_path, "case_0_infection.nii.gz", (chest(0)[2] > 0).astype(np.uint8))
+    together = evaluate("opacities", find_cases(tmp_path), [make_judge("opacities")])
+    assert figure(together, "volumes", "infection_pooled_dice").of == "2 cases of 2 patients"
+    assert figure(together, "volumes", "ggo_pooled_dice").of == "1 case of 1 patient"
+    (tmp_path / "case_0_infection.nii.gz").unlink()
+    alone = evaluate("opacities", find_cases(tmp_path), [make_judge("opacities")])
+    for name in ("ggo_dice", "ggo_pooled_dice"):
+        assert value(together, "volumes", name) == value(alone, "volumes", name)
+
+
 def test_infection_of_untold_kind_is_judged_as_infection_alone(tmp_path: Path) -> None:
     write_volume(tmp_path, "case_0", 0, opacities=False)
     write_array(tmp_path, "case_0_infection.nii.gz", (chest(0)[2] > 0).astype(np.uint8))
