@@ -21,20 +21,6 @@ opacities: 0, 6, 10, 15 and 20 mm give cases 2 and 3, whose consolidation lies a
 0.88, 0.89 and 0.58, 0.72, 0.75, 0.77, 0.77; the other cases, case 6 and the normal CT stay as they are from 6 mm on.
 With lungs by the training that ships, 0 mm give 0.81 and 0.69, and 6 mm and more the same."""
 
-SUPPORT_LOGIT = 2.0
-"""A logit loses what it exceeds the best one of its neighbouring slices by, beyond this allowance, without unit. The
-diaphragm and dependent lung in the depth of one slice have no support."""
-
-SUPPORT_PENALTY = 3.0
-"""Most that a logit loses for want of support, without unit: a lesion of one slice stays where the network is sure.
-Case 6 has next to no disease; both together took it from 2.7 to 2.0 % of the lungs in the fold that had not seen it,
-and the normal CT from 0.06 to 0.03 %. Dice of the unseen cases 1 and 4 changed by -0.001 and 0.000. An allowance of 0
-costs them 0.006, a penalty without limit 0.002 and 0.007."""
-
-SUPPORT_REACH_MM = 6.0
-"""Slices up to this far away support each other, in mm; the next slice always does. The thickest slices of the training
-volumes are 6 mm."""
-
 CORE_LOGIT = 1.0
 """A lesion has a voxel of at least this logit, without unit. Up to 1 no fold lost Dice; 4 would take the unseen case 6
 from 1.9 to 1.0 %, at 0.001 to 0.002 of Dice, and faint pneumonia with it (cap_001 lost 11 of 56 rightly called slices
@@ -62,15 +48,11 @@ class OpacityCleanup:
         Run the network on the mirrored slices too and take the mean. It doubles the time of the network, and raised
         Dice by 0.001 to 0.002 with the weights 0.1.0.
     smoothing_mm
-        Standard deviation of the Gaussian through the slices, in mm; 0 leaves them as they are. With support, 2 mm
-        changed Dice of volumes by 0.000 to -0.002, and took a tenth and more of the opacity of cap_001, whose slices
-        are 2 mm apart.
-    support_logit, support_penalty
-        As `SUPPORT_LOGIT` and `SUPPORT_PENALTY`; a penalty of 0 leaves the logits as they are.
+        Standard deviation of the Gaussian through the slices, in mm; 0 leaves them as they are. 2 mm changed Dice of
+        volumes by 0.000 to -0.002, and took a tenth and more of the opacity of cap_001, whose slices are 2 mm apart.
     logit_offset
         Logit above which a voxel is opacity, exclusive, without unit. On patients that the network never saw, -0.5
-        took Dice of calibrated pictures from 0.731 to 0.734, left photographs at 0.759, took volumes from 0.7003 to
-        0.6997 and the error of the opacity volume from 1.08 to 1.40 % of the lungs. It was chosen on these cases.
+        changed Dice of volumes by +0.004, of photographs by -0.001.
     beyond_lungs_mm
         As `BEYOND_LUNGS_MM`; None takes opacity wherever it is found.
     core_logit
@@ -81,20 +63,18 @@ class OpacityCleanup:
     Raises
     ------
     OptionsError
-        If a length, volume or support is negative, or a number is not finite.
+        If a length or volume is negative, or a number is not finite.
     """
 
     flip: bool = False
     smoothing_mm: float = 0.0
-    support_logit: float = SUPPORT_LOGIT
-    support_penalty: float = SUPPORT_PENALTY
     logit_offset: float = 0.0
     beyond_lungs_mm: float | None = BEYOND_LUNGS_MM
     core_logit: float | None = CORE_LOGIT
     min_volume_mm3: float = MIN_VOLUME_MM3
 
     def __post_init__(self) -> None:
-        for name in ("smoothing_mm", "support_logit", "support_penalty", "beyond_lungs_mm", "min_volume_mm3"):
+        for name in ("smoothing_mm", "beyond_lungs_mm", "min_volume_mm3"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < np.inf:
                 raise OptionsError(f"{name} of the opacities must be at least 0 and finite, not {value}.")
@@ -133,8 +113,6 @@ def clean_logits(
         mirrored at 0, so that interpolation does not bring it back.
     """
     cleaned = smooth_through_slices(logits, slices * spacing_zyx_mm[0], cleanup.smoothing_mm)
-    if cleanup.support_penalty > 0:
-        cleaned = demand_support(cleaned, slices, spacing_zyx_mm[0], cleanup.support_logit, cleanup.support_penalty)
     if cleanup.logit_offset != 0:
         cleaned = cleaned - np.asarray(cleanup.logit_offset, cleaned.dtype)
     opacity = (cleaned > 0) & inside
@@ -198,44 +176,6 @@ def smooth_through_slices(logits: Logits, positions_mm: NDArray[np.floating], si
         weights /= weights.sum(axis=1, keepdims=True)
         out[start : start + _BLOCK] = weights.astype(np.float32) @ flat[low:high].astype(np.float32)
     return smoothed
-
-
-def demand_support(
-    logits: Logits, slices: NDArray[np.intp], spacing_z_mm: float, allowance: float, most_taken: float
-) -> Logits:
-    """Lower positive logits that no neighbouring slice supports.
-
-    Parameters
-    ----------
-    logits
-        Shape ``(n, y, x)``.
-    slices
-        Ascending index of each slice in the scan.
-    spacing_z_mm
-        Distance of slices in mm.
-    allowance
-        A logit may exceed the highest one at its place in the slices within `SUPPORT_REACH_MM` by this much.
-    most_taken
-        What it exceeds that by is taken off, up to this much.
-
-    Returns
-    -------
-    ndarray
-        Same shape and dtype. A slice without any neighbour stays as it is.
-    """
-    reach = max(1, round(SUPPORT_REACH_MM / spacing_z_mm))
-    supported = logits.copy()
-    for n, index in enumerate(slices):
-        low, high = np.searchsorted(slices, (index - reach, index + reach + 1))
-        others = [k for k in range(int(low), int(high)) if k != n]
-        rows, columns = np.nonzero(logits[n] > 0)
-        if not others or not len(rows):
-            continue
-        # Only positive logits can become labels, and they are few.
-        logit = logits[n, rows, columns].astype(np.float32)
-        best = np.max([logits[k, rows, columns] for k in others], axis=0)
-        supported[n, rows, columns] = logit - np.clip(logit - best - allowance, 0, most_taken)
-    return supported
 
 
 def keep_lesions(

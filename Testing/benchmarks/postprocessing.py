@@ -44,13 +44,10 @@ LUNG_STEPS: dict[str, LungCleanup] = {
 OPACITY_DEFAULT = OpacityCleanup()
 OPACITY_STEPS: dict[str, OpacityCleanup] = {
     "as shipped": OPACITY_DEFAULT,
-    "nothing": OpacityCleanup(support_penalty=0, core_logit=None, min_volume_mm3=0, beyond_lungs_mm=None),
-    "clip to lungs alone": OpacityCleanup(support_penalty=0, core_logit=None, min_volume_mm3=0, beyond_lungs_mm=0),
+    "nothing": OpacityCleanup(core_logit=None, min_volume_mm3=0, beyond_lungs_mm=None),
+    "clip to lungs alone": OpacityCleanup(core_logit=None, min_volume_mm3=0, beyond_lungs_mm=0),
     "anywhere": replace(OPACITY_DEFAULT, beyond_lungs_mm=None),
     **{f"beyond lungs {v:g} mm": replace(OPACITY_DEFAULT, beyond_lungs_mm=v) for v in (0, 6, 10, 20)},
-    "without support": replace(OPACITY_DEFAULT, support_penalty=0),
-    **{f"support {v:g}": replace(OPACITY_DEFAULT, support_logit=v) for v in (0, 1, 3)},
-    **{f"support penalty {v:g}": replace(OPACITY_DEFAULT, support_penalty=v) for v in (2, 4, 6, 100)},
     "without core": replace(OPACITY_DEFAULT, core_logit=None),
     **{f"core {v:g}": replace(OPACITY_DEFAULT, core_logit=v) for v in (1.5, 2, 3, 4)},
     "without min volume": replace(OPACITY_DEFAULT, min_volume_mm3=0),

@@ -9,13 +9,12 @@ from CovidCTLib.errors import OptionsError
 from CovidCTLib.opacities.cleanup import (
     OpacityCleanup,
     clean_logits,
-    demand_support,
     grow_in_slices,
     keep_lesions,
     smooth_through_slices,
 )
 
-NOTHING = OpacityCleanup(support_penalty=0, core_logit=None, min_volume_mm3=0)
+NOTHING = OpacityCleanup(core_logit=None, min_volume_mm3=0)
 SPACING = (5.0, 2.0, 2.0)
 ALL = np.arange(8)
 
@@ -46,27 +45,6 @@ def test_the_input_is_not_changed(logits: np.ndarray) -> None:
     before = logits.copy()
     clean_logits(logits, INSIDE, ALL, SPACING, OpacityCleanup(smoothing_mm=3, logit_offset=0.5))
     np.testing.assert_array_equal(logits, before)
-
-
-def test_a_lesion_of_one_slice_needs_a_sure_network(logits: np.ndarray) -> None:
-    found = cleaned(logits, support_logit=2, support_penalty=4)
-    assert not found[5].any()
-    np.testing.assert_array_equal(found[:5], logits[:5] > 0)
-    logits[5, 4:14, 24:34] = 4.5
-    assert cleaned(logits, support_logit=2, support_penalty=4)[5, 4:14, 24:34].all()
-
-
-def test_support_reaches_as_many_slices_as_six_millimetres_hold() -> None:
-    values = np.full((6, 1, 1), -6, np.float32)
-    values[[0, 3]] = 3
-    assert (demand_support(values, np.arange(6), 2.0, 2.0, 9.0)[[0, 3]] == 3).all()
-    np.testing.assert_allclose(demand_support(values, np.arange(6), 3.0, 2.0, 9.0)[[0, 3]].ravel(), [-4, -4])
-
-
-def test_a_slice_without_neighbours_needs_no_support() -> None:
-    values = np.full((2, 1, 1), 3, np.float16)
-    values[1] = -6
-    assert demand_support(values, np.array([3, 9]), 5.0, 2.0, 9.0)[0] == 3
 
 
 def test_a_lesion_without_core_goes_and_one_at_the_limit_stays(logits: np.ndarray) -> None:
@@ -137,9 +115,7 @@ def test_empty_logits_stay_empty() -> None:
     assert not (clean_logits(empty, INSIDE[:3, :4, :4], np.arange(3), SPACING, OpacityCleanup()) > 0).any()
 
 
-@pytest.mark.parametrize(
-    "name", ["smoothing_mm", "support_logit", "support_penalty", "beyond_lungs_mm", "min_volume_mm3"]
-)
+@pytest.mark.parametrize("name", ["smoothing_mm", "beyond_lungs_mm", "min_volume_mm3"])
 def test_a_negative_step_is_refused(name: str) -> None:
     with pytest.raises(OptionsError, match=f"{name} of the opacities must be at least 0 and finite, not -1"):
         OpacityCleanup(**{name: -1.0})

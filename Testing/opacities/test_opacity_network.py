@@ -55,16 +55,6 @@ def test_classes_follow_the_logits_inside_the_lungs_only(network: LoadedNetwork)
     assert seen[-1] == 1.0
 
 
-def test_a_lesion_of_one_slice_is_dropped_unless_the_network_is_sure(network: LoadedNetwork) -> None:
-    hu, lungs = a_chest()
-    hu[4, 20:40, 48:68] = -500
-    logits = find_opacity_logits(hu, lungs, SPACING, network)
-    strict = OpacityCleanup(support_penalty=100, beyond_lungs_mm=0)
-    assert not (label_opacities(logits, lungs, SPACING, strict)[4, 22:38, 50:66] > 0).any()
-    lenient = OpacityCleanup(support_penalty=1, beyond_lungs_mm=0)
-    assert (label_opacities(logits, lungs, SPACING, lenient)[4, 22:38, 50:66] == 1).all()
-
-
 def test_a_frame_that_reaches_beyond_the_picture_is_no_lung_there(network: LoadedNetwork) -> None:
     hu, lungs = a_chest()
     hu, lungs = hu[:, 8:72], lungs[:, 8:72]
