@@ -26,6 +26,8 @@ def prepareTable(table: Any) -> None:
 
 def fitHeight(table: Any) -> None:
     """Make a table as high as its header and rows."""
+    # Of itself Qt leaves rows as they are when a column becomes narrower, until something asks for their height.
+    table.resizeRowsToContents()
     columns, rows = table.horizontalHeader(), table.verticalHeader()
     table.setFixedHeight(columns.height + rows.length() + 2 * table.frameWidth)
 
