@@ -152,11 +152,12 @@ def find_chest(
     for indices, logits in run_slices(network, hu, frame, np.arange(count), spacing_zyx_mm[0], flip=flip):
         frame.paste(lung_logit(logits), lungs, indices)
         if effusion is not None:
-            fluid = logits[:, EFFUSION_CHANNEL] - logits[:, :EFFUSION_CHANNEL].logsumexp(dim=1)
-            # Most slices show none, and need not be brought back to the scan's pixels.
-            shown = (fluid > 0).flatten(1).any(dim=1)
+            # Most slices show none: where fluid outweighs the others together, it outweighs each of them.
+            others = logits[:, :EFFUSION_CHANNEL].amax(dim=1)
+            shown = (logits[:, EFFUSION_CHANNEL] > others).flatten(1).any(dim=1)
             if bool(shown.any()):
-                frame.paste(fluid[shown], effusion, indices[shown.numpy()])
+                fluid = logits[shown, EFFUSION_CHANNEL] - logits[shown, :EFFUSION_CHANNEL].logsumexp(dim=1)
+                frame.paste(fluid, effusion, indices[shown.numpy()])
         progress(float(indices[-1] + 1) / count)
     return ChestMasks(lungs, effusion)
 
