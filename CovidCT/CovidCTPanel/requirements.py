@@ -6,7 +6,7 @@ import importlib.metadata
 import importlib.util
 from collections.abc import Callable
 
-PYTORCH_REQUIREMENT = ">=2.3"
+PYTORCH_REQUIREMENT = ">=2.4"
 """Version of torch, which the PyTorch extension installs, for it knows the graphics card."""
 
 REQUIREMENTS = {

@@ -224,9 +224,12 @@ def keep_large_parts(mask: NDArray[np.bool_], body: Body, hu: NDArray[np.int16] 
     lung = sizes >= MIN_PART_SHARE * sizes.max()
     if hu is not None:
         lung &= ~_gas(labelled, sizes, lung, hu[:, ::2, ::2])
-    other = ~lung
-    other[0] = False
-    for k in np.flatnonzero(other[labelled].any(axis=(1, 2))):
+    shown = np.zeros(len(thinned), bool)
+    for part, box in enumerate(ndimage.find_objects(labelled), start=1):
+        if not lung[part]:
+            # A connected part lies in each slice between its first and its last.
+            shown[box[0]] = True
+    for k in np.flatnonzero(shown):
         # Grown by one coarse pixel, so that a lung keeps the odd pixels of its rim.
         mask[k] &= _on_all_pixels(ndimage.binary_dilation(lung[labelled[k]]), mask.shape)
 

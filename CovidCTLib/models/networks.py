@@ -76,7 +76,10 @@ class WindowsUNet(torch.nn.Module):
 
         One slice alone stands for its neighbours, too.
         """
-        windows = [((images - low) * (2 / (high - low)) - 1).clamp_(-1, 1) for low, high in BODY_WINDOWS]
+        # The first convolution works in this precision; half of it is half as much to move.
+        device = images.device.type
+        precision = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else images.dtype
+        windows = [((images - low) * (2 / (high - low)) - 1).clamp_(-1, 1).to(precision) for low, high in BODY_WINDOWS]
         seen = [window.expand(-1, self.slices, -1, -1) for window in windows]
         return self.net(torch.cat(seen, dim=1).contiguous(memory_format=torch.channels_last))
 

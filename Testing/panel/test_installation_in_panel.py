@@ -118,7 +118,7 @@ def test_all_that_is_missing_is_told_before_anything_is_agreed_to(application, v
     assert application.questions == []
     assert application.installed == []
     assert program.calls == []
-    assert "CovidCT needs torch>=2.3, monai>=1.4." in message(widget)
+    assert "CovidCT needs torch>=2.4, monai>=1.4." in message(widget)
     assert "choose View, Extensions Manager, install PyTorch, restart Slicer" in message(widget)
     assert widget.ui.analyzeButton.enabled
 
@@ -150,7 +150,7 @@ def test_a_package_without_a_version_is_not_pinned(application):
 def test_without_the_pytorch_extension_torch_is_not_installed(application, monkeypatch):
     without(monkeypatch, "torch", "PyTorchUtils")
     logic = application.module.CovidCTLogic()
-    assert "torch>=2.3" in logic.missingPackages()
+    assert "torch>=2.4" in logic.missingPackages()
     with pytest.raises(CovidCTError, match="PyTorch extension is needed"):
         logic.installMissingPackages()
 
@@ -169,7 +169,7 @@ def test_torch_comes_through_the_pytorch_extension(application, monkeypatch, tor
             logic.installMissingPackages()
     else:
         logic.installMissingPackages()
-    assert asked == [{"askConfirmation": False, "torchVersionRequirement": ">=2.3"}]
+    assert asked == [{"askConfirmation": False, "torchVersionRequirement": ">=2.4"}]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_a_package_that_is_too_old_counts_as_missing_and_is_replaced(application
     installed = with_versions(monkeypatch, monai="1.3.2", torch="2.2.2+cpu")
     without(monkeypatch, "slicer.packaging", "PyTorchUtils")
     logic = application.module.CovidCTLogic()
-    assert logic.missingPackages() == ("torch>=2.3", "monai>=1.4")
+    assert logic.missingPackages() == ("torch>=2.4", "monai>=1.4")
     with pytest.raises(CovidCTError, match="PyTorch extension is needed"):
         logic.installMissingPackages()
     installed["torch"] = "2.14.0.dev20260101+cu130"
