@@ -139,13 +139,15 @@ def test_another_refusal_of_the_system_ends_the_listener(spool, archive, monkeyp
         service_of(spool, two_results, archive, []).run(once=True)
 
 
+def left(images, results):
+    """Work that leaves every study."""
+    raise StudyLeftError("It holds no CT image.")
+
+
 def test_headers_of_which_no_report_can_be_made_do_not_end_the_listener(spool, archive, monkeypatch):
     def fail(images, results, reason):
         (results / "failure.dcm").write_bytes(b"half")
         raise ValueError("DOE^JANE")
-
-    def left(images, results):
-        raise StudyLeftError("It holds no CT image.")
 
     monkeypatch.setattr(service_module, "write_failure", fail)
     lines = []
@@ -165,9 +167,6 @@ def test_a_full_disk_while_the_report_of_a_failure_is_written_waits(spool, archi
             raise OSError(errno.ENOSPC, "full")
         (results / "failure.dcm").write_bytes(b"whole")
         return True
-
-    def left(images, results):
-        raise StudyLeftError("It holds no CT image.")
 
     monkeypatch.setattr(service_module, "write_failure", fail)
     lines = []

@@ -28,10 +28,16 @@ class _Lungs(torch.nn.Module):
 
 
 class _Opacities(torch.nn.Module):
-    """Ground glass is of middle brightness; consolidation is a little darker than tissue."""
+    """Ground glass is of middle brightness; consolidation is a little darker than tissue.
+
+    What is thinner than three pixels, such as the blurred rim of a lung, is no ground glass.
+    """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        ggo = torch.where((x > 0.3) & (x < 0.6), 8.0, -8.0)
+        glass = ((x > 0.3) & (x < 0.6)).float()
+        thick = -torch.nn.functional.max_pool2d(-glass, 3, 1, 1)
+        glass = torch.nn.functional.max_pool2d(thick, 3, 1, 1)
+        ggo = torch.where(glass > 0, 8.0, -8.0)
         consolidation = torch.where((x >= 0.6) & (x < 0.85), 8.0, -8.0)
         return torch.cat([torch.zeros_like(x), ggo, consolidation], dim=1)
 

@@ -145,8 +145,7 @@ def test_opacity_in_the_lungs_of_another_disease_is_false(tmp_path: Path) -> Non
     rows = {row.case: row.values for row in found.rows}
     lungs, lesion = (int((part > 0).sum()) for part in chest(0)[1:])
     assert rows["cancer_0"]["false_opacity_percent"] == pytest.approx(100 * lesion / lungs, rel=0.1)
-    # The stand-in judges each pixel alone, and calls some of the blurred rim of the lungs ground glass.
-    assert rows["cancer_1"]["false_opacity_percent"] == pytest.approx(0, abs=0.3)
+    assert rows["cancer_1"]["false_opacity_percent"] == pytest.approx(0, abs=0.2)
     assert figure(found, "other disease", "false_opacity_percent").count == 2
     assert figure(found, "volumes", "infection_dice").count == 1
 
@@ -172,8 +171,7 @@ def test_infection_of_untold_kind_is_judged_as_infection_alone(tmp_path: Path) -
     write_volume(tmp_path, "case_0", 0, opacities=False)
     write_array(tmp_path, "case_0_infection.nii.gz", (chest(0)[2] > 0).astype(np.uint8))
     found = evaluate("opacities", find_cases(tmp_path), [make_judge("opacities")])
-    # The stand-in calls some of the blurred rim of the lungs ground glass.
-    assert value(found, "volumes", "infection_dice") > 0.75
+    assert value(found, "volumes", "infection_dice") > 0.8
     assert not any(f.name.startswith(("ggo", "consolidation")) for f in found.figures)
 
 
